@@ -1,0 +1,203 @@
+/**
+ * Folds the events of one request into what is measured of it.
+ *
+ * The measurement is filled while the events come, so that a request that fails or is cancelled keeps all that was seen
+ * until then. The definitions are in `docs/metrics.md`.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Sink from "effect/Sink"
+import { type LlmError } from "../domain/LlmError.ts"
+import { type RequestOutcome, type RequestRecord } from "../domain/RequestRecord.ts"
+import { type RequestPlan } from "../domain/RequestPlan.ts"
+import { type Sent, type TokenEvent, type Usage } from "../domain/TokenEvent.ts"
+
+/**
+ * What is known of one request. Times are nanoseconds on the monotonic clock, `null` for what did not happen.
+ *
+ * - `intendedAt`: when it was due, or when its slot became free
+ * - `text`: everything that was generated, piece by piece, reasoning and tool arguments included
+ * - `chunkAt`: the arrival of every chunk with content
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Measurement {
+  readonly plan: RequestPlan
+  readonly intendedAt: number
+  sent: Sent | null
+  status: number | null
+  rateLimit: { readonly [name: string]: string } | null
+  firstAnswerAt: number | null
+  chunkAt: Array<number>
+  text: Array<string>
+  usage: Usage | null
+  finishReason: string | null
+  endedAt: number | null
+  error: LlmError | null
+}
+
+/**
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeMeasurement = (plan: RequestPlan, intendedAt: number): Measurement => ({
+  plan,
+  intendedAt,
+  sent: null,
+  status: null,
+  rateLimit: null,
+  firstAnswerAt: null,
+  chunkAt: [],
+  text: [],
+  usage: null,
+  finishReason: null,
+  endedAt: null,
+  error: null
+})
+
+/**
+ * Adds one event. A second `Sent` means that the request was written again (a refused option left out): what belonged to
+ * the first attempt is forgotten.
+ *
+ * @category folding
+ * @since 0.1.0
+ */
+export const add = (measurement: Measurement, event: TokenEvent): void => {
+  switch (event._tag) {
+    case "Content": {
+      for (const at of event.at) measurement.chunkAt.push(at)
+      for (const text of event.text) measurement.text.push(text)
+      if (event.kind !== "reasoning") measurement.firstAnswerAt ??= event.at[0] ?? null
+      break
+    }
+    case "Sent":
+      Object.assign(measurement, makeMeasurement(measurement.plan, measurement.intendedAt), { sent: event })
+      break
+    case "ResponseStarted":
+      measurement.status = event.status
+      measurement.rateLimit = event.rateLimit
+      break
+    case "Usage":
+      measurement.usage = event
+      break
+    case "Finished":
+      measurement.finishReason = event.reason
+      break
+    case "Ended":
+      measurement.endedAt = event.at
+      break
+  }
+}
+
+/**
+ * The sink of one request: `Stream.run(provider.stream(plan), into(measurement))`.
+ *
+ * @category folding
+ * @since 0.1.0
+ */
+export const into = (measurement: Measurement): Sink.Sink<void, TokenEvent> =>
+  Sink.forEachArray((events) => {
+    for (const event of events) add(measurement, event)
+    return Effect.void
+  })
+
+/**
+ * The start of a run on both clocks: monotonic nanoseconds, and the epoch seconds of the same moment.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RunStart {
+  readonly monotonicNanos: number
+  readonly epochSeconds: number
+}
+
+const seconds = (from: number | null | undefined, to: number | null | undefined): number | null =>
+  from === null || from === undefined || to === null || to === undefined ? null : (to - from) / 1e9
+
+const ratio = (numerator: number, denominator: number | null): number | null =>
+  denominator === null || denominator <= 0 ? null : numerator / denominator
+
+/**
+ * Makes the row of a finished request.
+ *
+ * - `outputTokens`: the tokens of `measurement.text`, or `null` when they could not be counted
+ * - `inter_token_latency_s` = (last − first content) / (output tokens − 1), `null` below two tokens
+ * - a request that never reached the socket has no `sent_offset_s`, no lag and no latencies
+ *
+ * @category conversions
+ * @since 0.1.0
+ */
+export const toOutcome = (
+  measurement: Measurement,
+  options: { readonly outputTokens: number | null; readonly start: RunStart; readonly xRequestId: string | null }
+): RequestOutcome => {
+  const { plan, chunkAt, error, usage } = measurement
+  const { outputTokens, start } = options
+  const sentAt = measurement.sent?.at ?? null
+  const endedAt = measurement.endedAt ?? chunkAt.at(-1) ?? sentAt ?? measurement.intendedAt
+  const first = chunkAt[0]
+  const last = chunkAt.at(-1)
+
+  const gaps = new Float64Array(Math.max(0, chunkAt.length - 1))
+  let largest = 0
+  for (let i = 0; i < gaps.length; i++) {
+    const gap = ((chunkAt[i + 1] ?? 0) - (chunkAt[i] ?? 0)) / 1e9
+    gaps[i] = gap
+    if (gap > largest) largest = gap
+  }
+
+  const offset = (at: number): number => (at - start.monotonicNanos) / 1e9
+  const latency = seconds(sentAt, endedAt)
+  const generation = seconds(first, last)
+  const perToken =
+    outputTokens !== null && outputTokens > 1 && generation !== null ? generation / (outputTokens - 1) : null
+  const connection = measurement.sent?.connection ?? null
+  const reason = error?.reason
+  const retryAfter = reason !== undefined && "retryAfterSeconds" in reason ? reason.retryAfterSeconds : null
+
+  const record: RequestRecord = {
+    error_code: error === null ? null : error.errorCode,
+    error_msg: error === null ? "" : error.message,
+    inter_token_latency_s: perToken,
+    sum_inter_token_latency_s: generation,
+    mean_inter_token_latency_s: perToken,
+    ttft_s: seconds(sentAt, first),
+    end_to_end_latency_s: latency,
+    start_time: sentAt === null ? null : start.epochSeconds + offset(sentAt),
+    end_time: start.epochSeconds + offset(endedAt),
+    request_output_throughput_token_per_s: outputTokens === null ? null : ratio(outputTokens, latency),
+    number_total_tokens: outputTokens === null ? null : plan.inputTokens + outputTokens,
+    number_output_tokens: outputTokens,
+    number_input_tokens: plan.inputTokens,
+    request_id: plan.id,
+    x_request_id: options.xRequestId,
+    error_reason: reason?._tag ?? null,
+    status: measurement.status,
+    finish_reason: measurement.finishReason,
+    target_input_tokens: plan.targetInputTokens,
+    target_output_tokens: plan.outputTokens,
+    intended_offset_s: offset(measurement.intendedAt),
+    sent_offset_s: sentAt === null ? null : offset(sentAt),
+    end_offset_s: offset(endedAt),
+    dispatch_lag_s: seconds(measurement.intendedAt, sentAt),
+    scheduled_ttft_s: seconds(measurement.intendedAt, first),
+    scheduled_end_to_end_latency_s: seconds(measurement.intendedAt, endedAt),
+    time_to_first_answer_s: seconds(sentAt, measurement.firstAnswerAt),
+    dns_s: connection === null ? null : connection.dns / 1e9,
+    connect_s: connection === null ? null : connection.tcp / 1e9,
+    tls_s: connection === null ? null : connection.tls / 1e9,
+    number_chunks: chunkAt.length,
+    tokens_per_chunk: outputTokens === null || chunkAt.length === 0 ? null : outputTokens / chunkAt.length,
+    max_inter_chunk_latency_s: gaps.length === 0 ? null : largest,
+    usage_input_tokens: usage?.inputTokens ?? null,
+    usage_output_tokens: usage?.outputTokens ?? null,
+    usage_cached_input_tokens: usage?.cachedInputTokens ?? null,
+    usage_reasoning_tokens: usage?.reasoningTokens ?? null,
+    retry_after_s: retryAfter,
+    rate_limit: measurement.rateLimit
+  }
+  return { record, interChunkSeconds: gaps }
+}

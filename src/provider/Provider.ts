@@ -1,0 +1,34 @@
+/**
+ * How to ask an API: the service that sends one planned request and reports what comes back.
+ *
+ * There is one file per API beside this one, each with `make`, `layer` and `layerConfig`. Swapping the API is swapping
+ * the layer; tests and the virtual clock provide their own.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import type * as Stream from "effect/Stream"
+import { type LlmError } from "../domain/LlmError.ts"
+import { type RequestPlan } from "../domain/RequestPlan.ts"
+import { type TokenEvent } from "../domain/TokenEvent.ts"
+
+/**
+ * - `name`: the API, as `--llm-api` spells it
+ * - `origin`: scheme, host and port the requests go to, for opening connections ahead; `null` when there is no socket
+ * - `stream(plan)`: sends the request when run, and yields its events as they arrive. It ends after `Ended`, or fails
+ *   with an `LlmError`; interrupting it closes the connection
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Service {
+  readonly name: string
+  readonly origin: string | null
+  readonly stream: (plan: RequestPlan) => Stream.Stream<TokenEvent, LlmError>
+}
+
+/**
+ * @category services
+ * @since 0.1.0
+ */
+export class Provider extends Context.Service<Provider, Service>()("llmperf/provider/Provider") {}

@@ -1,0 +1,237 @@
+import type * as Arr from "effect/Array"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import { type Dispatcher } from "undici"
+import * as LlmError from "../../domain/LlmError.ts"
+import { type ConnectionTiming, type Sent, type TokenEvent } from "../../domain/TokenEvent.ts"
+import { EventBuffer } from "../wire/EventBuffer.ts"
+import { type MakeDecoder, type StreamDecoder } from "../wire/StreamDecoder.ts"
+import * as Failure from "./failure.ts"
+import { Inflate } from "./Inflate.ts"
+
+/** Longest part of a body that is no stream that is kept, in characters. */
+const maxBodyText = 4_000
+/** How long a server may keep the connection open after its end marker before we close it, in milliseconds. */
+const lingerMs = 1_000
+
+type Headers = { readonly [name: string]: string | Array<string> | undefined }
+type Batch = Effect.Effect<Arr.NonEmptyReadonlyArray<TokenEvent>, LlmError.LlmError | Cause.Done>
+
+export interface ExchangeOptions {
+  /** Nanoseconds on the monotonic clock. */
+  readonly now: () => number
+  /** Called as the request is about to be written. */
+  readonly onStart: (exchange: Exchange) => void
+  readonly flushMs: number
+  readonly connectSeconds: number
+  readonly idleSeconds: number
+  readonly makeDecoder: MakeDecoder
+  /** Reads the API's error object from a body; `undefined` when it is none. */
+  readonly errorOf: (body: string) => LlmError.InStream | undefined
+}
+
+/**
+ * One request on the wire: the callbacks that undici calls from the socket, and the pull that a stream takes batches from.
+ *
+ * The callbacks stamp and decode; they never wait. The reader is woken at most every `flushMs` and when the answer is
+ * over, because waking a fiber costs more than decoding a token.
+ */
+export class Exchange implements Dispatcher.DispatchHandler {
+  readonly #options: ExchangeOptions
+  readonly #events = new EventBuffer()
+  #hasNews = false
+  #ended = false
+  #cancelled = false
+  #failure: LlmError.LlmError | undefined
+  #waiter: ((batch: Batch) => void) | undefined
+  #flush: NodeJS.Timeout | undefined
+  #linger: NodeJS.Timeout | undefined
+  #controller: Dispatcher.DispatchController | undefined
+  #sent: { -readonly [Key in keyof Sent]: Sent[Key] } | undefined
+  #status = 0
+  #headers: Headers = {}
+  #decoder: StreamDecoder | undefined
+  #inflate: Inflate | undefined
+  #body: { text: string; readonly utf8: InstanceType<typeof TextDecoder> } | undefined
+
+  constructor(options: ExchangeOptions) {
+    this.#options = options
+  }
+
+  /** Waits for the next events; never empty. */
+  readonly pull: Batch = Effect.suspend(() =>
+    this.#ended
+      ? this.#take()
+      : Effect.callback((resume) => {
+          this.#waiter = resume
+          if (this.#hasNews) this.#scheduleFlush()
+          return Effect.sync(() => {
+            this.#waiter = undefined
+          })
+        })
+  )
+
+  /** Closes the connection unless the answer is complete. */
+  readonly cancel: Effect.Effect<void> = Effect.sync(() => {
+    this.#cancelled = true
+    this.#waiter = undefined
+    clearTimeout(this.#flush)
+    clearTimeout(this.#linger)
+    if (!this.#ended) this.#controller?.abort(new Error("the request was cancelled"))
+    this.#inflate?.destroy()
+  })
+
+  /** A connection was opened for this request. */
+  setConnection(timing: ConnectionTiming): void {
+    if (this.#sent !== undefined) this.#sent.connection = timing
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#cancelled) return controller.abort(new Error("the request was cancelled before it was sent"))
+    this.#sent = { _tag: "Sent", at: this.#options.now(), connection: null }
+    this.#events.push(this.#sent)
+    this.#options.onStart(this)
+  }
+
+  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
+    const at = this.#options.now()
+    // An informational answer (1xx) comes before the real one.
+    if (status < 200) return
+    this.#status = status
+    this.#headers = headers
+    this.#events.push({ _tag: "ResponseStarted", at, status, rateLimit: rateLimitOf(headers) })
+    const encoding = single(headers["content-encoding"])?.trim().toLowerCase() ?? ""
+    if (encoding === "" || encoding === "identity") return
+    this.#inflate = Inflate.make(encoding, {
+      onBytes: (bytes, arrived) => this.#receive(bytes, arrived),
+      onError: (error) => this.#give(new LlmError.Protocol({ description: `Broken ${encoding}: ${error.message}` })),
+      onEnd: () => this.#close(this.#options.now())
+    })
+    if (this.#inflate === undefined) {
+      this.#give(new LlmError.Protocol({ description: `Unknown content-encoding: ${encoding}` }))
+    }
+  }
+
+  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    const at = this.#options.now()
+    if (this.#inflate === undefined) this.#receive(chunk, at)
+    else this.#inflate.write(chunk, at)
+  }
+
+  onResponseEnd(): void {
+    if (this.#inflate === undefined) this.#close(this.#options.now())
+    else this.#inflate.end()
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    // A refusal stays a refusal when the connection breaks while its text comes in.
+    this.#fail(
+      this.#status !== 0 && this.#status !== 200
+        ? this.#refusal()
+        : Failure.fromSocket(error, this.#status === 0 ? "before-answer" : "in-answer", this.#options)
+    )
+  }
+
+  #receive(bytes: Buffer, at: number): void {
+    if (this.#ended) return
+    if (this.#decoder === undefined && this.#body === undefined) {
+      if (this.#status === 200 && looksLikeEvents(bytes)) this.#decoder = this.#options.makeDecoder(this.#events)
+      else this.#body = { text: "", utf8: new TextDecoder() }
+    }
+    if (this.#decoder === undefined) {
+      if (this.#body !== undefined && this.#body.text.length < maxBodyText) {
+        this.#body.text += this.#body.utf8.decode(bytes, { stream: true })
+      }
+      return
+    }
+    const reason = this.#decoder.push(bytes, at)
+    if (reason !== undefined) return this.#give(reason)
+    if (this.#decoder.done) this.#linger ??= setTimeout(() => this.#hangUp(at), lingerMs)
+    this.#hasNews = true
+    this.#scheduleFlush()
+  }
+
+  /** The end marker came, but the connection stays open: the answer ended when the marker arrived. */
+  #hangUp(at: number): void {
+    this.#close(at)
+    this.#controller?.abort(new Error("the server kept the connection open after the end of the answer"))
+  }
+
+  #close(at: number): void {
+    if (this.#ended) return
+    const reason = this.#decoder === undefined ? this.#refusal() : this.#decoder.end(at)
+    if (reason !== undefined) return this.#fail(reason)
+    this.#events.push({ _tag: "Ended", at })
+    this.#end()
+  }
+
+  /** Why an answer is not a stream: an error status, an error object, a web page, or an answer in one piece. */
+  #refusal(): LlmError.Reason {
+    const body = (this.#body?.text ?? "").slice(0, maxBodyText).trim()
+    const error = this.#options.errorOf(body)
+    if (this.#status !== 200) return Failure.fromStatus(this.#status, error?.description ?? body, this.#headers)
+    if (error !== undefined) return error
+    const type = single(this.#headers["content-type"]) ?? "no content type"
+    return new LlmError.Protocol({
+      description: body === "" ? "The server sent an empty answer" : `The server did not stream (${type}): ${body}`
+    })
+  }
+
+  /** Fails the request and closes its connection, of which nothing more is wanted. */
+  #give(reason: LlmError.Reason): void {
+    this.#fail(reason)
+    this.#controller?.abort(new Error("the answer was not usable"))
+  }
+
+  #fail(reason: LlmError.Reason): void {
+    if (this.#ended) return
+    this.#failure = LlmError.fromReason(reason)
+    this.#end()
+  }
+
+  #end(): void {
+    this.#ended = true
+    clearTimeout(this.#linger)
+    this.#wake()
+  }
+
+  #scheduleFlush(): void {
+    if (this.#waiter !== undefined) this.#flush ??= setTimeout(() => this.#wake(), this.#options.flushMs)
+  }
+
+  #wake(): void {
+    clearTimeout(this.#flush)
+    this.#flush = undefined
+    const resume = this.#waiter
+    this.#waiter = undefined
+    resume?.(this.#take())
+  }
+
+  #take(): Batch {
+    this.#hasNews = false
+    const events = this.#events.take()
+    if (events !== undefined) return Effect.succeed(events)
+    return this.#failure === undefined ? Cause.done() : Effect.fail(this.#failure)
+  }
+}
+
+const single = (value: string | Array<string> | undefined): string | undefined =>
+  Array.isArray(value) ? value[0] : value
+
+/** Whether a body of status 200 is an event stream, told by its first character: JSON and web pages are not. */
+const looksLikeEvents = (bytes: Buffer): boolean => {
+  const first = bytes[0]
+  if (first === 0x64 || first === 0x3a) return true
+  return !/^\s*[{[<]/.test(bytes.toString("utf8", 0, 64))
+}
+
+const rateLimitOf = (headers: Headers): { readonly [name: string]: string } | null => {
+  let found: { [name: string]: string } | null = null
+  for (const name in headers) {
+    if (name !== "retry-after" && !name.startsWith("x-ratelimit-")) continue
+    const value = single(headers[name])
+    if (value !== undefined) (found ??= {})[name] = value
+  }
+  return found
+}

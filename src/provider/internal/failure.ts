@@ -1,0 +1,76 @@
+import * as LlmError from "../../domain/LlmError.ts"
+
+/** How far a request had come when its connection failed. */
+export type Stage = "before-answer" | "in-answer"
+
+const text = (error: unknown): string => {
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(text).join("; ")
+  return error instanceof Error && error.message !== "" ? error.message : String(error)
+}
+
+const codeOf = (error: unknown): string | null => {
+  if (error instanceof AggregateError) {
+    const own = ownCode(error)
+    return own ?? codeOf(error.errors[0])
+  }
+  return ownCode(error)
+}
+
+const ownCode = (error: unknown): string | null =>
+  typeof error === "object" && error !== null && "code" in error && typeof error.code === "string" ? error.code : null
+
+const isTls = (code: string): boolean =>
+  /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|EPROTO$|HOSTNAME_MISMATCH|ERR_OSSL_)/.test(code)
+
+/** Translates what undici or the socket reports. Codes: undici `docs/api/Errors.md`, Node.js `errors`, OpenSSL verify. */
+export const fromSocket = (
+  error: unknown,
+  stage: Stage,
+  limits: { readonly connectSeconds: number; readonly idleSeconds: number }
+): LlmError.Reason => {
+  const code = codeOf(error)
+  const description = text(error)
+  if (code !== null) {
+    if (code === "UND_ERR_CONNECT_TIMEOUT") {
+      return new LlmError.Timeout({ phase: "connect", limitSeconds: limits.connectSeconds })
+    }
+    if (code === "UND_ERR_HEADERS_TIMEOUT") {
+      return new LlmError.Timeout({ phase: "headers", limitSeconds: limits.idleSeconds })
+    }
+    if (code === "UND_ERR_BODY_TIMEOUT") {
+      return new LlmError.Timeout({ phase: "idle", limitSeconds: limits.idleSeconds })
+    }
+    if (code.startsWith("HPE_")) return new LlmError.Protocol({ description: `Not HTTP: ${description} (${code})` })
+    if (isTls(code)) return new LlmError.Tls({ description, code })
+  }
+  const named = code === null || description.includes(code) ? description : `${description} (${code})`
+  return stage === "in-answer"
+    ? new LlmError.Truncated({ description: `the connection was lost in the middle of the answer: ${named}` })
+    : new LlmError.Connect({ description: named, code })
+}
+
+const retryAfterSeconds = (value: string | undefined): number | null => {
+  if (value === undefined || value.trim() === "") return null
+  const seconds = Number(value)
+  return Number.isFinite(seconds) && seconds >= 0 ? seconds : null
+}
+
+/** The failure of an answer that is not 200. `message` is the server's own words, taken out of its JSON where it is one. */
+export const fromStatus = (
+  status: number,
+  message: string,
+  headers: { readonly [name: string]: string | Array<string> | undefined }
+): LlmError.Reason => {
+  const header = (name: string) => {
+    const value = headers[name]
+    return Array.isArray(value) ? value[0] : value
+  }
+  const retryAfter = retryAfterSeconds(header("retry-after"))
+  const location = header("location")
+  const body = status >= 300 && status < 400 && location !== undefined
+    ? `redirected to ${location}, which is not followed; set the API base to the final address`
+    : message
+  return status === 429
+    ? new LlmError.RateLimited({ status, body, retryAfterSeconds: retryAfter })
+    : new LlmError.HttpStatus({ status, body, retryAfterSeconds: retryAfter })
+}

@@ -1,0 +1,280 @@
+/**
+ * The chunks of OpenAI's streaming chat and legacy completions, as OpenAI and the servers that imitate it send them.
+ *
+ * Format: https://platform.openai.com/docs/api-reference/chat-streaming, vLLM and SGLang sources for `reasoning_content`,
+ * `reasoning` and the error objects. The schema states what is understood; `decode` is the fast path that runs for every
+ * token and is tested against it.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import * as LlmError from "../../domain/LlmError.ts"
+import { type ContentKind } from "../../domain/TokenEvent.ts"
+import { EventBuffer } from "./EventBuffer.ts"
+import * as SseDecoder from "./SseDecoder.ts"
+import { type MakeDecoder } from "./StreamDecoder.ts"
+
+const Text = Schema.optional(Schema.NullOr(Schema.String))
+const Count = Schema.optional(Schema.NullOr(Schema.Finite))
+
+const ToolCall = Schema.Struct({
+  function: Schema.optional(Schema.NullOr(Schema.Struct({ name: Text, arguments: Text })))
+})
+
+const Delta = Schema.Struct({
+  role: Text,
+  content: Text,
+  reasoning_content: Text,
+  reasoning: Text,
+  refusal: Text,
+  tool_calls: Schema.optional(Schema.NullOr(Schema.Array(ToolCall)))
+})
+
+const Choice = Schema.Struct({
+  delta: Schema.optional(Schema.NullOr(Delta)),
+  text: Text,
+  finish_reason: Text
+})
+
+const UsageObject = Schema.Struct({
+  prompt_tokens: Count,
+  completion_tokens: Count,
+  prompt_tokens_details: Schema.optional(Schema.NullOr(Schema.Struct({ cached_tokens: Count }))),
+  completion_tokens_details: Schema.optional(Schema.NullOr(Schema.Struct({ reasoning_tokens: Count })))
+})
+
+/**
+ * The parts of a chunk that are read. Everything else in it is ignored.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const OpenAiChunk = Schema.Struct({
+  choices: Schema.optional(Schema.NullOr(Schema.Array(Choice))),
+  usage: Schema.optional(Schema.NullOr(UsageObject))
+})
+
+/**
+ * @category schemas
+ * @since 0.1.0
+ */
+export type OpenAiChunk = typeof OpenAiChunk.Type
+
+const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
+  typeof value === "object" && value !== null
+
+const asText = (value: unknown): string => (typeof value === "string" ? value : "")
+
+const asCount = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null)
+
+const asCode = (value: unknown): number | string | null => {
+  if (typeof value === "number" && Number.isFinite(value)) return value
+  if (typeof value !== "string" || value === "") return null
+  return /^\d{3}$/.test(value) ? Number(value) : value
+}
+
+/**
+ * Reads an error from a decoded body or event: `{"error": {"message", "code", "type"}}`, `{"error": "text"}`, and vLLM's
+ * `{"object": "error", "message", "code"}`. `undefined` when it is no error.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const errorOf = (value: unknown): LlmError.InStream | undefined => {
+  if (!isObject(value)) return undefined
+  const inner = value["error"]
+  if (typeof inner === "string") return new LlmError.InStream({ description: inner, code: null, type: null })
+  const error = isObject(inner) ? inner : value["object"] === "error" ? value : undefined
+  if (error === undefined) return undefined
+  const type = asText(error["type"])
+  return new LlmError.InStream({
+    description: asText(error["message"]) || JSON.stringify(error),
+    code: asCode(error["code"]),
+    type: type === "" ? null : type
+  })
+}
+
+const addText = (value: unknown, kind: ContentKind, at: number, out: EventBuffer): void => {
+  if (typeof value === "string") out.content(kind, value, at)
+}
+
+const addToolCalls = (calls: unknown, at: number, out: EventBuffer): void => {
+  if (!Array.isArray(calls)) return
+  for (const call of calls) {
+    if (!isObject(call) || !isObject(call["function"])) continue
+    addText(call["function"]["name"], "tool", at, out)
+    addText(call["function"]["arguments"], "tool", at, out)
+  }
+}
+
+const addUsage = (usage: unknown, at: number, out: EventBuffer): void => {
+  if (!isObject(usage)) return
+  const prompt = usage["prompt_tokens_details"]
+  const completion = usage["completion_tokens_details"]
+  out.push({
+    _tag: "Usage",
+    at,
+    inputTokens: asCount(usage["prompt_tokens"]),
+    outputTokens: asCount(usage["completion_tokens"]),
+    cachedInputTokens: isObject(prompt) ? asCount(prompt["cached_tokens"]) : null,
+    reasoningTokens: isObject(completion) ? asCount(completion["reasoning_tokens"]) : null
+  })
+}
+
+/**
+ * What a chunk says beside its text: the reason of a failure, or whether it ends the answer.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Verdict {
+  readonly failure: LlmError.Reason | undefined
+  readonly finished: boolean
+}
+
+const fine: Verdict = { failure: undefined, finished: false }
+const finishing: Verdict = { failure: undefined, finished: true }
+
+/**
+ * Adds the events of one parsed chunk to `out`.
+ *
+ * @category decoding
+ * @since 0.1.0
+ */
+export const decode = (chunk: unknown, at: number, out: EventBuffer): Verdict => {
+  if (!isObject(chunk)) {
+    return { failure: new LlmError.Protocol({ description: `Not a chunk: ${JSON.stringify(chunk)}` }), finished: false }
+  }
+  let finished = false
+  const choices = chunk["choices"]
+  if (Array.isArray(choices)) {
+    for (const choice of choices) {
+      if (!isObject(choice)) continue
+      const delta = choice["delta"]
+      if (isObject(delta)) {
+        addText(delta["reasoning_content"] || delta["reasoning"], "reasoning", at, out)
+        addText(delta["content"], "text", at, out)
+        addText(delta["refusal"], "text", at, out)
+        addToolCalls(delta["tool_calls"], at, out)
+      }
+      addText(choice["text"], "text", at, out)
+      const reason = choice["finish_reason"]
+      if (typeof reason === "string" && reason !== "") {
+        finished = true
+        out.push({ _tag: "Finished", at, reason })
+      }
+    }
+  }
+  addUsage(chunk["usage"], at, out)
+  const failure = errorOf(chunk)
+  return failure === undefined ? (finished ? finishing : fine) : { failure, finished }
+}
+
+const parse = (data: string): unknown => {
+  try {
+    return JSON.parse(data)
+  } catch {
+    return undefined
+  }
+}
+
+/** Text that stands in a JSON string as it is. */
+// eslint-disable-next-line no-control-regex
+const plainText = /^[^"\\\u0000-\u001f]*$/
+
+/** The chunk around a piece of text: `prefix + text + suffix` is that chunk with another text in it. */
+interface Template {
+  readonly kind: ContentKind
+  readonly prefix: string
+  readonly suffix: string
+}
+
+const sentinel = "\u2402"
+
+/**
+ * Learns the form of a chunk that held one piece of text and nothing else, by trying what it decodes to with another text
+ * in the same place. A JSON string without quotes, backslashes and control characters can be exchanged for any other.
+ */
+const learn = (data: string): Template | undefined => {
+  const only = onlyContent(data)
+  if (only === undefined || !plainText.test(only.text)) return undefined
+  const at = data.indexOf(`"${only.text}"`)
+  if (at < 0) return undefined
+  const template = {
+    kind: only.kind,
+    prefix: data.slice(0, at + 1),
+    suffix: data.slice(at + 1 + only.text.length)
+  }
+  const tried = onlyContent(template.prefix + sentinel + template.suffix)
+  return tried !== undefined && tried.text === sentinel && tried.kind === only.kind ? template : undefined
+}
+
+const onlyContent = (data: string): { readonly kind: ContentKind; readonly text: string } | undefined => {
+  const out = new EventBuffer()
+  const verdict = decode(parse(data), 0, out)
+  const events = out.take()
+  const event = events?.[0]
+  if (verdict !== fine || events?.length !== 1 || event?._tag !== "Content") return undefined
+  const [text, another] = event.text
+  return text === undefined || another !== undefined ? undefined : { kind: event.kind, text }
+}
+
+/** How often the form of the chunks of one answer is learned anew; some servers put something else into each. */
+const maxLessons = 4
+
+/**
+ * Makes the decoder of one streamed response of OpenAI's shape.
+ *
+ * Within an answer, chunks differ in nothing but their text. Once that form is known, a chunk of the same form is not
+ * parsed again.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeDecoder: MakeDecoder = (out) => {
+  let finished = false
+  let done = false
+  let template: Template | undefined
+  let lessons = 0
+
+  const takeByTemplate = (data: string, at: number): boolean => {
+    if (template === undefined) return false
+    const { prefix, suffix, kind } = template
+    if (data.length < prefix.length + suffix.length || !data.startsWith(prefix) || !data.endsWith(suffix)) return false
+    const text = data.slice(prefix.length, data.length - suffix.length)
+    if (!plainText.test(text)) return false
+    out.content(kind, text, at)
+    return true
+  }
+
+  return SseDecoder.make({
+    onEvent: (data, event, at) => {
+      if (event === "message" && takeByTemplate(data, at)) return undefined
+      if (data.trim() === "[DONE]") {
+        done = true
+        return undefined
+      }
+      const chunk = parse(data)
+      if (chunk === undefined) {
+        return event === "error"
+          ? new LlmError.InStream({ description: data, code: null, type: null })
+          : new LlmError.Protocol({ description: `The stream holds something that is not JSON: ${data.slice(0, 200)}` })
+      }
+      const verdict = decode(chunk, at, out)
+      if (verdict.failure === undefined && event === "error") {
+        return new LlmError.InStream({ description: data, code: null, type: null })
+      }
+      if (verdict.finished) finished = true
+      if (verdict === fine && lessons < maxLessons) {
+        const learned = learn(data)
+        if (learned !== undefined) {
+          template = learned
+          lessons++
+        }
+      }
+      return verdict.failure
+    },
+    isComplete: () => finished || done,
+    isDone: () => done
+  })
+}
