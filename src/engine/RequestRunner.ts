@@ -18,7 +18,7 @@ import { Provider } from "../provider/Provider.ts"
 /**
  * - `requestTimeoutSeconds`: limit for one request, from its intended moment on; `null` for none
  * - `cancelled()`: what the record of a request says that was interrupted
- * - `onStart`, `onFinish`: called in the request's own fiber; they must be quick
+ * - `onStart`, `onBatch`, `onFinish`: called when a request begins, has received something, has ended; they must be quick
  *
  * @category models
  * @since 0.1.0
@@ -27,6 +27,7 @@ export interface Options {
   readonly requestTimeoutSeconds: number | null
   readonly cancelled: () => string
   readonly onStart: (plan: RequestPlan) => void
+  readonly onBatch?: ((measurement: RequestSink.Measurement, chunksBefore: number) => void) | undefined
   readonly onFinish: (measurement: RequestSink.Measurement) => void
 }
 
@@ -69,7 +70,9 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
       Effect.suspend(() => {
         const measurement = RequestSink.makeMeasurement(plan, intendedAt)
         options.onStart(plan)
-        return restore(withLimit(Stream.run(provider.stream(plan), RequestSink.into(measurement)))).pipe(
+        return restore(
+          withLimit(Stream.run(provider.stream(plan), RequestSink.into(measurement, options.onBatch)))
+        ).pipe(
           Effect.exit,
           Effect.map((exit) => finish(measurement, exit))
         )

@@ -92,14 +92,20 @@ export const add = (measurement: Measurement, event: TokenEvent): void => {
 }
 
 /**
- * The sink of one request: `Stream.run(provider.stream(plan), into(measurement))`.
+ * The sink of one request: `Stream.run(provider.stream(plan), into(measurement))`. `onBatch` is called after every batch
+ * of events, with the number of chunks there were before it.
  *
  * @category folding
  * @since 0.1.0
  */
-export const into = (measurement: Measurement): Sink.Sink<void, TokenEvent> =>
+export const into = (
+  measurement: Measurement,
+  onBatch?: (measurement: Measurement, chunksBefore: number) => void
+): Sink.Sink<void, TokenEvent> =>
   Sink.forEachArray((events) => {
+    const before = measurement.chunkAt.length
     for (const event of events) add(measurement, event)
+    onBatch?.(measurement, before)
     return Effect.void
   })
 

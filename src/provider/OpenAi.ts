@@ -107,7 +107,9 @@ export const make = Effect.fn("OpenAi.make")(function* (options: Options) {
     ...(options.apiKey === null ? {} : { authorization: `Bearer ${Redacted.value(options.apiKey)}` }),
     ...lowerCased(options.headers ?? {})
   })
-  const removed = Object.entries(options.samplingParams ?? {}).flatMap(([name, value]) => (value === null ? [name] : []))
+  const removed = Object.entries(options.samplingParams ?? {}).flatMap(([name, value]) =>
+    value === null ? [name] : []
+  )
   let usage: "unknown" | "given" | "refused" = options.includeUsage === false ? "refused" : "unknown"
 
   const body = (plan: RequestPlan, withUsage: boolean): string => {
@@ -144,10 +146,14 @@ export const make = Effect.fn("OpenAi.make")(function* (options: Options) {
 
   const stream: Service["stream"] = (plan) => {
     if (usage !== "unknown") return transport.stream(() => request(plan, usage === "given"), format)
-    return Stream.catchIf(transport.stream(() => request(plan, true), asking), isUsageRefusal, () => {
-      usage = "refused"
-      return transport.stream(() => request(plan, false), format)
-    })
+    return Stream.catchIf(
+      transport.stream(() => request(plan, true), asking),
+      isUsageRefusal,
+      () => {
+        usage = "refused"
+        return transport.stream(() => request(plan, false), format)
+      }
+    )
   }
 
   return Provider.of({ name: "openai", origin: to.origin, stream })
@@ -193,7 +199,10 @@ export const layerConfig = (
       const base =
         options.apiBase === undefined ? yield* Config.option(credentials.apiBase) : Option.some(options.apiBase)
       if (Option.isNone(base) || base.value.trim() === "") {
-        return yield* missing("OPENAI_API_BASE", "the address of the API, such as https://api.openai.com/v1 (or --api-base)")
+        return yield* missing(
+          "OPENAI_API_BASE",
+          "the address of the API, such as https://api.openai.com/v1 (or --api-base)"
+        )
       }
       const key = yield* Config.option(credentials.apiKey)
       if (Option.isNone(key) || Redacted.value(key.value).trim() === "") {

@@ -16,11 +16,10 @@ import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { Agent } from "undici"
-import * as LlmError from "../domain/LlmError.ts"
+import type * as LlmError from "../domain/LlmError.ts"
 import { type TokenEvent } from "../domain/TokenEvent.ts"
 import { Connections } from "./internal/connections.ts"
 import { Exchange } from "./internal/Exchange.ts"
-import * as Failure from "./internal/failure.ts"
 import { type MakeDecoder } from "./wire/StreamDecoder.ts"
 
 /**
@@ -65,14 +64,15 @@ export interface Options {
 
 /**
  * - `stream`: makes the request and sends it when run; interrupting it closes the connection
- * - `openConnections(origin, count)`: opens connections ahead, at most `count`, and keeps them for requests to come
+ * - `openConnections(origin, count)`: opens connections ahead and keeps them for requests to come; tells how many it could
+ *   open, and gives up after the first that fails
  *
  * @category models
  * @since 0.1.0
  */
 export interface Service {
   readonly stream: (request: () => HttpRequest, format: Format) => Stream.Stream<TokenEvent, LlmError.LlmError>
-  readonly openConnections: (origin: string, count: number) => Effect.Effect<void, LlmError.LlmError>
+  readonly openConnections: (origin: string, count: number) => Effect.Effect<number>
 }
 
 /**
@@ -90,7 +90,6 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
   const now = () => Number(clock.monotonicTimeNanosUnsafe())
   const connectSeconds = options.connectSeconds ?? 10
   const idleSeconds = options.idleSeconds ?? 180
-  const limits = { connectSeconds, idleSeconds }
   const flushMs = options.flushMs ?? 250
 
   const connections = new Connections({ connectTimeoutMs: connectSeconds * 1_000, now })
@@ -152,21 +151,22 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
     )
 
   const openOne = (origin: string) =>
-    Effect.callback<void, LlmError.LlmError>((resume) =>
-      connections.openAhead(origin, (error) =>
-        resume(
-          error === null
-            ? Effect.void
-            : Effect.fail(LlmError.fromReason(Failure.fromSocket(error, "before-answer", limits)))
-        )
-      )
+    Effect.callback<void, Error>((resume) =>
+      connections.openAhead(origin, (error) => resume(error === null ? Effect.void : Effect.fail(error)))
     )
 
-  return Transport.of({
-    stream,
-    openConnections: (origin, count) =>
-      Effect.forEach(Array.from({ length: count }), () => openOne(origin), { concurrency: 64, discard: true })
-  })
+  const openConnections: Service["openConnections"] = (origin, count) => {
+    let opened = 0
+    const opening = Effect.map(openOne(origin), () => {
+      opened++
+    })
+    return Effect.forEach(Array.from({ length: count }), () => opening, { concurrency: 64, discard: true }).pipe(
+      Effect.ignore,
+      Effect.map(() => opened)
+    )
+  }
+
+  return Transport.of({ stream, openConnections })
 })
 
 /**

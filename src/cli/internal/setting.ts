@@ -1,8 +1,9 @@
 import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
 import { pipe } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { Flag } from "effect/cli"
+import { CliError, Flag } from "effect/cli"
 import { parseSeconds } from "./durationText.ts"
 
 /** How a value is read from text, and what to say when it cannot be. */
@@ -25,22 +26,17 @@ const integerFrom = (minimum: number) =>
 export const text = (metavar: string): Reader<string> =>
   fromSchema(Schema.NonEmptyString, "some text that is not empty", metavar)
 
-export const positiveInt = (unit: string): Reader<number> =>
-  fromSchema(integerFrom(1), "a whole number above 0", unit)
+export const positiveInt = (unit: string): Reader<number> => fromSchema(integerFrom(1), "a whole number above 0", unit)
 
 export const naturalInt = (unit: string): Reader<number> =>
   fromSchema(integerFrom(0), "a whole number, 0 or more", unit)
 
 export const nonNegative = (unit: string): Reader<number> =>
-  fromSchema(
-    Schema.FiniteFromString.check(Schema.isGreaterThanOrEqualTo(0)),
-    "a number, 0 or more",
-    unit
-  )
+  fromSchema(Schema.FiniteFromString.check(Schema.isGreaterThanOrEqualTo(0)), "a number, 0 or more", unit)
 
 export const duration: Reader<number> = {
   read: (input) => Option.fromUndefinedOr(parseSeconds(input)),
-  expected: "a duration: 30s, 1m30s, 500ms, \"2 seconds\", or a number of seconds",
+  expected: 'a duration: 30s, 1m30s, 500ms, "2 seconds", or a number of seconds',
   metavar: "duration"
 }
 
@@ -103,14 +99,28 @@ export const withDefault = <A>(
 export const optional = <A>(name: string, reader: Reader<A>, description: string): Flag.Flag<Option.Option<A>> =>
   valued(name, reader).pipe(Flag.withDescription(explain(description, name, [])), Flag.optional)
 
-/** A flag that may be given several times; the variable holds one value. */
-export const repeated = <A>(name: string, reader: Reader<A>, description: string): Flag.Flag<ReadonlyArray<A>> =>
-  Flag.String(name).pipe(
-    Flag.filterMap(reader.read, (given) => `Expected ${reader.expected}, got ${JSON.stringify(given)}`),
-    Flag.withMetavar(reader.metavar),
-    Flag.withDescription(`${description} (may be repeated)`),
-    Flag.atLeast(0)
+/** A flag that may be given several times; its environment variable holds one value a line. */
+export const repeated = <A>(name: string, reader: Reader<A>, description: string): Flag.Flag<ReadonlyArray<A>> => {
+  const invalid = (given: string) =>
+    new CliError.InvalidValue({ option: name, value: given, expected: reader.expected, kind: "flag" })
+  const read = (given: string) => Effect.mapError(Effect.fromOption(reader.read(given)), () => invalid(given))
+  const fromVariable = Config.option(Config.String(variableOf(name))).pipe(
+    Effect.map((value) =>
+      Option.getOrElse(value, () => "")
+        .split("\n")
+        .filter((line) => line.trim() !== "")
+    ),
+    Effect.mapError((error) => invalid(error.message))
   )
+  return Flag.String(name).pipe(
+    Flag.withMetavar(reader.metavar),
+    Flag.withDescription(explain(`${description}; may be repeated`, name, [])),
+    Flag.atLeast(0),
+    Flag.mapEffect((given) =>
+      Effect.flatMap(given.length > 0 ? Effect.succeed(given) : fromVariable, (values) => Effect.forEach(values, read))
+    )
+  )
+}
 
 /** An on-off flag; `--no-<name>` is its opposite. */
 export const toggle = (name: string, fallback: boolean, description: string): Flag.Flag<boolean> =>
@@ -119,3 +129,8 @@ export const toggle = (name: string, fallback: boolean, description: string): Fl
     Flag.withDescription(explain(description, name, [`default: ${fallback ? "on" : "off"}`])),
     Flag.withDefault(fallback)
   )
+
+export const alias =
+  (name: string) =>
+  <A>(flag: Flag.Flag<A>): Flag.Flag<A> =>
+    Flag.withAlias(flag, name)

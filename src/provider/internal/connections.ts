@@ -50,7 +50,7 @@ export class Connections {
 
   /** Closes what was opened ahead and never used. */
   close(): void {
-    for (const sockets of this.#spare.values()) for (const socket of [...sockets]) socket.destroy()
+    for (const sockets of this.#spare.values()) for (const socket of sockets) socket.destroy()
   }
 
   #takeSpare(of: string): Net.Socket | undefined {

@@ -67,9 +67,10 @@ export const fromStatus = (
   }
   const retryAfter = retryAfterSeconds(header("retry-after"))
   const location = header("location")
-  const body = status >= 300 && status < 400 && location !== undefined
-    ? `redirected to ${location}, which is not followed; set the API base to the final address`
-    : message
+  const body =
+    status >= 300 && status < 400 && location !== undefined
+      ? `redirected to ${location}, which is not followed; set the API base to the final address`
+      : message
   return status === 429
     ? new LlmError.RateLimited({ status, body, retryAfterSeconds: retryAfter })
     : new LlmError.HttpStatus({ status, body, retryAfterSeconds: retryAfter })

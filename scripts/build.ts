@@ -1,0 +1,104 @@
+/**
+ * Builds what is published into `dist/`:
+ *
+ * - `bin/`: the program, with everything it needs in it; the worker scripts lie beside it under their own names
+ * - `lib/`: the library, file by file; `effect` is left to the program that uses it, other packages are in `vendor/`
+ * - `types/`: declarations
+ */
+import { execFileSync } from "node:child_process"
+import { chmodSync, globSync, rmSync, writeFileSync } from "node:fs"
+import { join, relative } from "node:path"
+import { build, type BuildOptions, type Plugin } from "esbuild"
+
+const root = join(import.meta.dirname, "..")
+const dist = join(root, "dist")
+rmSync(dist, { recursive: true, force: true })
+
+const common = {
+  absWorkingDir: root,
+  bundle: true,
+  format: "esm",
+  platform: "node",
+  target: "node22.19",
+  legalComments: "linked",
+  logLevel: "warning",
+  // CommonJS packages ask for Node's modules with require, which an ES module does not have.
+  banner: {
+    js: 'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);'
+  }
+} as const satisfies BuildOptions
+
+/** Tokenizing needs no model runtime; the packages that bring one are empty here too (see `overrides` in package.json). */
+const withoutModelRuntimes: Plugin = {
+  name: "without-model-runtimes",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(onnxruntime-node|onnxruntime-web(\/.*)?|sharp)$/ }, ({ path }) => ({
+      path,
+      namespace: "empty"
+    }))
+    onLoad({ filter: /.*/, namespace: "empty" }, () => ({ contents: "export default {}", loader: "js" }))
+  }
+}
+
+const workers = globSync("src/*/*Worker.ts", { cwd: root })
+
+await build({
+  ...common,
+  entryPoints: [
+    { in: "src/bin.ts", out: "llmperf" },
+    ...workers.map((path) => ({ in: path, out: path.replace(/^.*\/|\.ts$/g, "") }))
+  ],
+  outdir: "dist/bin",
+  splitting: true,
+  minifySyntax: true,
+  minifyWhitespace: true,
+  plugins: [withoutModelRuntimes]
+})
+chmodSync(join(dist, "bin/llmperf.js"), 0o755)
+
+const vendored = new Set<string>()
+
+/** Sends our own modules to their `.js` beside them and other packages to `vendor/`, one copy for the whole library. */
+const asLibrary: Plugin = {
+  name: "as-library",
+  setup({ onResolve }) {
+    onResolve({ filter: /.*/ }, ({ path, kind, resolveDir }) => {
+      if (kind === "entry-point" || path.startsWith("node:") || /^effect(\/|$)/.test(path)) return undefined
+      if (path.startsWith(".")) return { path: path.replace(/\.ts$/, ".js"), external: true }
+      vendored.add(path)
+      const up = relative(join(root, resolveDir.slice(root.length + 1)), join(root, "src")) || "."
+      return { path: `${up.startsWith(".") ? up : `./${up}`}/vendor/${vendorName(path)}.js`, external: true }
+    })
+  }
+}
+
+const vendorName = (specifier: string): string => specifier.replace(/^@/, "").replaceAll("/", "-")
+
+const modules = globSync("src/**/*.ts", { cwd: root, exclude: ["src/bin.ts", "src/cli/**"] })
+await build({
+  ...common,
+  banner: {},
+  entryPoints: modules,
+  outbase: "src",
+  outdir: "dist/lib",
+  packages: "bundle",
+  external: ["effect"],
+  plugins: [asLibrary]
+})
+
+await build({
+  ...common,
+  entryPoints: [...vendored].map((specifier) => ({ in: specifier, out: vendorName(specifier) })),
+  outdir: "dist/lib/vendor",
+  splitting: true,
+  minifySyntax: true,
+  minifyWhitespace: true,
+  external: ["effect"],
+  plugins: [withoutModelRuntimes]
+})
+
+execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], {
+  cwd: root,
+  stdio: "inherit"
+})
+writeFileSync(join(dist, "bin/package.json"), '{ "type": "module" }\n')

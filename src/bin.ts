@@ -1,0 +1,14 @@
+#!/usr/bin/env node
+const required = [22, 19] as const
+const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)
+
+if (major < required[0] || (major === required[0] && minor < required[1])) {
+  process.stderr.write(
+    `llmperf needs Node.js ${required.join(".")} or newer, and this is ${process.versions.node}.\n` +
+      "Install a newer one from https://nodejs.org, or run: npx --package node@24 --package llmperf llmperf …\n"
+  )
+  process.exitCode = 2
+} else {
+  const { main } = await import("./cli/main.ts")
+  main()
+}

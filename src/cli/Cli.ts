@@ -1,0 +1,57 @@
+/**
+ * The command line: its commands, and how it speaks.
+ *
+ * Standard output is data: what was asked for, and `--help` and `--version`. Everything else goes to standard error.
+ *
+ * @since 0.1.0
+ */
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
+import { loadTest } from "./commands/loadTest.ts"
+import { serve } from "./commands/serve.ts"
+import { usage } from "./CommandError.ts"
+import * as ConfigFile from "./internal/configFile.ts"
+
+const root = Command.make("llmperf").pipe(
+  Command.withDescription("Load tests for LLM endpoints whose numbers can be trusted."),
+  Command.withSubcommands([loadTest, serve])
+)
+
+/** Says what is wrong and how to find out more, instead of printing the whole help before the error. */
+const presenter: CliOutput.Presenter = {
+  present: (event) =>
+    event._tag === "InvalidInvocation"
+      ? Effect.gen(function* () {
+          const formatter = CliOutput.defaultFormatter({ colors: false })
+          for (const error of event.errors) yield* Console.error(formatter.formatCliError(error))
+          yield* Console.error(`Try: ${event.commandPath.join(" ")} --help`)
+        })
+      : event._tag === "Version"
+        ? Console.log(`${event.name} ${event.version}`)
+        : CliOutput.defaultPresenter.present(event)
+}
+
+const layer = Layer.mergeAll(
+  CliOutput.layerPresenter(presenter),
+  CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel] }),
+  Layer.succeed(Logger.LogToStderr, true)
+)
+
+/**
+ * Runs the command line. Wrong use fails with `CommandError` of exit code 2, after its message has been printed.
+ *
+ * @category running
+ * @since 0.1.0
+ */
+export const run = (args: ReadonlyArray<string>, version: string) =>
+  ConfigFile.expand(args).pipe(
+    Effect.tapError((error) => Console.error(error.message)),
+    Effect.flatMap((expanded) => Command.runWith(root, { version })(expanded)),
+    Effect.catchIf(CliError.isCliError, (error) =>
+      error._tag === "ShowHelp" && error.errors.length === 0 ? Effect.void : Effect.fail(usage(error.message))
+    ),
+    Effect.provide(layer)
+  )

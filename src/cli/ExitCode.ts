@@ -1,0 +1,19 @@
+/**
+ * What the exit status of the program means.
+ *
+ * | code | meaning |
+ * | --- | --- |
+ * | 0 | all is well |
+ * | 1 | the run finished but failed its own condition: every request failed |
+ * | 2 | wrong use: flags, files, credentials; nothing was sent |
+ * | 3 | results cannot be written |
+ * | 130 | interrupted; what had ended was saved |
+ *
+ * @since 0.1.0
+ */
+
+/**
+ * @category constants
+ * @since 0.1.0
+ */
+export const ExitCode = { ok: 0, failed: 1, usage: 2, output: 3, interrupted: 130 } as const

@@ -1,0 +1,296 @@
+/**
+ * Every flag of the command line, once: how it is read, its default, its unit, its environment variable.
+ *
+ * @since 0.1.0
+ */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Latency from "../simulator/Latency.ts"
+import * as Fault from "../simulator/Fault.ts"
+import { parseSeconds } from "./internal/durationText.ts"
+import * as Setting from "./internal/setting.ts"
+
+const keyValues: Setting.Reader<ReadonlyArray<readonly [string, string]>> = {
+  read: (text) => {
+    const pairs = text.split(",").map((item) => {
+      const at = item.indexOf("=")
+      return [item.slice(0, at).trim(), item.slice(at + 1).trim(), at] as const
+    })
+    return pairs.every(([key, , at]) => at > 0 && key !== "")
+      ? Option.some(pairs.map(([key, value]) => [key, value] as const))
+      : Option.none()
+  },
+  expected: "key=value, several separated by commas",
+  metavar: "key=value,…"
+}
+
+/** A header as curl takes it. Names are tokens of RFC 9110; values must not hold line ends. */
+const headerLine: Setting.Reader<readonly [string, string]> = {
+  read: (text) => {
+    const [, name, value] = /^\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*:\s*([^\r\n]*)$/.exec(text) ?? []
+    return name === undefined || value === undefined ? Option.none() : Option.some([name, value.trim()] as const)
+  },
+  expected: 'a header, such as "X-Team: inference"',
+  metavar: "name: value"
+}
+
+const headerNameOrNone: Setting.Reader<string | null> = {
+  read: (text) => {
+    const name = text.trim().toLowerCase()
+    if (name === "none") return Option.some(null)
+    return /^[!#$%&'*+\-.^_`|~0-9a-z]+$/.test(name) ? Option.some(name) : Option.none()
+  },
+  expected: "the name of a header, or none",
+  metavar: "name"
+}
+
+const url: Setting.Reader<string> = {
+  read: (text) =>
+    URL.canParse(text) && /^https?:/.test(text.trim().toLowerCase()) ? Option.some(text.trim()) : Option.none(),
+  expected: "an http or https address, such as http://127.0.0.1:8000/v1",
+  metavar: "url"
+}
+
+/** A latency with its mean as a duration: `100ms`, `lognormal:100ms:0.5`. */
+const latency: Setting.Reader<Latency.Latency> = {
+  read: (text) => {
+    const parts = text.trim().split(":")
+    const mean = parts.length === 1 ? 0 : 1
+    const seconds = parseSeconds(parts[mean] ?? "")
+    if (seconds === undefined) return Option.none()
+    return Schema.decodeUnknownOption(Latency.LatencyFromString)(parts.with(mean, String(seconds)).join(":"))
+  },
+  expected:
+    "a latency: 100ms, exponential:100ms, or normal, lognormal or gamma with a coefficient of variation, such as lognormal:100ms:0.5",
+  metavar: "latency"
+}
+
+const fault: Setting.Reader<Fault.Fault> = {
+  read: Schema.decodeUnknownOption(Fault.FaultFromString),
+  expected: `a fault: KIND, KIND:N, KIND@P% or KIND@every=N, where KIND is one of ${Object.keys(Fault.kinds).join(", ")}`,
+  metavar: "fault"
+}
+
+const port: Setting.Reader<number> = {
+  ...Setting.naturalInt("port"),
+  read: (text) => Option.filter(Setting.naturalInt("port").read(text), (number) => number <= 65_535),
+  expected: "a port, 0 to 65535; 0 takes any that is free"
+}
+
+/** The APIs that can be tested. */
+export const llmApis = ["openai", "simulated"] as const
+
+/** How the simulated server behaves; `prefix` goes before every name. */
+export const simulator = (prefix: "" | "sim-") => ({
+  ttft: Setting.optional(
+    `${prefix}ttft`,
+    latency,
+    "Time from getting a place in the batch to the first token; takes the place of the prefill model"
+  ),
+  itl: Setting.optional(
+    `${prefix}itl`,
+    latency,
+    "Time from one token to the next; takes the place of the decode model"
+  ),
+  prefillRate: Setting.withDefault(
+    `${prefix}prefill-rate`,
+    Setting.positiveInt("tokens/s"),
+    10_000,
+    "Prompt tokens read per second"
+  ),
+  decodeStep: Setting.withDefault(
+    `${prefix}decode-step`,
+    Setting.duration,
+    0.012,
+    "Time of a decode step for one sequence",
+    "12ms"
+  ),
+  decodeStepPerSequence: Setting.withDefault(
+    `${prefix}decode-step-per-sequence`,
+    Setting.duration,
+    0.0001,
+    "Time that every further sequence in the batch adds to a decode step",
+    "0.1ms"
+  ),
+  maxBatch: Setting.withDefault(
+    `${prefix}max-batch`,
+    Setting.positiveInt("requests"),
+    256,
+    "Most requests at work at once; others wait"
+  ),
+  kvTokens: Setting.withDefault(
+    `${prefix}kv-tokens`,
+    Setting.positiveInt("tokens"),
+    500_000,
+    "Most tokens, input and asked-for output, of the requests at work"
+  ),
+  tokensPerChunk: Setting.withDefault(
+    `${prefix}tokens-per-chunk`,
+    Setting.positiveInt("tokens"),
+    1,
+    "Tokens sent at once"
+  ),
+  fault: Setting.repeated(
+    `${prefix}fault`,
+    fault,
+    "Something that goes wrong, such as 429@5%, reset:10 or error-vllm@every=20"
+  )
+})
+
+/** The flags of `llmperf serve`. */
+export const serve = {
+  port: Setting.withDefault("port", port, 8_089, "Port on 127.0.0.1"),
+  ...simulator(""),
+  seed: Setting.withDefault("seed", Setting.naturalInt("integer"), 11_111, "Decides texts, latencies and faults"),
+  truth: Setting.toggle("truth", false, "Keep when each request came and each chunk was sent, for GET /_truth")
+}
+
+/** The flags of `llmperf load-test`. */
+export const loadTest = {
+  model: Setting.required("model", Setting.text("name"), "The model to ask for"),
+  llmApi: Setting.withDefault(
+    "llm-api",
+    Setting.oneOf(...llmApis),
+    "openai",
+    "The API to test; simulated starts a simulated server on loopback and tests that"
+  ),
+  apiBase: Setting.optional(
+    "api-base",
+    url,
+    "Address of the API, with or without /v1, or the full path; takes the place of OPENAI_API_BASE"
+  ),
+  endpoint: Setting.withDefault(
+    "endpoint",
+    Setting.oneOf("chat", "completions"),
+    "chat",
+    "Chat completions, or the older text completions"
+  ),
+  meanInputTokens: Setting.withDefault(
+    "mean-input-tokens",
+    Setting.positiveInt("tokens"),
+    550,
+    "Mean length of a prompt, in tokens"
+  ),
+  stddevInputTokens: Setting.withDefault(
+    "stddev-input-tokens",
+    Setting.nonNegative("tokens"),
+    150,
+    "Standard deviation of the length of a prompt, in tokens"
+  ),
+  meanOutputTokens: Setting.withDefault(
+    "mean-output-tokens",
+    Setting.positiveInt("tokens"),
+    150,
+    "Mean of max_tokens, the length asked of an answer, in tokens"
+  ),
+  stddevOutputTokens: Setting.withDefault(
+    "stddev-output-tokens",
+    Setting.nonNegative("tokens"),
+    80,
+    "Standard deviation of max_tokens, in tokens"
+  ),
+  numConcurrentRequests: Setting.withDefault(
+    "num-concurrent-requests",
+    Setting.positiveInt("requests"),
+    10,
+    "Requests in flight at any time"
+  ),
+  maxNumCompletedRequests: Setting.withDefault(
+    "max-num-completed-requests",
+    Setting.positiveInt("requests"),
+    10,
+    "Requests to send in all"
+  ),
+  timeout: Setting.withDefault("timeout", Setting.positiveDuration, 90, "After this time no new request starts", "90s"),
+  grace: Setting.withDefault(
+    "grace",
+    Setting.duration,
+    30,
+    "How long requests in flight may go on after --timeout or the first Ctrl-C before they are cancelled",
+    "30s"
+  ),
+  requestTimeout: Setting.withDefault(
+    "request-timeout",
+    Setting.durationOrNone,
+    null,
+    "Limit for one request, from start to end",
+    "none"
+  ),
+  idleTimeout: Setting.withDefault(
+    "idle-timeout",
+    Setting.positiveDuration,
+    180,
+    "Limit for a server that sends nothing, before or in an answer",
+    "180s"
+  ),
+  connectTimeout: Setting.withDefault(
+    "connect-timeout",
+    Setting.positiveDuration,
+    10,
+    "Limit for opening a connection: DNS, TCP and TLS",
+    "10s"
+  ),
+  additionalSamplingParams: Setting.withDefault(
+    "additional-sampling-params",
+    Setting.jsonObject,
+    {},
+    "Put into every request body, over everything else; null removes a field",
+    "{}"
+  ),
+  ignoreEos: Setting.toggle(
+    "ignore-eos",
+    false,
+    "Ask the server for answers of the full length (ignore_eos, as vLLM and SGLang know it)"
+  ),
+  header: Setting.repeated("header", headerLine, "A header to send with every request").pipe(Setting.alias("H")),
+  requestIdHeader: Setting.withDefault(
+    "request-id-header",
+    headerNameOrNone,
+    "x-request-id",
+    "The header that carries <run id>-<request id>; none sends none"
+  ),
+  runId: Setting.optional("run-id", Setting.text("id"), "Name of this run; by default made from time and chance"),
+  seed: Setting.withDefault(
+    "seed",
+    Setting.naturalInt("integer"),
+    11_111,
+    "Decides prompts and lengths: the same seed sends the same requests"
+  ),
+  tokenizer: Setting.withDefault(
+    "tokenizer",
+    Setting.text("name"),
+    "llama",
+    "What counts tokens: llama, a Hugging Face model id, or a folder with tokenizer.json"
+  ),
+  promptMode: Setting.withDefault(
+    "prompt-mode",
+    Setting.oneOf("exact", "llmperf"),
+    "exact",
+    "exact counts the final text; llmperf makes LLMPerf's prompts, bit for bit"
+  ),
+  warmup: Setting.toggle(
+    "warmup",
+    true,
+    "First exercise the client and open connections, without a request to the model"
+  ),
+  warmupRequests: Setting.withDefault(
+    "warmup-requests",
+    Setting.naturalInt("requests"),
+    0,
+    "Real requests to send and leave out, before the clock starts"
+  ),
+  resultsDir: Setting.optional(
+    "results-dir",
+    Setting.text("folder"),
+    "Folder for the result files; without it nothing is saved"
+  ),
+  metadata: Setting.repeated("metadata", keyValues, "Kept in the summary"),
+  json: Setting.toggle("json", false, "Print the summary as JSON on standard output"),
+  quiet: Setting.toggle("quiet", false, "Show no progress and no table"),
+  config: Setting.optional(
+    "config",
+    Setting.text("file"),
+    "YAML file with flags as keys; flags on the command line win"
+  ),
+  sim: simulator("sim-")
+}

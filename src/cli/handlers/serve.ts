@@ -1,0 +1,28 @@
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { type Command } from "effect/cli"
+import * as HttpFront from "../../simulator/HttpFront.ts"
+import * as ModelServer from "../../simulator/ModelServer.ts"
+import { CommandError } from "../CommandError.ts"
+import { ExitCode } from "../ExitCode.ts"
+import { type serve } from "../flags.ts"
+import { modelOptions } from "../internal/simulated.ts"
+
+type Input = Command.Command.Config.Infer<typeof serve>
+
+/** Serves until it is interrupted. */
+export const handle = Effect.fn("serve")(
+  function* (input: Input) {
+    const front = HttpFront.layer({ host: "127.0.0.1", port: input.port, truth: input.truth, truthLimit: 2_000_000 })
+    const model = ModelServer.layer(modelOptions(input, input.seed))
+    yield* Effect.gen(function* () {
+      const { url } = yield* HttpFront.HttpFront
+      yield* Console.error(`Simulated LLM server at ${url}/v1 (Ctrl-C ends it)`)
+      return yield* Effect.never
+    }).pipe(Effect.provide(Layer.provide(front, model)))
+  },
+  Effect.catchTag("SimulatorError", (error) =>
+    Effect.fail(new CommandError({ description: error.message, exitCode: ExitCode.usage }))
+  )
+)

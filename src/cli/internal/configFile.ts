@@ -1,0 +1,63 @@
+import * as Yaml from "effect/encoding/Yaml"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import { type CommandError, usage } from "../CommandError.ts"
+
+const aliases: { readonly [alias: string]: string } = { "-H": "header" }
+
+const nameOf = (token: string): string | undefined =>
+  aliases[token.slice(0, 2)] ?? /^--(?:no-)?([a-z][a-z-]*)(?:=|$)/.exec(token)?.[1]
+
+const pathIn = (args: ReadonlyArray<string>): string | undefined => {
+  const at = args.findIndex((token) => token === "--config" || token.startsWith("--config="))
+  const token = args[at]
+  return token === undefined ? undefined : token === "--config" ? args[at + 1] : token.slice("--config=".length)
+}
+
+const variable = Config.option(Config.String("LLMPERF_CONFIG"))
+
+const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** A key of the file as the flags it stands for. */
+const flagsOf = (name: string, value: unknown): ReadonlyArray<string> => {
+  if (value === null || value === undefined) return []
+  if (typeof value === "boolean") return [value ? `--${name}` : `--no-${name}`]
+  if (Array.isArray(value)) return value.flatMap((item: unknown) => flagsOf(name, item))
+  if (!isObject(value)) return [`--${name}=${String(value)}`]
+  if (name === "metadata") return Object.entries(value).map(([key, item]) => `--${name}=${key}=${String(item)}`)
+  if (name === "header") return Object.entries(value).map(([key, item]) => `--${name}=${key}: ${String(item)}`)
+  return [`--${name}=${JSON.stringify(value)}`]
+}
+
+/**
+ * Puts the flags of the file named by `--config` before those of the command line, leaving out what the command line gives
+ * itself. Fails when the file cannot be read or is not a mapping of flags.
+ */
+export const expand = Effect.fnUntraced(function* (
+  args: ReadonlyArray<string>
+): Effect.fn.Return<ReadonlyArray<string>, CommandError, FileSystem.FileSystem> {
+  const path = pathIn(args) ?? Option.getOrUndefined(yield* Effect.orElseSucceed(variable, () => Option.none<string>()))
+  if (path === undefined || args[0] !== "load-test") return args
+  const fs = yield* FileSystem.FileSystem
+  const text = yield* fs
+    .readFileString(path)
+    .pipe(Effect.mapError((error) => usage(`The config file ${path} cannot be read: ${error.message}`)))
+  const parsed = yield* Effect.try({
+    try: (): unknown => Yaml.parse(text),
+    catch: (error) =>
+      usage(`The config file ${path} is not YAML: ${error instanceof Error ? error.message : String(error)}`)
+  })
+  if (!isObject(parsed)) {
+    return yield* usage(`The config file ${path} must hold flags as keys, such as "num-concurrent-requests: 20"`)
+  }
+  const given = new Set(args.flatMap((token) => nameOf(token) ?? []))
+  const [command, ...rest] = args
+  const fromFile = Object.entries(parsed).flatMap(([key, value]) => {
+    const name = key.replaceAll("_", "-")
+    return given.has(name) || name === "config" ? [] : flagsOf(name, value)
+  })
+  return command === undefined ? fromFile : [command, ...fromFile, ...rest]
+})

@@ -1,0 +1,21 @@
+import * as Option from "effect/Option"
+import { type Command } from "effect/cli"
+import { type ModelServerOptions } from "../../simulator/ModelServer.ts"
+import { type simulator } from "../flags.ts"
+
+type Input = Command.Command.Config.Infer<ReturnType<typeof simulator>>
+
+/** The simulator flags as options of the model server. */
+export const modelOptions = (input: Input, seed: number): ModelServerOptions => ({
+  prefillTokensPerSecond: input.prefillRate,
+  decodeStepSeconds: input.decodeStep,
+  decodeStepSecondsPerSequence: input.decodeStepPerSequence,
+  maxBatch: input.maxBatch,
+  kvTokens: input.kvTokens,
+  ttft: Option.getOrNull(input.ttft),
+  itl: Option.getOrNull(input.itl),
+  tokensPerChunk: input.tokensPerChunk,
+  defaultOutputTokens: 128,
+  seed,
+  faults: input.fault
+})

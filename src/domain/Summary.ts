@@ -1,0 +1,191 @@
+/**
+ * What a run comes to: the numbers of `…_summary.json`.
+ *
+ * The keys stand nested here and are joined with `_` in the file (`ttft_s` → `quantiles` → `p50` becomes
+ * `results_ttft_s_quantiles_p50`). LLMPerf's come first, with its names and in its order; ours follow. All times are
+ * seconds. What cannot be computed is `null`; no number is ever NaN or infinite. The definitions are in
+ * `docs/metrics.md`.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+const Num = Schema.NullOr(Schema.Finite)
+
+const quantiles = { p25: Num, p50: Num, p75: Num, p90: Num, p95: Num, p99: Num }
+
+/**
+ * The six quantiles of LLMPerf, by linear interpolation between order statistics (type 7).
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Quantiles = Schema.Struct(quantiles)
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Quantiles extends Schema.Schema.Type<typeof Quantiles> {}
+
+/**
+ * A distribution over the requests that succeeded, as LLMPerf reports it. `stddev` is the sample standard deviation
+ * (n − 1), `null` for a single value. Everything is `null` when there is no value.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Distribution = Schema.Struct({
+  quantiles: Quantiles,
+  mean: Num,
+  min: Num,
+  max: Num,
+  stddev: Num
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Distribution extends Schema.Schema.Type<typeof Distribution> {}
+
+/**
+ * A distribution of our own: LLMPerf's keys, the 99.9 % quantile and the number of values.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const DetailedDistribution = Schema.Struct({
+  quantiles: Schema.Struct({ ...quantiles, p999: Num }),
+  mean: Num,
+  min: Num,
+  max: Num,
+  stddev: Num,
+  count: Schema.Int
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface DetailedDistribution extends Schema.Schema.Type<typeof DetailedDistribution> {}
+
+/**
+ * How often each name occurs. In files the most frequent name comes first; an object in memory keeps no such order.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Frequency = Schema.Record(Schema.String, Schema.Int)
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type Frequency = typeof Frequency.Type
+
+/**
+ * Failures of one kind: how many, and the message of the first.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const ErrorGroup = Schema.Struct({
+  reason: Schema.String,
+  code: Schema.NullOr(Schema.Union([Schema.Finite, Schema.String])),
+  count: Schema.Int,
+  example: Schema.String
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface ErrorGroup extends Schema.Schema.Type<typeof ErrorGroup> {}
+
+/**
+ * Our token counts against the server's `usage`, over the successful requests for which both are known.
+ * `mean_relative_difference` is the mean of |ours − server's| / server's, over those where the server's is not 0.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const UsageComparison = Schema.Struct({
+  num_requests_compared: Schema.Int,
+  num_requests_different: Schema.Int,
+  mean_relative_difference: Num
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface UsageComparison extends Schema.Schema.Type<typeof UsageComparison> {}
+
+/**
+ * The results of a run, keys in the order of the file.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const Summary = Schema.Struct({
+  inter_token_latency_s: Distribution,
+  ttft_s: Distribution,
+  end_to_end_latency_s: Distribution,
+  request_output_throughput_token_per_s: Distribution,
+  number_input_tokens: Distribution,
+  number_output_tokens: Distribution,
+  num_requests_started: Schema.Int,
+  error_rate: Schema.Finite,
+  number_errors: Schema.Int,
+  error_code_frequency: Frequency,
+  mean_output_throughput_token_per_s: Num,
+  num_completed_requests: Schema.Int,
+  num_completed_requests_per_min: Num,
+
+  sum_inter_token_latency_s: Distribution,
+  mean_inter_token_latency_s: Distribution,
+
+  dispatch_lag_s: DetailedDistribution,
+  scheduled_ttft_s: DetailedDistribution,
+  scheduled_end_to_end_latency_s: DetailedDistribution,
+  inter_chunk_latency_s: DetailedDistribution,
+  tokens_per_chunk: DetailedDistribution,
+  time_to_first_answer_s: DetailedDistribution,
+  dns_s: DetailedDistribution,
+  connect_s: DetailedDistribution,
+  tls_s: DetailedDistribution,
+  failed_as_infinite: Schema.Struct({
+    ttft_s: Schema.Struct({ quantiles: Quantiles }),
+    end_to_end_latency_s: Schema.Struct({ quantiles: Quantiles })
+  }),
+
+  num_failed_requests: Schema.Int,
+  num_cancelled_requests: Schema.Int,
+  error_reason_frequency: Frequency,
+  errors: Schema.Array(ErrorGroup),
+
+  total_input_tokens: Schema.Int,
+  total_output_tokens: Schema.Int,
+  total_chunks: Schema.Int,
+  mean_tokens_per_chunk: Num,
+  usage_output_tokens: UsageComparison,
+  usage_input_tokens: UsageComparison,
+
+  wall_time_s: Num,
+  busy_time_s: Schema.Finite,
+  busy_output_throughput_token_per_s: Num,
+  request_rate_per_s: Num,
+  mean_requests_in_flight: Num,
+  max_requests_in_flight: Schema.Int,
+  littles_law: Schema.Struct({
+    rate_times_mean_latency: Num,
+    relative_difference: Num
+  })
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface Summary extends Schema.Schema.Type<typeof Summary> {}

@@ -1,0 +1,56 @@
+import type * as Summary from "../../domain/Summary.ts"
+
+/** Kinds of failure that are told apart; a server that makes up codes without end must not fill the memory. */
+const MAX_KINDS = 256
+const MAX_EXAMPLE_CHARACTERS = 500
+
+/** What the kinds beyond the limit are counted under. */
+export const OTHER = "(other)"
+
+/** Counts failures by reason and code, and keeps the message of the first of each kind. */
+export class ErrorTally {
+  readonly #groups = new Map<string, Summary.ErrorGroup>()
+
+  add(reason: string, code: number | string | null, message: string, count = 1): void {
+    const key = JSON.stringify([reason, code])
+    const group = this.#groups.get(key)
+    if (group !== undefined) {
+      this.#groups.set(key, { ...group, count: group.count + count })
+    } else if (this.#groups.size < MAX_KINDS || reason === OTHER) {
+      this.#groups.set(key, { reason, code, count, example: message.slice(0, MAX_EXAMPLE_CHARACTERS) })
+    } else {
+      this.add(OTHER, OTHER, message, count)
+    }
+  }
+
+  append(that: ErrorTally): void {
+    for (const group of that.groups()) this.add(group.reason, group.code, group.example, group.count)
+  }
+
+  /** Most frequent first; among equals by name, so that the order does not depend on which came first. */
+  groups(): Array<Summary.ErrorGroup> {
+    return [...this.#groups.values()].toSorted(
+      (a, b) => b.count - a.count || compare(a.reason, b.reason) || compare(String(a.code), String(b.code))
+    )
+  }
+
+  byCode(): Summary.Frequency {
+    return frequency(this.groups(), (group) => String(group.code))
+  }
+
+  byReason(): Summary.Frequency {
+    return frequency(this.groups(), (group) => group.reason)
+  }
+}
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+// A map, because a server's code can be any text, `__proto__` too
+const frequency = (
+  groups: ReadonlyArray<Summary.ErrorGroup>,
+  nameOf: (group: Summary.ErrorGroup) => string
+): Summary.Frequency => {
+  const counts = new Map<string, number>()
+  for (const group of groups) counts.set(nameOf(group), (counts.get(nameOf(group)) ?? 0) + group.count)
+  return Object.fromEntries([...counts].toSorted((a, b) => b[1] - a[1]))
+}

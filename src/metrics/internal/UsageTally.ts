@@ -1,0 +1,34 @@
+import type { UsageComparison } from "../../domain/Summary.ts"
+
+/** Compares our token counts with those of the server. */
+export class UsageTally {
+  #compared = 0
+  #different = 0
+  #withRatio = 0
+  #ratios = 0
+
+  add(ours: number, theirs: number | null): void {
+    if (theirs === null) return
+    this.#compared++
+    if (ours !== theirs) this.#different++
+    if (theirs > 0) {
+      this.#withRatio++
+      this.#ratios += Math.abs(ours - theirs) / theirs
+    }
+  }
+
+  append(that: UsageTally): void {
+    this.#compared += that.#compared
+    this.#different += that.#different
+    this.#withRatio += that.#withRatio
+    this.#ratios += that.#ratios
+  }
+
+  comparison(): UsageComparison {
+    return {
+      num_requests_compared: this.#compared,
+      num_requests_different: this.#different,
+      mean_relative_difference: this.#withRatio === 0 ? null : this.#ratios / this.#withRatio
+    }
+  }
+}

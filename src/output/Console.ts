@@ -1,0 +1,273 @@
+/**
+ * The results as text for people.
+ *
+ * @since 0.1.0
+ */
+import type { DetailedDistribution, Distribution, ErrorGroup, Summary } from "../domain/Summary.ts"
+import { style, type Style } from "./internal/style.ts"
+import { table, type TableColumn, type TableRow } from "./internal/table.ts"
+import * as Text from "./internal/text.ts"
+
+/**
+ * What is shown: a title, the numbers, remarks that the caller has (such as that the run was interrupted), and the files
+ * that were written.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Report {
+  readonly title: string
+  readonly summary: Summary
+  readonly remarks?: ReadonlyArray<string> | undefined
+  readonly files?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * How wide the text may be, in columns, and whether it may be coloured. See `Screen.detect`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RenderOptions {
+  readonly columns: number
+  readonly color: boolean
+}
+
+/** Above this, mean in flight and rate × mean latency are said to disagree. */
+const LITTLES_LAW_TOLERANCE = 0.05
+/** Above this mean relative difference from the server's usage, the difference is a warning and no longer a note. */
+const USAGE_TOLERANCE = 0.05
+/** Above this many tokens per chunk the difference between chunks and tokens is pointed out. */
+const TOKENS_PER_CHUNK_NOTE = 1.05
+const MAX_ERROR_KINDS = 10
+const MIN_COLUMNS = 40
+
+/**
+ * The table of distributions, then totals, failures, warnings and files. No line is wider than `columns` (but never
+ * narrower than 40), except the paths of files, which are left whole to be copied. Ends with a newline.
+ *
+ * @category rendering
+ * @since 0.1.0
+ */
+export const render = (report: Report, options: RenderOptions): string => {
+  const columns = Math.max(MIN_COLUMNS, options.columns)
+  const marks = style(options.color)
+  const { summary } = report
+  const sections: Array<ReadonlyArray<string>> = []
+
+  if (summary.num_completed_requests === 0) sections.push(nothingCompleted(summary, columns, marks))
+  sections.push(Text.wrap(Text.oneLine(report.title), columns).map(marks.bold))
+  if (report.remarks !== undefined && report.remarks.length > 0) {
+    sections.push(report.remarks.flatMap((remark) => Text.wrap(Text.oneLine(remark), columns).map(marks.yellow)))
+  }
+  if (summary.num_completed_requests > 0) {
+    const [header, ...rows] = table(tableColumns, distributionRows(summary), { columns })
+    sections.push([marks.bold(header ?? ""), ...rows])
+  }
+  sections.push(totals(summary, columns, marks))
+  if (summary.number_errors > 0) sections.push(failures(summary, columns, marks))
+  const warned = warnings(summary)
+  if (warned.length > 0) {
+    sections.push(warned.flatMap((warning) => hanging("! ", warning, columns).map(marks.yellow)))
+  }
+  const noted = notes(summary)
+  if (noted.length > 0) sections.push(noted.flatMap((note) => hanging("- ", note, columns).map(marks.dim)))
+  if (report.files !== undefined && report.files.length > 0) {
+    sections.push([marks.bold("Files"), ...report.files.map((file) => `  ${file}`)])
+  }
+  return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`
+}
+
+const tableColumns: ReadonlyArray<TableColumn> = [
+  { title: "p25", priority: 6 },
+  { title: "p50", priority: 0 },
+  { title: "p75", priority: 5 },
+  { title: "p90", priority: 3 },
+  { title: "p95", priority: 4 },
+  { title: "p99", priority: 0 },
+  { title: "mean", priority: 1 },
+  { title: "min", priority: 7 },
+  { title: "max", priority: 2 },
+  { title: "stddev", priority: 8 }
+]
+
+type AnyDistribution = Distribution | DetailedDistribution
+
+/** One row per distribution that has values. */
+const distributionRows = (summary: Summary): Array<TableRow> => {
+  const rows: ReadonlyArray<TableRow | null> = [
+    time("TTFT", summary.ttft_s),
+    time("inter-token latency", summary.inter_token_latency_s),
+    time("end-to-end latency", summary.end_to_end_latency_s),
+    amount("request throughput", "tok/s", summary.request_output_throughput_token_per_s),
+    amount("input tokens", "", summary.number_input_tokens),
+    amount("output tokens", "", summary.number_output_tokens),
+    time("inter-chunk latency", summary.inter_chunk_latency_s),
+    time("dispatch lag", summary.dispatch_lag_s),
+    time("scheduled TTFT", summary.scheduled_ttft_s)
+  ]
+  return rows.filter((row) => row !== null)
+}
+
+const time = (name: string, distribution: AnyDistribution): TableRow | null => {
+  const size = distribution.quantiles.p50 ?? 0
+  // A minute in milliseconds is hard to read
+  return size < 60 ? row(`${name} (ms)`, distribution, 1000) : row(`${name} (s)`, distribution, 1)
+}
+
+const amount = (name: string, unit: string, distribution: AnyDistribution): TableRow | null =>
+  row(unit === "" ? name : `${name} (${unit})`, distribution, 1)
+
+const row = (label: string, distribution: AnyDistribution, scale: number): TableRow | null => {
+  const { quantiles, mean, min, max, stddev } = distribution
+  if (mean === null) return null
+  const decimals = Text.decimals((quantiles.p50 || mean || (max ?? 0)) * scale)
+  const cell = (value: number | null) => (value === null ? "–" : (value * scale).toFixed(decimals))
+  return {
+    label,
+    cells: [
+      cell(quantiles.p25),
+      cell(quantiles.p50),
+      cell(quantiles.p75),
+      cell(quantiles.p90),
+      cell(quantiles.p95),
+      cell(quantiles.p99),
+      cell(mean),
+      cell(min),
+      cell(max),
+      cell(stddev)
+    ]
+  }
+}
+
+const nothingCompleted = (summary: Summary, columns: number, marks: Style): Array<string> => {
+  const started = summary.num_requests_started
+  if (started === 0) return [marks.red("No request was sent.")]
+  const only = started === 1
+  if (summary.num_failed_requests === 0) {
+    return [marks.red(only ? "The only request was cancelled." : `All ${started} requests were cancelled.`)]
+  }
+  const reasons = byCount(summary.error_reason_frequency).map(([reason, count]) => `${count} × ${reason}`)
+  const all = only ? "The only request failed" : `All ${started} requests failed`
+  return Text.wrap(`${all}: ${reasons.join(", ")}.`, columns).map((line) => marks.red(marks.bold(line)))
+}
+
+const totals = (summary: Summary, columns: number, marks: Style): Array<string> => {
+  const ok = `${summary.num_completed_requests} ok`
+  const failed = `${summary.num_failed_requests} failed`
+  const cancelled = summary.num_cancelled_requests > 0 ? `, ${summary.num_cancelled_requests} cancelled` : ""
+  const rows: Array<readonly [label: string, value: string]> = [
+    ["requests", `${ok}, ${failed}${cancelled}`],
+    ["completed requests", `${Text.number(summary.num_completed_requests_per_min)} per minute`],
+    [
+      "output throughput",
+      `${perSecond(summary.mean_output_throughput_token_per_s)} over ${seconds(summary.wall_time_s)} of wall time`
+    ],
+    [
+      "",
+      `${perSecond(summary.busy_output_throughput_token_per_s)} over ${seconds(summary.busy_time_s)} with requests in flight`
+    ],
+    [
+      "in flight",
+      `${Text.number(summary.mean_requests_in_flight)} on average, ${summary.max_requests_in_flight} at most`
+    ],
+    ["tokens", `${summary.total_input_tokens} in, ${summary.total_output_tokens} out`]
+  ]
+  if (summary.error_rate > 0 && summary.num_completed_requests > 0) {
+    rows.push(["p99 incl. failures", failedAsInfinite(summary)])
+  }
+  const labelWidth = Math.max(...rows.map(([label]) => label.length)) + 2
+  return rows.flatMap(([label, value]) =>
+    Text.wrap(value, Math.max(1, columns - labelWidth)).map(
+      (line, index) => marks.dim(Text.padEnd(index === 0 ? label : "", labelWidth)) + line
+    )
+  )
+}
+
+const perSecond = (value: number | null): string => (value === null ? "–" : `${Text.number(value)} tok/s`)
+
+const seconds = (value: number | null): string => (value === null ? "–" : Text.duration(value))
+
+const millisOrNever = (value: number | null): string => (value === null ? "∞" : `${Text.number(value * 1000)} ms`)
+
+const failedAsInfinite = (summary: Summary): string => {
+  const { ttft_s, end_to_end_latency_s } = summary.failed_as_infinite
+  return `TTFT ${millisOrNever(ttft_s.quantiles.p99)}, end-to-end ${millisOrNever(end_to_end_latency_s.quantiles.p99)}`
+}
+
+const failures = (summary: Summary, columns: number, marks: Style): Array<string> => {
+  const share = `${summary.number_errors} of ${summary.num_requests_started} requests (${Text.percent(summary.error_rate)})`
+  const lines = Text.wrap(`Not completed: ${share}`, columns).map(marks.bold)
+  const shown = summary.errors.slice(0, MAX_ERROR_KINDS)
+  const countWidth = Math.max(...shown.map((group) => String(group.count).length))
+  for (const group of shown) {
+    const head = `  ${String(group.count).padStart(countWidth)} × ${kindOf(group)}`
+    const example = Text.oneLine(group.example)
+    const text = Text.truncate(example === "" ? head : `${head}: ${example}`, columns)
+    lines.push(marks.red(text.slice(0, head.length)) + text.slice(head.length))
+  }
+  const more = summary.errors.length - shown.length
+  if (more > 0) lines.push(Text.truncate(`  and ${more} more kinds, see the summary file`, columns))
+  return lines
+}
+
+/** Reason and code; the code alone when it says the reason, as `timeout_idle` does. */
+const kindOf = (group: ErrorGroup): string => {
+  const code = Text.oneLine(String(group.code ?? ""))
+  return code.startsWith(group.reason.toLowerCase()) ? code : `${group.reason} ${code}`.trim()
+}
+
+const warnings = (summary: Summary): Array<string> => {
+  const found: Array<string> = []
+  const law = summary.littles_law
+  if (law.relative_difference !== null && Math.abs(law.relative_difference) > LITTLES_LAW_TOLERANCE) {
+    found.push(
+      `Little's law: ${Text.number(summary.mean_requests_in_flight)} requests were in flight on average, but the rate of ` +
+        `completed requests × their mean latency is ${Text.number(law.rate_times_mean_latency)} ` +
+        `(${signedPercent(law.relative_difference)}). ` +
+        (summary.number_errors > 0
+          ? "Requests that did not complete held places: the latencies above describe only a part of the load."
+          : "The latencies and the time in flight do not belong to the same requests.")
+    )
+  }
+  const usage = usageDisagreement(summary)
+  if (usage !== null && usageDifference(summary) > USAGE_TOLERANCE) found.push(usage)
+  return found
+}
+
+const notes = (summary: Summary): Array<string> => {
+  const found: Array<string> = []
+  const tokens = summary.mean_tokens_per_chunk
+  if (tokens !== null && (tokens > TOKENS_PER_CHUNK_NOTE || tokens < 1 / TOKENS_PER_CHUNK_NOTE)) {
+    found.push(
+      `A chunk is not a token: chunks carry ${Text.number(tokens)} tokens on average, so inter-chunk and inter-token ` +
+        "latency differ."
+    )
+  }
+  const usage = usageDisagreement(summary)
+  if (usage !== null && usageDifference(summary) <= USAGE_TOLERANCE) found.push(usage)
+  return found
+}
+
+const usageDifference = (summary: Summary): number => summary.usage_output_tokens.mean_relative_difference ?? 1
+
+const usageDisagreement = (summary: Summary): string | null => {
+  const usage = summary.usage_output_tokens
+  if (usage.num_requests_different === 0) return null
+  const size =
+    usage.mean_relative_difference === null
+      ? ""
+      : `, by ${Text.percent(usage.mean_relative_difference)} on average over all`
+  return (
+    `Output tokens: the tokenizer and the server's usage disagree on ${usage.num_requests_different} of ` +
+    `${usage.num_requests_compared} requests${size}.`
+  )
+}
+
+const hanging = (mark: string, text: string, columns: number): Array<string> =>
+  Text.wrap(text, columns - mark.length).map((line, index) => (index === 0 ? mark : " ".repeat(mark.length)) + line)
+
+const signedPercent = (share: number): string => `${share > 0 ? "+" : ""}${Text.percent(share)}`
+
+const byCount = (frequency: Summary["error_reason_frequency"]): Array<[string, number]> =>
+  Object.entries(frequency).toSorted((a, b) => b[1] - a[1])

@@ -1,0 +1,224 @@
+/**
+ * `records.ndjson`: one line of JSON per finished request, on disk as soon as it is finished.
+ *
+ * @since 0.1.0
+ */
+import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as NdjsonEncoding from "effect/encoding/Ndjson"
+import * as Fiber from "effect/Fiber"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { RequestRecord } from "../domain/RequestRecord.ts"
+import { fromPlatformError, type OutputError } from "./OutputError.ts"
+
+/** So many records are turned into text at one go; the event loop has other work. */
+const MAX_BATCH = 128
+const READ_BYTES = 64 * 1024
+
+/**
+ * A file of records cannot be read: line `line` is not what it should be. A last line without its end, as a killed run
+ * leaves it, is no such failure.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class RecordsError extends Schema.TaggedError<RecordsError>("llmperf/output/RecordsError")("RecordsError", {
+  path: Schema.String,
+  line: Schema.NullOr(Schema.Int),
+  problem: Schema.String
+}) {
+  override get message(): string {
+    return this.line === null
+      ? `Cannot read ${this.path}: ${this.problem}`
+      : `Cannot read ${this.path}, line ${this.line}: ${this.problem}`
+  }
+}
+
+/**
+ * A file that records are appended to.
+ *
+ * - `append` never waits: it puts the record into a queue, from which a fiber writes everything that is waiting in one go
+ * - `failure` never succeeds; it fails when writing has failed. After that nothing more is written, so that the lines
+ *   written before stay readable
+ * - `close` writes what is waiting, has it put on the disk (fsync) and returns the number of lines in the file. Closing
+ *   the scope does the same without telling of a failure
+ * - `written` is the number of lines written so far
+ * - `stream` reads back what has been written, through the handle of the file: a later run that renames the file does
+ *   not confuse it
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface RecordWriter {
+  readonly append: (record: RequestRecord) => void
+  readonly failure: Effect.Effect<never, OutputError>
+  readonly close: Effect.Effect<number, OutputError>
+  readonly written: () => number
+  readonly stream: Stream.Stream<unknown, RecordsError>
+}
+
+/**
+ * Makes the file, which must not exist yet, and keeps it open until the scope closes. Whatever was appended is written
+ * before that, also when the run is interrupted.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const makeWriter = Effect.fn("Ndjson.makeWriter")(function* (
+  path: string
+): Effect.fn.Return<RecordWriter, OutputError, FileSystem.FileSystem | Scope.Scope> {
+  const fs = yield* FileSystem.FileSystem
+  const toOutputError = Effect.mapError(fromPlatformError(path))
+  const file = yield* fs.open(path, { flag: "wx+" }).pipe(toOutputError)
+  const queue = yield* Queue.unbounded<RequestRecord, Cause.Done>()
+  const failed = yield* Deferred.make<never, OutputError>()
+  let written = 0
+
+  const writeBatch = Effect.flatMap(Queue.takeBetween(queue, 1, MAX_BATCH), (records) =>
+    file.writeAll(encodeLines(records)).pipe(
+      toOutputError,
+      Effect.tap(() =>
+        Effect.sync(() => {
+          written += records.length
+        })
+      )
+    )
+  )
+  const writing = yield* writeBatch.pipe(
+    Effect.forever,
+    Effect.catchTags({
+      Done: () => Effect.void,
+      OutputError: (error) => Effect.andThen(Deferred.fail(failed, error), Queue.shutdown(queue))
+    }),
+    Effect.forkScoped
+  )
+
+  // Runs before the fiber is stopped and the file closed, for finalizers run in reverse order
+  yield* Effect.addFinalizer(() =>
+    Queue.end(queue).pipe(Effect.andThen(Fiber.await(writing)), Effect.andThen(Effect.ignore(file.sync)))
+  )
+
+  return {
+    append: (record) => {
+      Queue.offerUnsafe(queue, record)
+    },
+    failure: Deferred.await(failed),
+    close: Queue.end(queue).pipe(
+      Effect.andThen(Fiber.join(writing)),
+      Effect.andThen(Effect.suspend(() => (Deferred.isDoneUnsafe(failed) ? Deferred.await(failed) : Effect.void))),
+      Effect.andThen(file.sync.pipe(toOutputError)),
+      Effect.map(() => written)
+    ),
+    written: () => written,
+    stream: decode(path, readHandle(file))
+  }
+})
+
+/**
+ * The lines of a file of records, as JSON values. Reads as it goes: any size of file fits.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const readJson = (path: string): Stream.Stream<unknown, RecordsError, FileSystem.FileSystem> =>
+  Stream.unwrap(Effect.map(FileSystem.FileSystem, (fs) => decode(path, fs.stream(path))))
+
+/**
+ * The records of a file, checked against `RequestRecord`.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const read = (path: string): Stream.Stream<RequestRecord, RecordsError, FileSystem.FileSystem> =>
+  readJson(path).pipe(
+    Stream.zipWithIndex,
+    Stream.mapEffect(([json, index]) =>
+      Effect.mapError(
+        decodeRecord(json),
+        (error) => new RecordsError({ path, line: index + 1, problem: error.message })
+      )
+    )
+  )
+
+/**
+ * The id of the run that wrote a file of records, taken from the `x_request_id` of its first line: `<run id>-<request
+ * id>`. None when the file holds no such line.
+ *
+ * @category reading
+ * @since 0.1.0
+ */
+export const runIdOf = (path: string): Effect.Effect<Option.Option<string>, never, FileSystem.FileSystem> =>
+  Stream.runHead(readJson(path)).pipe(
+    // A file that cannot be read has no run id; it is kept all the same
+    Effect.orElseSucceed(() => Option.none<unknown>()),
+    Effect.map((first) =>
+      Option.flatMap(first, (json) => {
+        const identified = decodeIdentified(json)
+        if (Option.isNone(identified)) return Option.none()
+        const end = `-${identified.value.request_id}`
+        const id = identified.value.x_request_id
+        return id.length > end.length && id.endsWith(end) && /^[\w-]+$/.test(id)
+          ? Option.some(id.slice(0, -end.length))
+          : Option.none()
+      })
+    )
+  )
+
+const decodeRecord = Schema.decodeUnknownEffect(RequestRecord)
+const decodeIdentified = Schema.decodeUnknownOption(
+  Schema.Struct({ request_id: Schema.Int, x_request_id: Schema.String })
+)
+
+const keys = Object.keys(RequestRecord.fields)
+const textEncoder = new TextEncoder()
+
+/** Lines with the keys in the order of the schema, whatever the order in memory. Not a number becomes `null`. */
+const encodeLines = (records: ReadonlyArray<RequestRecord>): Uint8Array => {
+  let text = ""
+  for (const record of records) text += `${encodeLine(record)}\n`
+  return textEncoder.encode(text)
+}
+
+const encodeLine = (record: RequestRecord): string => {
+  const values: { readonly [key: string]: unknown } = { ...record }
+  const ordered: { [key: string]: unknown } = {}
+  for (const key of keys) ordered[key] = values[key]
+  return JSON.stringify(ordered)
+}
+
+const decode = <E extends { readonly message: string }, R>(
+  path: string,
+  bytes: Stream.Stream<Uint8Array, E, R>
+): Stream.Stream<unknown, RecordsError, R> =>
+  Stream.suspend(() => {
+    let lines = 0
+    return bytes.pipe(
+      Stream.mapError((error) => new RecordsError({ path, line: null, problem: error.message })),
+      Stream.pipeThroughChannel(NdjsonEncoding.decode<RecordsError>({ ignoreEmptyLines: true })),
+      Stream.mapArray((chunk) => {
+        lines += chunk.length
+        return chunk
+      }),
+      Stream.catchTag("NdjsonError", (error) =>
+        error.unterminated === true
+          ? Stream.empty
+          : Stream.fail(new RecordsError({ path, line: lines + 1, problem: error.reason ?? "not JSON" }))
+      )
+    )
+  })
+
+const readHandle = (file: FileSystem.File) =>
+  Stream.paginate(0n, (position) =>
+    Effect.map(file.readAlloc(READ_BYTES, { position }), (read) =>
+      Option.match(read, {
+        onNone: () => [[], Option.none<bigint>()] as const,
+        onSome: (bytes) => [[bytes], Option.some(position + BigInt(bytes.length))] as const
+      })
+    )
+  )

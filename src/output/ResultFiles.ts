@@ -1,0 +1,277 @@
+/**
+ * The two files of results that LLMPerf writes, with its names and keys: `<model>_<in>_<out>_summary.json` and
+ * `<model>_<in>_<out>_individual_responses.json`. `docs/results.md` describes them.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import * as Stream from "effect/Stream"
+import type { Frequency, Summary } from "../domain/Summary.ts"
+import * as Json from "./internal/Json.ts"
+import { fromPlatformError, type OutputError } from "./OutputError.ts"
+
+/**
+ * The version of LLMPerf's format, the value of `version`.
+ *
+ * @category constants
+ * @since 0.1.0
+ */
+export const FORMAT_VERSION = "2023-08-31"
+
+/**
+ * The flat object of a summary file, keys in order. Write it with `stringify`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export type Document = Json.Ordered
+
+/**
+ * Named values as they come from outside; nested objects are flattened.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Fields {
+  readonly [key: string]: unknown
+}
+
+/**
+ * What a closed-loop load test was asked for, the first keys of its summary.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Parameters {
+  readonly model: string
+  readonly meanInputTokens: number
+  readonly stddevInputTokens: number
+  readonly meanOutputTokens: number
+  readonly stddevOutputTokens: number
+  readonly numConcurrentRequests: number
+  readonly additionalSamplingParams: Fields
+}
+
+/**
+ * The parts of a summary file, in the order in which they stand there:
+ *
+ * - `name`: the file name without `.json`
+ * - `parameters`: what was asked for, see `parameters`
+ * - `results`: the numbers, each key with `resultsPrefix` before it
+ * - `details`: more about the run (tokenizer, seed, …)
+ * - `metadata`: what the user gave with `--metadata`; see `reservedMetadata`
+ * - `timestamp`: epoch seconds
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface DocumentParts {
+  readonly name: string
+  readonly parameters: Fields
+  readonly results: Summary
+  readonly resultsPrefix: string
+  readonly details: Fields
+  readonly metadata: Fields
+  readonly timestamp: number
+}
+
+/**
+ * The paths of the published files.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Published {
+  readonly summary: string
+  readonly individualResponses: string
+}
+
+const MAX_MODEL_BYTES = 180
+
+/**
+ * The beginning of both file names: `{model}_{mean input tokens}_{mean output tokens}`, where everything that is not a
+ * letter, a digit, `_` or `-` has become `-`, and several `-` one. A model name beyond 180 bytes is cut, because file
+ * systems take no name above 255.
+ *
+ * @category naming
+ * @since 0.1.0
+ */
+export const baseName = (model: string, meanInputTokens: number, meanOutputTokens: number): string => {
+  const tokens = sanitize(`_${meanInputTokens}_${meanOutputTokens}`)
+  let name = ""
+  let bytes = 0
+  for (const character of sanitize(model)) {
+    bytes += Buffer.byteLength(character)
+    if (bytes > MAX_MODEL_BYTES) break
+    name += character
+  }
+  return `${name}${tokens}`.replaceAll(/-+/g, "-")
+}
+
+const sanitize = (text: string): string => text.replaceAll(/[^\p{L}\p{N}_-]+/gu, "-").replaceAll(/-+/g, "-")
+
+/**
+ * LLMPerf's keys for the parameters of a closed-loop test, in its order. No sampling parameters leave no key.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const parameters = (parameters: Parameters): Fields => ({
+  model: parameters.model,
+  mean_input_tokens: parameters.meanInputTokens,
+  stddev_input_tokens: parameters.stddevInputTokens,
+  mean_output_tokens: parameters.meanOutputTokens,
+  stddev_output_tokens: parameters.stddevOutputTokens,
+  num_concurrent_requests: parameters.numConcurrentRequests,
+  additional_sampling_params: parameters.additionalSamplingParams
+})
+
+/**
+ * The flat object of a summary: nested objects are joined with `_`, an empty object vanishes, lists stay lists. The two
+ * frequencies (`error_code_frequency`, `error_reason_frequency`) stay objects, most frequent first.
+ *
+ * `metadata` may replace `version`, `name` and the parameters, as it may in LLMPerf, and what it replaces keeps its
+ * place; it never replaces a result nor `timestamp`.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const document = (parts: DocumentParts): Document => {
+  const entries = new Map<string, unknown>()
+  entries.set("version", FORMAT_VERSION)
+  entries.set("name", parts.name)
+  flattenAll(entries, parts.parameters)
+  const results = resultEntries(parts.results, parts.resultsPrefix)
+  for (const [key, value] of results) entries.set(key, value)
+  flattenAll(entries, parts.details)
+  const metadata = new Map<string, unknown>()
+  flattenAll(metadata, parts.metadata)
+  for (const [key, value] of metadata) {
+    if (!results.has(key) && key !== TIMESTAMP) entries.set(key, value)
+  }
+  entries.set(TIMESTAMP, Math.floor(parts.timestamp))
+  return entries
+}
+
+const TIMESTAMP = "timestamp"
+
+/**
+ * The keys of user metadata that would collide with results and are therefore not written: to be refused before a run.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const reservedMetadata = (metadata: Fields, resultsPrefix: string): Array<string> => {
+  const entries = new Map<string, unknown>()
+  flattenAll(entries, metadata)
+  return [...entries.keys()].filter(
+    (key) => key === TIMESTAMP || (resultsPrefix !== "" && key.startsWith(resultsPrefix))
+  )
+}
+
+/**
+ * The text of a summary file: JSON, indented by four.
+ *
+ * @category encoding
+ * @since 0.1.0
+ */
+export const stringify = (document: Document): string => `${Json.stringifyOrdered(document)}\n`
+
+/**
+ * Writes both files into `directory`, each as a whole or not at all: a reader sees the earlier file or the new one, never
+ * a part. Files of the same name are replaced. `records` are written as they come, without gathering them; `summary` is
+ * given the time of saving in epoch seconds.
+ *
+ * @category writing
+ * @since 0.1.0
+ */
+export const publish = Effect.fn("ResultFiles.publish")(function* <E, R>(options: {
+  readonly directory: string
+  readonly base: string
+  readonly summary: (parts: { readonly name: string; readonly timestamp: number }) => Document
+  readonly records: Stream.Stream<unknown, E, R>
+}): Effect.fn.Return<Published, OutputError | E, FileSystem.FileSystem | Path.Path | R> {
+  const path = yield* Path.Path
+  const name = `${options.base}_summary`
+  const published: Published = {
+    summary: path.join(options.directory, `${name}.json`),
+    individualResponses: path.join(options.directory, `${options.base}_individual_responses.json`)
+  }
+  // The records first: whoever waits for the summary finds the other file complete
+  yield* writeAtomically(published.individualResponses, jsonArray(options.records))
+  const timestamp = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+  yield* writeAtomically(published.summary, Stream.succeed(stringify(options.summary({ name, timestamp }))))
+  return published
+})
+
+type Entries = Map<string, unknown>
+
+const resultEntries = (summary: Summary, prefix: string): Entries => {
+  const entries: Entries = new Map()
+  for (const [key, value] of Object.entries(summary)) {
+    if (key === "error_code_frequency" || key === "error_reason_frequency") {
+      entries.set(prefix + key, mostFrequentFirst(summary[key]))
+    } else {
+      flatten(entries, prefix + key, value)
+    }
+  }
+  return entries
+}
+
+const mostFrequentFirst = (frequency: Frequency): ReadonlyMap<string, number> =>
+  new Map(Object.entries(frequency).toSorted((a, b) => b[1] - a[1]))
+
+const flattenAll = (entries: Entries, object: Fields): void => {
+  for (const [key, value] of Object.entries(object)) flatten(entries, key, value)
+}
+
+const flatten = (entries: Entries, key: string, value: unknown): void => {
+  if (value === undefined) return
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    entries.set(key, value)
+    return
+  }
+  for (const [name, inner] of Object.entries(value)) flatten(entries, `${key}_${name}`, inner)
+}
+
+/** `[`, the values one by one, `]`, as Python's `json.dump(…, indent=4)` writes a list. */
+const jsonArray = <E, R>(values: Stream.Stream<unknown, E, R>): Stream.Stream<string, E, R> =>
+  Stream.suspend(() => {
+    let first = true
+    const elements = Stream.mapArray(values, (chunk) => {
+      // A list of the chunk without its brackets: its elements, indented as they have to be
+      const text = `${first ? "[" : ","}\n${Json.stringify(chunk).slice(2, -2)}`
+      first = false
+      return [text] as const
+    })
+    return Stream.concat(
+      elements,
+      Stream.suspend(() => Stream.succeed(first ? "[]\n" : "\n]\n"))
+    )
+  })
+
+/** Writes to a file beside the target, has it put on the disk, and renames it: the target is never half written. */
+const writeAtomically = Effect.fnUntraced(function* <E, R>(
+  target: string,
+  text: Stream.Stream<string, E, R>
+): Effect.fn.Return<void, OutputError | E, FileSystem.FileSystem | Path.Path | R> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const toOutputError = Effect.mapError(fromPlatformError(target))
+  const temporary = path.join(path.dirname(target), `.${path.basename(target)}.tmp`)
+  const write = Effect.gen(function* () {
+    const file = yield* fs.open(temporary, { flag: "w" }).pipe(toOutputError)
+    yield* Stream.runForEach(text, (part) => file.writeAll(textEncoder.encode(part)).pipe(toOutputError))
+    yield* file.sync.pipe(toOutputError)
+  })
+  yield* Effect.scoped(write).pipe(
+    Effect.andThen(fs.rename(temporary, target).pipe(toOutputError)),
+    // What made it fail is told already; the leftover is of no use
+    Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true })))
+  )
+})
+
+const textEncoder = new TextEncoder()

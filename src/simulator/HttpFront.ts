@@ -1,0 +1,147 @@
+/**
+ * The simulated model server over real HTTP on a loopback address, in the form of OpenAI's API.
+ *
+ * - `POST /v1/chat/completions`, `POST /v1/completions` (also without `/v1`), streamed or whole
+ * - `GET /v1/models`, `GET /health`
+ * - `GET /_stats`: counters of the model and of the server as JSON; `peakLive` starts anew at each call
+ * - `GET /_truth`: NDJSON of the requests finished since the last call, when started with `truth`: `id` (order of arrival
+ *   from 1), `rid` (its `x-request-id`), `recv`, `ok` (answered in full), `tokens` (when each chunk with content was handed
+ *   to the socket); times in epoch seconds
+ *
+ * The headers of a stream leave at once. For chats a role-only event comes first, together with the first content (before it
+ * with the fault `early-role`). A chunk is written the moment it is ready; chunks that are ready at the same moment leave in one write.
+ * `usage.completion_tokens` is exact, `usage.prompt_tokens` is estimated at 4 characters a token.
+ *
+ * The model name may carry settings for that one request, times in milliseconds: `sim;ttft=100;itl=20;n=64;per=4;fault=reset:10`.
+ * `ttft` and `itl` take `lognormal:100:0.5` and the like, `n` is output tokens, `per` tokens per chunk, `fault` any fault
+ * (repeatable), `reason=10` stands for `fault=reasoning:10`, and faults may also be written alone (`;crlf;split`). A setting
+ * that is not known is refused with 400.
+ *
+ * Draws of a request depend on the number at the end of its `x-request-id`, or on its order of arrival if there is none.
+ * Without streaming, `reset`, `close` and `stall` act in place of the answer and other faults in a stream do nothing.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as FiberSet from "effect/FiberSet"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { isIPv4 } from "node:net"
+import * as handler from "./internal/handler.ts"
+import { ModelServer } from "./ModelServer.ts"
+import { HostNotLoopback, ListenFailed, PortInUse, SimulatorError } from "./SimulatorError.ts"
+
+/**
+ * - `host`: a loopback address (127.0.0.1)
+ * - `port`: 0 for any free one (0)
+ * - `truth`: whether to keep when each request came and each chunk was sent (no)
+ * - `truthLimit`: most such moments held until they are asked for; beyond it the oldest requests are dropped and counted
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export const HttpFrontOptions = Schema.Struct({
+  host: Schema.String.pipe(
+    Schema.withConstructorDefault(Effect.succeed("127.0.0.1")),
+    Schema.withDecodingDefaultKey(Effect.succeed("127.0.0.1"))
+  ),
+  port: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 })).pipe(
+    Schema.withConstructorDefault(Effect.succeed(0)),
+    Schema.withDecodingDefaultKey(Effect.succeed(0))
+  ),
+  truth: Schema.Boolean.pipe(
+    Schema.withConstructorDefault(Effect.succeed(false)),
+    Schema.withDecodingDefaultKey(Effect.succeed(false))
+  ),
+  truthLimit: Schema.Int.check(Schema.isGreaterThan(0)).pipe(
+    Schema.withConstructorDefault(Effect.succeed(2_000_000)),
+    Schema.withDecodingDefaultKey(Effect.succeed(2_000_000))
+  )
+})
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export interface HttpFrontOptions extends Schema.Schema.Type<typeof HttpFrontOptions> {}
+
+/**
+ * Where the server listens: `url` is `http://host:port`, without a path.
+ *
+ * @category services
+ * @since 0.1.0
+ */
+export class HttpFront extends Context.Service<
+  HttpFront,
+  { readonly url: string; readonly host: string; readonly port: number }
+>()("llmperf/simulator/HttpFront") {}
+
+const isLoopback = (host: string): boolean =>
+  host === "localhost" || host === "::1" || (isIPv4(host) && host.startsWith("127."))
+
+const codeOf = (error: Error): string | null => ("code" in error && typeof error.code === "string" ? error.code : null)
+
+const listen = (server: Server, host: string, port: number): Effect.Effect<number, SimulatorError> =>
+  Effect.callback((resume) => {
+    const onError = (error: Error): void => {
+      const code = codeOf(error)
+      const reason =
+        code === "EADDRINUSE"
+          ? new PortInUse({ host, port })
+          : new ListenFailed({ host, port, code, description: error.message })
+      resume(Effect.fail(new SimulatorError({ reason })))
+    }
+    server.once("error", onError)
+    server.listen({ host, port, backlog: 4096 }, () => {
+      server.off("error", onError)
+      const address = server.address()
+      resume(Effect.succeed(typeof address === "object" && address !== null ? address.port : port))
+    })
+  })
+
+const shutDown = (server: Server): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    server.close(() => resume(Effect.void))
+    server.closeAllConnections()
+  })
+
+/**
+ * Listens until the scope closes; then the connections are closed too.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = Effect.fn("HttpFront.make")(function* (
+  options: HttpFrontOptions
+): Effect.fn.Return<HttpFront["Service"], SimulatorError, ModelServer | Scope.Scope> {
+  const { host } = options
+  if (!isLoopback(host)) return yield* new SimulatorError({ reason: new HostNotLoopback({ host }) })
+  const model = yield* ModelServer
+  const clock = yield* Clock.Clock
+  const fibers = yield* FiberSet.make()
+  const run = yield* FiberSet.runtime(fibers)<never>()
+  const handle = handler.make(model, clock, options.truth ? options.truthLimit : undefined)
+  const server = createServer(
+    // Timers of the HTTP server that would end connections on their own are off: a client may pause as long as it likes.
+    { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0, noDelay: true },
+    (request: IncomingMessage, response: ServerResponse) => {
+      run(handle.answer(request, response))
+    }
+  )
+  server.on("connection", handle.connected)
+  const port = yield* Effect.acquireRelease(listen(server, host, options.port), () => shutDown(server))
+  return HttpFront.of({ url: `http://${host === "::1" ? "[::1]" : host}:${port}`, host, port })
+})
+
+/**
+ * The server as a service.
+ *
+ * @category layers
+ * @since 0.1.0
+ */
+export const layer = (options: HttpFrontOptions): Layer.Layer<HttpFront, SimulatorError, ModelServer> =>
+  Layer.effect(HttpFront, make(options))

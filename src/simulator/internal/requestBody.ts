@@ -1,0 +1,36 @@
+import * as Schema from "effect/Schema"
+
+const optional = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
+
+const Text = Schema.Union([Schema.String, Schema.Array(Schema.Unknown)])
+
+/** What is read of the body of a request, chat and legacy completion alike; other fields are left alone. */
+export const RequestBody = Schema.Struct({
+  model: Schema.String,
+  messages: optional(Schema.Array(Schema.Struct({ content: optional(Text) }))),
+  prompt: optional(Text),
+  stream: optional(Schema.Boolean),
+  stream_options: optional(Schema.Struct({ include_usage: optional(Schema.Boolean) })),
+  max_tokens: optional(Schema.Int.check(Schema.isGreaterThan(0))),
+  max_completion_tokens: optional(Schema.Int.check(Schema.isGreaterThan(0)))
+})
+
+export interface RequestBody extends Schema.Schema.Type<typeof RequestBody> {}
+
+const charactersPerToken = 4
+
+/** Characters of a text or of the texts in a list of parts; a number is a token id, so it counts as one token. */
+const characters = (value: unknown): number => {
+  if (typeof value === "string") return value.length
+  if (typeof value === "number") return charactersPerToken
+  if (Array.isArray(value)) return value.reduce((sum: number, part: unknown) => sum + characters(part), 0)
+  if (typeof value === "object" && value !== null && "text" in value) return characters(value.text)
+  return 0
+}
+
+/** Prompt tokens, estimated at 4 characters a token; token ids are counted. At least 1. */
+export const promptTokens = (body: RequestBody): number => {
+  const messages = body.messages ?? []
+  const total = messages.reduce((sum, message) => sum + characters(message.content), characters(body.prompt))
+  return Math.max(1, Math.ceil(total / charactersPerToken))
+}

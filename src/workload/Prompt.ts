@@ -1,0 +1,235 @@
+/**
+ * The text of a request: LLMPerf's instruction and lines of the corpus.
+ *
+ * Two modes. `exact`, the default: the final text has exactly the wanted number of tokens, counted on the final text,
+ * and no text comes twice. `llmperf`: byte for byte what LLMPerf builds from the same seed, which is about 6 % shorter
+ * than the length it reports, because it counts a start token in every line and cuts the last line after that many
+ * characters instead of tokens.
+ *
+ * Both take the same draws from the generator in the same order, so with one seed they have the same lengths and the
+ * same order of lines.
+ *
+ * @since 0.1.0
+ */
+import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import * as Corpus from "./Corpus.ts"
+import * as ExactPrompt from "./internal/ExactPrompt.ts"
+import { ImpossibleLength } from "./Lengths.ts"
+import type { PythonRandom } from "./PythonRandom.ts"
+import { Tokenizer } from "./Tokenizer.ts"
+
+/**
+ * How prompts are built.
+ *
+ * @category schemas
+ * @since 0.1.0
+ */
+export const PromptMode = Schema.Literals(["exact", "llmperf"])
+
+/**
+ * @category models
+ * @since 0.1.0
+ */
+export type PromptMode = typeof PromptMode.Type
+
+/**
+ * The wanted number of tokens is below the smallest possible one.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class TooShort extends Schema.TaggedError<TooShort>("llmperf/workload/Prompt/TooShort")("TooShort", {
+  inputTokens: Schema.Finite,
+  minimumInputTokens: Schema.Int,
+  outputTokens: Schema.Int
+}) {
+  override get message(): string {
+    return (
+      `A prompt of ${this.inputTokens} input tokens is too short: with the instruction that asks for ` +
+      `${this.outputTokens} output tokens, the smallest possible value is ${this.minimumInputTokens}`
+    )
+  }
+}
+
+/**
+ * All prompts of this length that can be built were already given out. Happens only within a few tokens of the smallest
+ * length, where hardly any text fits behind the instruction.
+ *
+ * @category reasons
+ * @since 0.1.0
+ */
+export class NotDistinct extends Schema.TaggedError<NotDistinct>("llmperf/workload/Prompt/NotDistinct")("NotDistinct", {
+  inputTokens: Schema.Int,
+  minimumInputTokens: Schema.Int
+}) {
+  override get message(): string {
+    return (
+      `No further prompt of ${this.inputTokens} input tokens differs from those before, because the instruction takes ` +
+      `nearly all of them: ask for more (the smallest possible value is ${this.minimumInputTokens}), or for fewer requests`
+    )
+  }
+}
+
+/**
+ * Prompts can't be built as asked; `reason` says why.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class PromptError extends Schema.TaggedError<PromptError>("llmperf/workload/Prompt/PromptError")("PromptError", {
+  reason: Schema.Union([TooShort, NotDistinct, ImpossibleLength])
+}) {
+  override get message(): string {
+    return this.reason.message
+  }
+}
+
+/**
+ * The instruction that LLMPerf puts before the lines.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const header = (outputTokens: number): string =>
+  `Randomly stream lines from the following text with ${outputTokens} output tokens. Don't generate eos tokens:\n\n`
+
+/**
+ * A prompt as sent. `inputTokens` are the tokens of the final text.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface Prompt {
+  readonly text: string
+  readonly inputTokens: number
+}
+
+/**
+ * What to build: a text of `inputTokens` tokens whose instruction asks for `outputTokens`.
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PromptRequest {
+  readonly inputTokens: number
+  readonly outputTokens: number
+}
+
+/**
+ * Builds the prompts of one run.
+ *
+ * - `minimumInputTokens(outputTokens)`: the smallest length that can be asked for. In `exact` mode that is the
+ *   instruction and one letter behind it, in `llmperf` mode the instruction with a start token
+ * - `build(random, request)`: the next prompt. Draws one shuffle of the lines from the generator
+ *
+ * @category models
+ * @since 0.1.0
+ */
+export interface PromptBuilder {
+  readonly minimumInputTokens: (outputTokens: number) => number
+  readonly build: (random: PythonRandom, request: PromptRequest) => Result.Result<Prompt, PromptError>
+}
+
+const failure = (reason: PromptError["reason"]): Result.Result<never, PromptError> =>
+  Result.fail(new PromptError({ reason }))
+
+const shuffledLines = (random: PythonRandom): Array<number> => {
+  const order = [...Corpus.lines.keys()]
+  random.shuffle(order)
+  return order
+}
+
+// Some tokenizers make one token of the two newlines at the end of the instruction, and two when text follows. So the
+// smallest length is taken with a letter behind them.
+const exactMinimum = (tokenizer: Tokenizer["Service"], outputTokens: number): number =>
+  tokenizer.count(`${header(outputTokens)}I`)
+
+interface Head extends ExactPrompt.Text {
+  readonly minimumInputTokens: number
+}
+
+const makeExact = (tokenizer: Tokenizer["Service"]): PromptBuilder => {
+  const texts = ExactPrompt.make(tokenizer.count)
+  const heads = new Map<number, Head>()
+  const headOf = (outputTokens: number): Head => {
+    const known = heads.get(outputTokens)
+    if (known !== undefined) return known
+    const text = header(outputTokens)
+    const minimumInputTokens = exactMinimum(tokenizer, outputTokens)
+    const head = { text, tokens: tokenizer.count(text), minimumInputTokens }
+    heads.set(outputTokens, head)
+    return head
+  }
+  return {
+    minimumInputTokens: (outputTokens) => headOf(outputTokens).minimumInputTokens,
+    build: (random, { inputTokens, outputTokens }) => {
+      const order = shuffledLines(random)
+      const head = headOf(outputTokens)
+      const { minimumInputTokens } = head
+      if (inputTokens < minimumInputTokens) {
+        return failure(new TooShort({ inputTokens, minimumInputTokens, outputTokens }))
+      }
+      const built = texts.build(head, inputTokens, order, random)
+      return built === undefined
+        ? failure(new NotDistinct({ inputTokens, minimumInputTokens }))
+        : Result.succeed({ text: built.text, inputTokens: built.tokens })
+    }
+  }
+}
+
+// Every digit is a token of its own for Llama. The start token is counted, as LLMPerf does.
+const llmperfHeaderTokens = (outputTokens: number): number => 24 + String(outputTokens).length
+
+const makeLlmperf = (tokenizer: Tokenizer["Service"]): PromptBuilder => ({
+  minimumInputTokens: llmperfHeaderTokens,
+  build: (random, { inputTokens, outputTokens }) => {
+    const order = shuffledLines(random)
+    const minimumInputTokens = llmperfHeaderTokens(outputTokens)
+    let left = inputTokens - minimumInputTokens
+    if (left < 0) return failure(new TooShort({ inputTokens, minimumInputTokens, outputTokens }))
+    let text = header(outputTokens)
+    for (let index = 0; ; index = (index + 1) % order.length) {
+      const line = order[index] ?? 0
+      const lineTokens = Corpus.llamaTokens[line] ?? 0
+      const lineText = Corpus.lines[line] ?? ""
+      if (left < lineTokens) {
+        text += lineText.slice(0, left)
+        break
+      }
+      text += lineText
+      left -= lineTokens
+    }
+    return Result.succeed({ text, inputTokens: tokenizer.count(text) })
+  }
+})
+
+/**
+ * A builder for one run.
+ *
+ * `exact` counts with the given tokenizer. In the rare case that no text of exactly that length is found (a tokenizer
+ * in which every word has two tokens, say), the nearest is given and `Prompt.inputTokens` says how long it is.
+ * `llmperf` plans with Llama's counts whatever the tokenizer, and uses the given one to count the result.
+ *
+ * @category constructors
+ * @since 0.1.0
+ */
+export const make = (mode: PromptMode, tokenizer: Tokenizer["Service"]): PromptBuilder =>
+  mode === "exact" ? makeExact(tokenizer) : makeLlmperf(tokenizer)
+
+/**
+ * The smallest mean number of input tokens that can be asked for when answers have `outputTokens` tokens.
+ *
+ * @category getters
+ * @since 0.1.0
+ */
+export const minimumInputTokens = (options: {
+  readonly outputTokens: number
+  readonly promptMode: PromptMode
+}): Effect.Effect<number, never, Tokenizer> =>
+  Effect.map(Tokenizer, (tokenizer) =>
+    options.promptMode === "llmperf"
+      ? llmperfHeaderTokens(options.outputTokens)
+      : exactMinimum(tokenizer, options.outputTokens)
+  )

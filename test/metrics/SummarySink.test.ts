@@ -1,0 +1,377 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as fc from "fast-check"
+import { type RequestOutcome } from "../../src/domain/RequestRecord.ts"
+import { Summary } from "../../src/domain/Summary.ts"
+import * as SummarySink from "../../src/metrics/SummarySink.ts"
+import { failure, outcome, record } from "./records.ts"
+
+const sinkOf = (outcomes: ReadonlyArray<RequestOutcome>): SummarySink.SummarySink => {
+  const sink = new SummarySink.SummarySink()
+  for (const each of outcomes) sink.add(each)
+  return sink
+}
+
+const summarize = (outcomes: ReadonlyArray<RequestOutcome>, wallSeconds = 10): Summary =>
+  sinkOf(outcomes).summary({ wallSeconds })
+
+const isSummary = Schema.is(Summary)
+
+const ok = fc
+  .record({
+    ttft: fc.double({ min: 0.001, max: 5, noNaN: true }),
+    tail: fc.double({ min: 0, max: 20, noNaN: true }),
+    sent: fc.double({ min: 0, max: 100, noNaN: true }),
+    tokens: fc.integer({ min: 0, max: 500 }),
+    usage: fc.option(fc.integer({ min: 0, max: 500 })),
+    gaps: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 5 })
+  })
+  .map(({ ttft, tail, sent, tokens, usage, gaps }) =>
+    outcome(
+      record({
+        ttft_s: ttft,
+        end_to_end_latency_s: ttft + tail,
+        sent_offset_s: sent,
+        end_offset_s: sent + ttft + tail,
+        number_output_tokens: tokens,
+        usage_output_tokens: usage,
+        number_chunks: gaps.length + 1
+      }),
+      gaps
+    )
+  )
+const bad = fc
+  .record({
+    code: fc.oneof(fc.integer({ min: 400, max: 599 }), fc.string({ maxLength: 10 })),
+    reason: fc.constantFrom("HttpStatus", "Timeout", "Cancelled"),
+    ttft: fc.option(fc.double({ min: 1000, max: 2000, noNaN: true })),
+    sent: fc.option(fc.double({ min: 0, max: 100, noNaN: true }))
+  })
+  .map(({ code, reason, ttft, sent }) =>
+    outcome(
+      failure(code, reason, "failed", {
+        ttft_s: ttft,
+        number_output_tokens: 100_000,
+        sent_offset_s: sent,
+        end_offset_s: (sent ?? 0) + 0.5
+      }),
+      [1000]
+    )
+  )
+const outcomes = fc.array(fc.oneof({ weight: 4, arbitrary: ok }, { weight: 1, arbitrary: bad }), { maxLength: 40 })
+
+/** Equal but for rounding: sums depend on the order in which they are formed. */
+const assertClose = (actual: unknown, expected: unknown, path = "summary"): void => {
+  if (typeof actual === "number" && typeof expected === "number") {
+    assert.closeTo(actual, expected, 1e-9 * Math.max(1, Math.abs(expected)), path)
+  } else if (typeof actual === "object" && actual !== null && typeof expected === "object" && expected !== null) {
+    assert.deepStrictEqual(Object.keys(actual), Object.keys(expected), path)
+    const others = new Map(Object.entries(expected))
+    for (const [key, value] of Object.entries(actual)) assertClose(value, others.get(key), `${path}.${key}`)
+  } else {
+    assert.strictEqual(actual, expected, path)
+  }
+}
+
+/** A request of 50 tokens that was in flight between these moments. */
+const at = (sent: number, end: number): RequestOutcome =>
+  outcome(
+    record({ sent_offset_s: sent, end_offset_s: end, end_to_end_latency_s: end - sent, number_output_tokens: 50 })
+  )
+
+const total = (frequency: { readonly [name: string]: number }): number =>
+  Object.values(frequency).reduce((sum, count) => sum + count, 0)
+
+describe("SummarySink", () => {
+  it("gives LLMPerf's numbers for its check vector", () => {
+    const summary = summarize([0.1, 0.4, 0.35, 0.8].map((ttft_s) => outcome(record({ ttft_s }))))
+    const { quantiles, mean, min, max, stddev } = summary.ttft_s
+    assert.strictEqual(quantiles.p25, 0.2875)
+    assert.strictEqual(quantiles.p50, 0.375)
+    assert.strictEqual(quantiles.p75, 0.5)
+    assert.closeTo(quantiles.p90 ?? 0, 0.68, 1e-15)
+    assert.closeTo(quantiles.p95 ?? 0, 0.74, 1e-15)
+    assert.closeTo(quantiles.p99 ?? 0, 0.788, 1e-15)
+    assert.strictEqual(mean, 0.4125)
+    assert.strictEqual(min, 0.1)
+    assert.strictEqual(max, 0.8)
+    assert.strictEqual(stddev, 0.28975564417856187)
+  })
+
+  it("has LLMPerf's keys first, in its order, with its shape", () => {
+    const summary = summarize([outcome(record())])
+    assert.deepStrictEqual(Object.keys(summary), Object.keys(Summary.fields))
+    assert.deepStrictEqual(Object.keys(summary).slice(0, 13), [
+      "inter_token_latency_s",
+      "ttft_s",
+      "end_to_end_latency_s",
+      "request_output_throughput_token_per_s",
+      "number_input_tokens",
+      "number_output_tokens",
+      "num_requests_started",
+      "error_rate",
+      "number_errors",
+      "error_code_frequency",
+      "mean_output_throughput_token_per_s",
+      "num_completed_requests",
+      "num_completed_requests_per_min"
+    ])
+    assert.deepStrictEqual(Object.keys(summary.ttft_s), ["quantiles", "mean", "min", "max", "stddev"])
+    assert.deepStrictEqual(Object.keys(summary.ttft_s.quantiles), ["p25", "p50", "p75", "p90", "p95", "p99"])
+  })
+
+  it("has nothing but nulls and zeros for no requests", () => {
+    const summary = summarize([], 0)
+    assert.isTrue(isSummary(summary))
+    assert.strictEqual(summary.num_requests_started, 0)
+    assert.strictEqual(summary.error_rate, 0)
+    assert.isNull(summary.ttft_s.mean)
+    assert.isNull(summary.mean_output_throughput_token_per_s)
+    assert.isNull(summary.littles_law.relative_difference)
+    assert.deepStrictEqual(summary.error_code_frequency, {})
+  })
+
+  it("has no deviation for one request, and it is null", () => {
+    const summary = summarize([outcome(record())])
+    assert.isNull(summary.ttft_s.stddev)
+    assert.strictEqual(summary.ttft_s.quantiles.p99, 0.1)
+  })
+
+  it("counts failures but keeps them out of every distribution and sum", () => {
+    const summary = summarize([
+      outcome(record({ ttft_s: 0.2, end_to_end_latency_s: 2, number_output_tokens: 30 })),
+      outcome(failure(429, "RateLimited", "slow down", { ttft_s: 50, number_output_tokens: 9999 }), [50]),
+      outcome(failure(429, "RateLimited", "slow down please")),
+      outcome(failure("timeout_total", "Timeout", "too long")),
+      outcome(failure("cancelled", "Cancelled", "stopped"))
+    ])
+    assert.strictEqual(summary.num_requests_started, 5)
+    assert.strictEqual(summary.num_completed_requests, 1)
+    assert.strictEqual(summary.number_errors, 4)
+    assert.strictEqual(summary.error_rate, 0.8)
+    assert.strictEqual(summary.num_failed_requests, 3)
+    assert.strictEqual(summary.num_cancelled_requests, 1)
+    assert.deepStrictEqual(summary.error_code_frequency, { "429": 2, cancelled: 1, timeout_total: 1 })
+    assert.deepStrictEqual(Object.entries(summary.error_reason_frequency)[0], ["RateLimited", 2])
+    assert.deepStrictEqual(summary.errors[0], { reason: "RateLimited", code: 429, count: 2, example: "slow down" })
+    assert.strictEqual(summary.ttft_s.max, 0.2)
+    assert.strictEqual(summary.inter_chunk_latency_s.count, 0)
+    assert.strictEqual(summary.total_output_tokens, 30)
+    assert.strictEqual(summary.mean_output_throughput_token_per_s, 3)
+    assert.strictEqual(summary.num_completed_requests_per_min, 6)
+  })
+
+  it("takes a failed request for one that never ended, beside", () => {
+    const good = Array.from({ length: 98 }, (_, i) => outcome(record({ ttft_s: (i + 1) / 100 })))
+    const summary = summarize([
+      ...good,
+      outcome(failure(500, "HttpStatus", "")),
+      outcome(failure(500, "HttpStatus", ""))
+    ])
+    const { quantiles } = summary.failed_as_infinite.ttft_s
+    assert.closeTo(quantiles.p50 ?? 0, 0.505, 1e-12)
+    assert.closeTo(quantiles.p95 ?? 0, 0.9505, 1e-12)
+    assert.isNull(quantiles.p99)
+    assert.closeTo(summary.ttft_s.quantiles.p99 ?? 0, 0.9703, 1e-12)
+  })
+
+  it("measures throughput over the time when requests were in flight", () => {
+    // 0–2, 1–3 and 8–10 s: busy for 5 s of 20
+    const summary = summarize([at(0, 2), at(8, 10), at(1, 3)], 20)
+    assert.strictEqual(summary.busy_time_s, 5)
+    assert.strictEqual(summary.busy_output_throughput_token_per_s, 30)
+    assert.strictEqual(summary.mean_output_throughput_token_per_s, 7.5)
+    assert.strictEqual(summary.max_requests_in_flight, 2)
+    assert.strictEqual(summary.mean_requests_in_flight, 6 / 20)
+    assert.strictEqual(summary.request_rate_per_s, 3 / 20)
+    assert.closeTo(summary.littles_law.rate_times_mean_latency ?? 0, 0.3, 1e-15)
+    assert.closeTo(summary.littles_law.relative_difference ?? 1, 0, 1e-12)
+  })
+
+  it("finds that Little's law is off when failures held places", () => {
+    const summary = summarize([
+      outcome(record({ sent_offset_s: 0, end_offset_s: 1, end_to_end_latency_s: 1 })),
+      outcome(failure("timeout_total", "Timeout", "", { sent_offset_s: 0, end_offset_s: 9 }))
+    ])
+    assert.strictEqual(summary.mean_requests_in_flight, 1)
+    assert.strictEqual(summary.littles_law.rate_times_mean_latency, 0.1)
+    assert.strictEqual(summary.littles_law.relative_difference, -0.9)
+  })
+
+  it("does not call requests that follow each other concurrent", () => {
+    const after = Array.from({ length: 5 }, (_, i) => outcome(record({ sent_offset_s: i, end_offset_s: i + 1 })))
+    const summary = summarize(after)
+    assert.strictEqual(summary.max_requests_in_flight, 1)
+    assert.strictEqual(summary.busy_time_s, 5)
+  })
+
+  it("compares its token counts with the server's", () => {
+    const summary = summarize([
+      outcome(record({ number_output_tokens: 100, usage_output_tokens: 100 })),
+      outcome(record({ number_output_tokens: 110, usage_output_tokens: 100 })),
+      outcome(record({ number_output_tokens: 90, usage_output_tokens: 100 })),
+      outcome(record({ number_output_tokens: 5, usage_output_tokens: 0 })),
+      outcome(record({ number_output_tokens: 77 }))
+    ])
+    assert.deepStrictEqual(summary.usage_output_tokens, {
+      num_requests_compared: 4,
+      num_requests_different: 3,
+      mean_relative_difference: 0.2 / 3
+    })
+    assert.strictEqual(summary.usage_input_tokens.num_requests_compared, 0)
+    assert.isNull(summary.usage_input_tokens.mean_relative_difference)
+  })
+
+  it("counts tokens per chunk over the requests whose tokens are known", () => {
+    const summary = summarize([
+      outcome(record({ number_output_tokens: 30, number_chunks: 10, tokens_per_chunk: 3 })),
+      outcome(record({ number_output_tokens: 10, number_chunks: 10, tokens_per_chunk: 1 })),
+      outcome(record({ number_output_tokens: null, number_chunks: 500, tokens_per_chunk: null }))
+    ])
+    assert.strictEqual(summary.mean_tokens_per_chunk, 2)
+    assert.strictEqual(summary.tokens_per_chunk.mean, 2)
+    assert.strictEqual(summary.total_chunks, 520)
+  })
+
+  it("keeps connection times only of requests that opened a connection", () => {
+    const summary = summarize([
+      outcome(record({ connect_s: 0.002, dns_s: 0.001, tls_s: 0 })),
+      outcome(record()),
+      outcome(record())
+    ])
+    assert.strictEqual(summary.connect_s.count, 1)
+    assert.strictEqual(summary.connect_s.max, 0.002)
+    assert.strictEqual(summary.ttft_s.quantiles.p50, 0.1)
+  })
+
+  it("tells codes apart without end only up to a limit, and loses none", () => {
+    const many = Array.from({ length: 1000 }, (_, i) => outcome(failure(`code ${i}`, "InStream", `message ${i}`)))
+    const summary = summarize(many)
+    assert.isAtMost(summary.errors.length, 257)
+    const counts = Object.values(summary.error_code_frequency)
+    assert.strictEqual(
+      counts.reduce((sum, count) => sum + count, 0),
+      1000
+    )
+    assert.strictEqual(summary.errors[0]?.reason, "(other)")
+  })
+
+  it("takes any text for a code", () => {
+    const summary = summarize([outcome(failure("__proto__", "InStream", "")), outcome(failure("", "InStream", ""))])
+    assert.deepStrictEqual(Object.entries(summary.error_code_frequency), [
+      ["", 1],
+      ["__proto__", 1]
+    ])
+  })
+
+  it.effect("is a sink", () =>
+    Effect.gen(function* () {
+      const summarySink = yield* SummarySink.make
+      yield* Stream.run(
+        Stream.range(1, 250).pipe(Stream.map((i) => outcome(record({ ttft_s: i / 1000 }), [i / 1000]))),
+        summarySink.sink
+      )
+      assert.deepStrictEqual(summarySink.counts(), { completed: 250, failed: 0, cancelled: 0, outputTokens: 2500 })
+      const summary = summarySink.summary({ wallSeconds: 1 })
+      assert.strictEqual(summary.ttft_s.quantiles.p50, 0.1255)
+      assert.closeTo(summary.inter_chunk_latency_s.quantiles.p50 ?? 0, 0.1255, 0.0002)
+      assert.strictEqual(summary.inter_chunk_latency_s.count, 250)
+    })
+  )
+
+  it("counts every request exactly once, and every number is finite or null", () => {
+    fc.assert(
+      fc.property(outcomes, fc.double({ min: 0, max: 1000 }), (all, wallSeconds) => {
+        const summary = summarize(all, wallSeconds)
+        assert.isTrue(isSummary(summary))
+        const failed = all.filter(({ record }) => record.error_code !== null).length
+        assert.strictEqual(summary.num_requests_started, all.length)
+        assert.strictEqual(summary.num_completed_requests, all.length - failed)
+        assert.strictEqual(summary.number_errors, failed)
+        assert.strictEqual(summary.num_failed_requests + summary.num_cancelled_requests, failed)
+        assert.strictEqual(total(summary.error_code_frequency), failed)
+        assert.strictEqual(total(summary.error_reason_frequency), failed)
+        assert.strictEqual(
+          summary.errors.reduce((sum, group) => sum + group.count, 0),
+          failed
+        )
+      })
+    )
+  })
+
+  it("never lets a failure into a distribution", () => {
+    fc.assert(
+      fc.property(outcomes, (all) => {
+        const good = all.filter(({ record }) => record.error_code === null)
+        const summary = summarize(all)
+        const clean = summarize(good)
+        for (const key of [
+          "inter_token_latency_s",
+          "ttft_s",
+          "end_to_end_latency_s",
+          "request_output_throughput_token_per_s",
+          "number_input_tokens",
+          "number_output_tokens",
+          "sum_inter_token_latency_s",
+          "mean_inter_token_latency_s",
+          "dispatch_lag_s",
+          "scheduled_ttft_s",
+          "scheduled_end_to_end_latency_s",
+          "inter_chunk_latency_s",
+          "tokens_per_chunk",
+          "time_to_first_answer_s",
+          "usage_output_tokens",
+          "total_output_tokens",
+          "mean_output_throughput_token_per_s"
+        ] as const) {
+          assert.deepStrictEqual(summary[key], clean[key], key)
+        }
+      })
+    )
+  })
+
+  it("merged is the summary of the union", () => {
+    fc.assert(
+      fc.property(outcomes, outcomes, (left, right) => {
+        const merged = sinkOf(left)
+        merged.merge(sinkOf(right))
+        assertClose(merged.summary({ wallSeconds: 7 }), summarize([...left, ...right], 7))
+      })
+    )
+  })
+
+  it("does not depend on the order of the requests", () => {
+    // The example of a kind of failure is its first, and the failures here all say the same
+    fc.assert(
+      fc.property(outcomes, (all) => {
+        assertClose(summarize(all.toReversed()), summarize(all))
+      })
+    )
+  })
+
+  it("the time in flight is what counting at every moment gives", () => {
+    const interval = fc.tuple(fc.nat(30), fc.nat(8)).map(([sent, length]) => [sent, sent + length] as const)
+    fc.assert(
+      fc.property(fc.array(interval, { maxLength: 15 }), (intervals) => {
+        const summary = summarize(
+          intervals.map(([sent_offset_s, end_offset_s]) => outcome(record({ sent_offset_s, end_offset_s }))),
+          1
+        )
+        let busy = 0
+        let sum = 0
+        let most = 0
+        for (let t = 0; t < 40; t++) {
+          const inFlight = intervals.filter(([sent, end]) => sent <= t && t + 1 <= end).length
+          if (inFlight > 0) busy++
+          sum += inFlight
+          most = Math.max(most, inFlight)
+        }
+        assert.strictEqual(summary.busy_time_s, busy)
+        assert.strictEqual(summary.mean_requests_in_flight, sum)
+        assert.isAtLeast(summary.max_requests_in_flight, most)
+      })
+    )
+  })
+})

@@ -1,0 +1,153 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as CliOutput from "effect/cli/CliOutput"
+import * as Console from "../../src/output/Console.ts"
+import { failure, outcome, record } from "../metrics/records.ts"
+import { outcomes, summaryOf } from "./results.ts"
+
+const title = "Results for token benchmark for a model queried with the openai api."
+const plain = { columns: 120, color: false }
+const demo = summaryOf(outcomes, 5)
+const refused = failure("connect_error", "Connect", "Could not connect: refused")
+const limited = failure(429, "RateLimited", "HTTP 429: slow\n  down \u001B[31mnow\u0007")
+
+const cellsOf = (text: string, label: string): ReadonlyArray<string> => {
+  const line = text.split("\n").find((each) => each.startsWith(label)) ?? assert.fail(`no line "${label}" in\n${text}`)
+  return line.slice(label.length).trim().split(/\s+/)
+}
+
+// eslint-disable-next-line no-control-regex
+const stripColors = (text: string): string => text.replaceAll(/\u001B\[\d+m/g, "")
+
+const columnsOf = (text: string): ReadonlyArray<string> =>
+  text
+    .split("\n")
+    .find((line) => /^ +.*p50/.test(line))
+    ?.trim()
+    .split(/\s+/) ?? []
+
+describe("Console", () => {
+  it("shows every column and the units when there is room", () => {
+    const text = Console.render({ title, summary: demo }, plain)
+    assert.deepStrictEqual(columnsOf(text), ["p25", "p50", "p75", "p90", "p95", "p99", "mean", "min", "max", "stddev"])
+    assert.deepStrictEqual(cellsOf(text, "TTFT (ms)"), [
+      "199.2",
+      "242.2",
+      "285.2",
+      "310.9",
+      "319.5",
+      "326.4",
+      "242.2",
+      "156.3",
+      "328.1",
+      "56.3"
+    ])
+    assert.deepStrictEqual(cellsOf(text, "output tokens").slice(6, 9), ["36.5", "20.0", "53.0"])
+    for (const label of [
+      "inter-token latency (ms)",
+      "end-to-end latency (ms)",
+      "request throughput (tok/s)",
+      "input tokens",
+      "inter-chunk latency (ms)",
+      "dispatch lag (ms)",
+      "scheduled TTFT (ms)"
+    ]) {
+      assert.lengthOf(cellsOf(text, label), 10)
+    }
+  })
+
+  it("shows the totals", () => {
+    const text = Console.render({ title, summary: demo }, { columns: 200, color: false })
+    assert.match(text, /^requests +12 ok, 3 failed, 1 cancelled$/m)
+    assert.match(text, /^completed requests +144\.0 per minute$/m)
+    assert.match(text, /^output throughput +87\.6 tok\/s over 5\.0 s of wall time$/m)
+    assert.match(text, /^ +109\.5 tok\/s over 4\.0 s with requests in flight$/m)
+    assert.match(text, /^p99 incl\. failures +TTFT ∞, end-to-end ∞$/m)
+    assert.match(text, /^Not completed: 4 of 16 requests \(25\.0 %\)$/m)
+    assert.match(text, /^ {2}2 × RateLimited 429: HTTP 429: slow down$/m)
+    assert.match(text, /^ {2}1 × connect_error: Could not connect: "refused" é$/m)
+    assert.match(text, /Little's law: 2\.31 requests .* is 1\.91 \(-17\.3 %\)/)
+    assert.match(text, /disagree on 4 of 12 requests, by 1\.1 % on average/)
+  })
+
+  it("says nothing of what is in order", () => {
+    const text = Console.render(
+      { title, summary: summaryOf([outcome(record()), outcome(record({ sent_offset_s: 1, end_offset_s: 2 }))], 2) },
+      plain
+    )
+    assert.notInclude(text, "Little")
+    assert.notInclude(text, "disagree")
+    assert.notInclude(text, "chunk is not")
+    assert.notInclude(text, "Not completed")
+    assert.notInclude(text, "incl. failures")
+  })
+
+  it("leaves columns out on a narrow terminal, and no line is too wide on any", () => {
+    const summary = summaryOf([...outcomes, outcome(limited), outcome(record({ end_to_end_latency_s: 1e5 }))], 50)
+    for (let columns = 40; columns <= 170; columns++) {
+      const text = Console.render(
+        { title, summary, remarks: ["Interrupted: partial results."] },
+        { columns, color: true }
+      )
+      for (const line of text.split("\n")) {
+        assert.isAtMost(CliOutput.displayWidth(line), columns, line)
+      }
+      assert.includeMembers([...columnsOf(stripColors(text))], ["p50", "p99"])
+    }
+    const narrow = columnsOf(Console.render({ title, summary }, { columns: 60, color: false }))
+    const wide = columnsOf(Console.render({ title, summary }, { columns: 100, color: false }))
+    assert.isBelow(narrow.length, wide.length)
+  })
+
+  it("begins with the failure when everything failed, and counts the reasons", () => {
+    const all = [...Array.from({ length: 12 }, () => outcome(limited)), outcome(refused), outcome(refused)]
+    const text = Console.render({ title, summary: summaryOf(all, 5) }, plain)
+    assert.strictEqual(text.split("\n")[0], "All 14 requests failed: 12 × RateLimited, 2 × Connect.")
+    assert.notInclude(text, "p50")
+    assert.include(text, "12 × RateLimited 429: HTTP 429: slow down [31mnow")
+    const one = Console.render({ title, summary: summaryOf([outcome(refused)], 5) }, plain)
+    assert.strictEqual(one.split("\n")[0], "The only request failed: 1 × Connect.")
+    const stopped = failure("cancelled", "Cancelled", "stopped")
+    const none = Console.render({ title, summary: summaryOf([outcome(stopped), outcome(stopped)], 5) }, plain)
+    assert.strictEqual(none.split("\n")[0], "All 2 requests were cancelled.")
+    assert.strictEqual(
+      Console.render({ title, summary: summaryOf([], 0) }, plain).split("\n")[0],
+      "No request was sent."
+    )
+  })
+
+  it("lists ten kinds of failure and says how many more there are", () => {
+    const kinds = Array.from({ length: 14 }, (_, i) => outcome(failure(400 + i, "HttpStatus", `message ${i}`)))
+    const text = Console.render({ title, summary: summaryOf(kinds, 5) }, plain)
+    assert.lengthOf(text.match(/1 × HttpStatus \d+:/g) ?? [], 10)
+    assert.include(text, "and 4 more kinds")
+  })
+
+  it("colours only when asked, and nothing but colours differs", () => {
+    const report = { title, summary: demo, remarks: ["Interrupted."], files: ["/tmp/a.json"] }
+    const without = Console.render(report, plain)
+    const colored = Console.render(report, { ...plain, color: true })
+    assert.notInclude(without, "\u001B")
+    assert.include(colored, "\u001B[")
+    assert.strictEqual(stripColors(colored), without)
+  })
+
+  it("shows what a server says without letting it control the terminal", () => {
+    const text = Console.render({ title, summary: summaryOf([outcome(limited)], 5) }, plain)
+    // eslint-disable-next-line no-control-regex
+    assert.notMatch(text.replaceAll("\n", ""), /[\u0000-\u001F\u007F-\u009F]/)
+  })
+
+  it("keeps paths whole and ends with a newline", () => {
+    const path = `/tmp/${"long/".repeat(30)}summary.json`
+    const text = Console.render({ title, summary: demo, files: [path] }, { columns: 40, color: false })
+    assert.isTrue(text.endsWith(`Files\n  ${path}\n`))
+  })
+
+  it("uses seconds for what takes minutes, and notes chunks that are not tokens", () => {
+    const slow = record({ end_to_end_latency_s: 125.25, number_output_tokens: 30, number_chunks: 10 })
+    const text = Console.render({ title, summary: summaryOf([outcome(slow)], 200) }, plain)
+    assert.strictEqual(cellsOf(text, "end-to-end latency (s)")[1], "125.3")
+    assert.include(text, "chunks carry 3.00 tokens on average")
+    assert.strictEqual(cellsOf(text, "end-to-end latency (s)")[9], "–")
+  })
+})
