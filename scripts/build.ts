@@ -6,7 +6,7 @@
  * - `types/`: declarations
  */
 import { execFileSync } from "node:child_process"
-import { chmodSync, globSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"
 import { build, type BuildOptions, type Plugin } from "esbuild"
 
@@ -42,7 +42,8 @@ const withoutModelRuntimes: Plugin = {
 
 const workers = globSync("src/*/*Worker.ts", { cwd: root })
 
-await build({
+const program = await build({
+  metafile: true,
   ...common,
   entryPoints: [
     { in: "src/bin.ts", out: "llmperf" },
@@ -55,6 +56,23 @@ await build({
   plugins: [withoutModelRuntimes]
 })
 chmodSync(join(dist, "bin/llmperf.js"), 0o755)
+
+/** The licence of every package that is bundled. */
+const bundled = new Set(
+  Object.values(program.metafile.outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).flatMap(([path, { bytesInOutput }]) =>
+      bytesInOutput > 0 ? (/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []) : []
+    )
+  )
+)
+const notices = [...bundled].toSorted().map((name) => {
+  const folder = join(root, "node_modules", name)
+  const { version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+  const [file] = globSync("{LICENSE,LICENCE,license}*", { cwd: folder })
+  const text = file === undefined ? "" : `\n${readFileSync(join(folder, file), "utf8").trim()}\n`
+  return `${name} ${version} (${license})\n${text}`
+})
+writeFileSync(join(dist, "THIRD_PARTY_LICENSES.txt"), notices.join(`\n${"-".repeat(80)}\n\n`))
 
 const vendored = new Set<string>()
 
@@ -86,15 +104,28 @@ await build({
   plugins: [asLibrary]
 })
 
+/** A package under its vendor name, with every export by name: a CommonJS package has none that could be seen otherwise. */
+const vendorEntry: Plugin = {
+  name: "vendor-entry",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^vendor:/ }, ({ path }) => ({ path: path.slice("vendor:".length), namespace: "vendor" }))
+    onLoad({ filter: /.*/, namespace: "vendor" }, async ({ path }) => {
+      const exported: object = await import(path)
+      const names = Object.keys(exported).filter((name) => /^[A-Za-z_$][\w$]*$/.test(name))
+      return { contents: `export { ${names.join(", ")} } from ${JSON.stringify(path)}`, resolveDir: root }
+    })
+  }
+}
+
 await build({
   ...common,
-  entryPoints: [...vendored].map((specifier) => ({ in: specifier, out: vendorName(specifier) })),
+  entryPoints: [...vendored].map((specifier) => ({ in: `vendor:${specifier}`, out: vendorName(specifier) })),
   outdir: "dist/lib/vendor",
   splitting: true,
   minifySyntax: true,
   minifyWhitespace: true,
   external: ["effect"],
-  plugins: [withoutModelRuntimes]
+  plugins: [vendorEntry, withoutModelRuntimes]
 })
 
 execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], {

@@ -193,7 +193,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #end(): void {
     this.#ended = true
     clearTimeout(this.#linger)
-    this.#wake()
+    // undici takes the connection back in an immediate that it queues after this callback. Whoever is woken earlier and sends
+    // the next request finds it taken, and opens another one.
+    queueMicrotask(() => setImmediate(() => this.#wake()))
   }
 
   #scheduleFlush(): void {
