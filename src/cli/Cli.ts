@@ -12,21 +12,23 @@ import * as Logger from "effect/Logger"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { loadTest } from "./commands/loadTest.ts"
 import { serve } from "./commands/serve.ts"
-import { usage } from "./CommandError.ts"
+import { Ended, ExitCode } from "./ExitCode.ts"
 import * as ConfigFile from "./internal/configFile.ts"
+import * as Help from "./internal/help.ts"
 
 const root = Command.make("llmperf").pipe(
   Command.withDescription("Load tests for LLM endpoints whose numbers can be trusted."),
   Command.withSubcommands([loadTest, serve])
 )
 
+const plain = CliOutput.defaultFormatter({ colors: false })
+
 /** Says what is wrong and how to find out more, instead of printing the whole help before the error. */
 const presenter: CliOutput.Presenter = {
   present: (event) =>
     event._tag === "InvalidInvocation"
       ? Effect.gen(function* () {
-          const formatter = CliOutput.defaultFormatter({ colors: false })
-          for (const error of event.errors) yield* Console.error(formatter.formatCliError(error))
+          for (const error of event.errors) yield* Console.error(plain.formatCliError(error))
           yield* Console.error(`Try: ${event.commandPath.join(" ")} --help`)
         })
       : event._tag === "Version"
@@ -35,13 +37,15 @@ const presenter: CliOutput.Presenter = {
 }
 
 const layer = Layer.mergeAll(
+  CliOutput.layer({ ...plain, formatHelpDoc: Help.format, formatError: plain.formatCliError }),
   CliOutput.layerPresenter(presenter),
   CliConfig.layer({ builtIns: [GlobalFlag.Help, GlobalFlag.Version, GlobalFlag.Completions, GlobalFlag.LogLevel] }),
   Layer.succeed(Logger.LogToStderr, true)
 )
 
 /**
- * Runs the command line. Wrong use fails with `CommandError` of exit code 2, after its message has been printed.
+ * Runs the command line. A failure has been told to the user when it comes out of here; it carries the exit
+ * code.
  *
  * @category running
  * @since 0.1.0
@@ -51,7 +55,9 @@ export const run = (args: ReadonlyArray<string>, version: string) =>
     Effect.tapError((error) => Console.error(error.message)),
     Effect.flatMap((expanded) => Command.runWith(root, { version })(expanded)),
     Effect.catchIf(CliError.isCliError, (error) =>
-      error._tag === "ShowHelp" && error.errors.length === 0 ? Effect.void : Effect.fail(usage(error.message))
+      error._tag === "ShowHelp" && error.errors.length === 0
+        ? Effect.void
+        : Effect.fail(new Ended({ exitCode: ExitCode.usage }))
     ),
     Effect.provide(layer)
   )

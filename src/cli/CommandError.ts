@@ -9,7 +9,7 @@ import * as Schema from "effect/Schema"
 import { ExitCode } from "./ExitCode.ts"
 
 /**
- * `description` is printed on standard error; an empty one prints nothing, for endings that were told already.
+ * `description` is printed on standard error.
  *
  * @category errors
  * @since 0.1.0
@@ -24,6 +24,9 @@ export class CommandError extends Schema.TaggedError<CommandError>("llmperf/cli/
   override get [CliError.userMessage](): string {
     return this.description
   }
+  /** Its message has been printed when it ends the program. */
+  override readonly [Runtime.errorReported] = false
+
   override get [Runtime.errorExitCode](): number {
     return this.exitCode
   }

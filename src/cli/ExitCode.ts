@@ -11,9 +11,25 @@
  *
  * @since 0.1.0
  */
+import * as Runtime from "effect/Runtime"
+import * as Schema from "effect/Schema"
 
 /**
  * @category constants
  * @since 0.1.0
  */
 export const ExitCode = { ok: 0, failed: 1, usage: 2, output: 3, interrupted: 130 } as const
+
+/**
+ * Ends the program with an exit code and without a word: its user has been told already.
+ *
+ * @category errors
+ * @since 0.1.0
+ */
+export class Ended extends Schema.TaggedError<Ended>("llmperf/cli/Ended")("Ended", { exitCode: Schema.Int }) {
+  override readonly [Runtime.errorReported] = false
+
+  override get [Runtime.errorExitCode](): number {
+    return this.exitCode
+  }
+}

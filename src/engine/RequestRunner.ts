@@ -71,7 +71,9 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
         const measurement = RequestSink.makeMeasurement(plan, intendedAt)
         options.onStart(plan)
         return restore(
-          withLimit(Stream.run(provider.stream(plan), RequestSink.into(measurement, options.onBatch)))
+          withLimit(
+            Effect.suspend(() => Stream.run(provider.stream(plan), RequestSink.into(measurement, options.onBatch)))
+          )
         ).pipe(
           Effect.exit,
           Effect.map((exit) => finish(measurement, exit))

@@ -25,7 +25,7 @@ import * as TokenCounter from "../../workload/TokenCounter.ts"
 import * as Tokenizer from "../../workload/Tokenizer.ts"
 import * as Workload from "../../workload/Workload.ts"
 import { CommandError, usage } from "../CommandError.ts"
-import { ExitCode } from "../ExitCode.ts"
+import { Ended, ExitCode } from "../ExitCode.ts"
 import { type loadTest } from "../flags.ts"
 import { Interruption } from "../Interruption.ts"
 import { modelOptions } from "../internal/simulated.ts"
@@ -187,10 +187,10 @@ export const handle = Effect.fn("loadTest")(
     yield* present(input, config, result)
     const { num_completed_requests: completed, num_requests_started: started } = result.summary
     if (result.stopped === "interrupted") {
-      return yield* new CommandError({ description: "", exitCode: ExitCode.interrupted })
+      return yield* new Ended({ exitCode: ExitCode.interrupted })
     }
     if (completed === 0 && started > 0) {
-      return yield* new CommandError({ description: "", exitCode: ExitCode.failed })
+      return yield* new Ended({ exitCode: ExitCode.failed })
     }
   },
   Effect.catchTags({

@@ -28,6 +28,7 @@ export interface SseHandler {
 }
 
 const LF = 10
+const byteOrderMark = "\uFEFF"
 
 /**
  * Makes the decoder of one response.
@@ -40,6 +41,7 @@ const LF = 10
  */
 export const make = (handler: SseHandler): StreamDecoder => {
   const utf8 = new TextDecoder("utf-8", { ignoreBOM: true })
+  let isBegun = false
   let isMidCharacter = false
   let isMidEvent = false
   let now = 0
@@ -52,9 +54,12 @@ export const make = (handler: SseHandler): StreamDecoder => {
   const parser = Sse.makeParser((event) => {
     if (event._tag === "Event") onEvent(event.data, event.event)
   })
+  // The parser need not see the start of the body; but it must not take what it sees first for the start.
+  parser.feed("\n")
 
   const decode = (bytes: Buffer): string => {
-    const last = bytes[bytes.length - 1] ?? 0
+    const last = bytes[bytes.length - 1]
+    if (last === undefined) return ""
     if (!isMidCharacter && last < 0x80) return bytes.toString("utf8")
     isMidCharacter = last >= 0x80
     return utf8.decode(bytes, { stream: isMidCharacter })
@@ -73,6 +78,12 @@ export const make = (handler: SseHandler): StreamDecoder => {
     return from
   }
 
+  const withoutMark = (text: string): string => {
+    if (isBegun || text === "") return text
+    isBegun = true
+    return text.startsWith(byteOrderMark) ? text.slice(1) : text
+  }
+
   const feed = (text: string, at: number): LlmError.Reason | undefined => {
     now = at
     const taken = takePlainEvents(text)
@@ -85,15 +96,15 @@ export const make = (handler: SseHandler): StreamDecoder => {
   }
 
   return {
-    push: (bytes, at) => feed(decode(bytes), at),
+    push: (bytes, at) => feed(withoutMark(decode(bytes)), at),
     end: (at) => {
       isMidEvent = true
-      const reason = feed(`${utf8.decode()}\n\n`, at)
-      if (handler.isComplete()) return reason
+      const reason = feed(`${withoutMark(utf8.decode())}\n\n`, at)
       // What is left at the end of a cut stream is half an event; that it does not parse says only that it was cut.
-      return reason === undefined || reason._tag === "Protocol"
-        ? new LlmError.Truncated({ description: "the stream ended without a finish reason or an end marker" })
-        : reason
+      if (reason !== undefined && reason._tag !== "Protocol") return reason
+      return handler.isComplete()
+        ? undefined
+        : new LlmError.Truncated({ description: "the stream ended without a finish reason or an end marker" })
     },
     get done() {
       return handler.isDone()
