@@ -5,10 +5,12 @@
  *
  * @since 0.1.0
  */
+export * as DurationText from "./domain/DurationText.ts"
 export * as LlmError from "./domain/LlmError.ts"
 export * as RequestPlan from "./domain/RequestPlan.ts"
 export * as RequestRecord from "./domain/RequestRecord.ts"
 export * as RunConfig from "./domain/RunConfig.ts"
+export * as Sampling from "./domain/Sampling.ts"
 export * as Summary from "./domain/Summary.ts"
 export * as TokenEvent from "./domain/TokenEvent.ts"
 export * as ClosedLoop from "./engine/ClosedLoop.ts"
@@ -44,6 +46,7 @@ export * as ModelServer from "./simulator/ModelServer.ts"
 export * as SimulatorError from "./simulator/SimulatorError.ts"
 export * as SimulatorThread from "./simulator/SimulatorThread.ts"
 export * as Words from "./simulator/Words.ts"
+export * as Arrival from "./workload/Arrival.ts"
 export * as Corpus from "./workload/Corpus.ts"
 export * as Lengths from "./workload/Lengths.ts"
 export * as Prompt from "./workload/Prompt.ts"

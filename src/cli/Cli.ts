@@ -53,7 +53,15 @@ const layer = Layer.mergeAll(
 export const run = (args: ReadonlyArray<string>, version: string) =>
   ConfigFile.expand(args).pipe(
     Effect.tapError((error) => Console.error(error.message)),
-    Effect.flatMap((expanded) => Command.runWith(root, { version })(expanded)),
+    Effect.flatMap(({ args, file }) =>
+      Command.runWith(root, { version })(args).pipe(
+        Effect.tapError((error) =>
+          file !== null && CliError.isCliError(error)
+            ? Console.error(`The keys of ${file} were taken as flags.`)
+            : Effect.void
+        )
+      )
+    ),
     Effect.catchIf(CliError.isCliError, (error) =>
       error._tag === "ShowHelp" && error.errors.length === 0
         ? Effect.void

@@ -7,30 +7,42 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Latency from "../simulator/Latency.ts"
 import * as Fault from "../simulator/Fault.ts"
-import { parseSeconds } from "./internal/durationText.ts"
+import { parseSeconds } from "../domain/DurationText.ts"
 import * as Setting from "./internal/setting.ts"
 
 const keyValues: Setting.Reader<ReadonlyArray<readonly [string, string]>> = {
   read: (text) => {
-    const pairs = text.split(",").map((item) => {
+    const pairs = text.split(/(?<!\\),/).map((item) => {
       const at = item.indexOf("=")
-      return [item.slice(0, at).trim(), item.slice(at + 1).trim(), at] as const
+      return [
+        item.slice(0, at).trim(),
+        item
+          .slice(at + 1)
+          .trim()
+          .replaceAll("\\,", ","),
+        at
+      ] as const
     })
     return pairs.every(([key, , at]) => at > 0 && key !== "")
       ? Option.some(pairs.map(([key, value]) => [key, value] as const))
       : Option.none()
   },
-  expected: "key=value, several separated by commas",
+  expected: "key=value, several separated by commas; a comma in a value is written \\,",
   metavar: "key=value,…"
 }
 
-/** A header as curl takes it. Names are tokens of RFC 9110; values must not hold line ends. */
+/** Headers that the client writes itself, and that say how the connection is used. */
+const ofTheConnection = ["connection", "content-length", "expect", "keep-alive", "transfer-encoding", "upgrade"]
+
+/** A header as curl takes it. Names are tokens of RFC 9110; values have only what may be sent (RFC 9110, 5.5). */
 const headerLine: Setting.Reader<readonly [string, string]> = {
   read: (text) => {
-    const [, name, value] = /^\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*:\s*([^\r\n]*)$/.exec(text) ?? []
-    return name === undefined || value === undefined ? Option.none() : Option.some([name, value.trim()] as const)
+    const [, name, value] = /^\s*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)\s*:\s*([\t\x20-\x7e\x80-\xff]*)$/.exec(text) ?? []
+    return name === undefined || value === undefined || ofTheConnection.includes(name.toLowerCase())
+      ? Option.none()
+      : Option.some([name, value.trim()] as const)
   },
-  expected: 'a header, such as "X-Team: inference"',
+  expected: `a header, such as "X-Team: inference", and none that belongs to the connection (${ofTheConnection.join(", ")})`,
   metavar: "name: value"
 }
 
@@ -42,6 +54,13 @@ const headerNameOrNone: Setting.Reader<string | null> = {
   },
   expected: "the name of a header, or none",
   metavar: "name"
+}
+
+/** It becomes part of a header and of the names of files. */
+const runId: Setting.Reader<string> = {
+  read: (text) => (/^[\w.-]{1,128}$/.test(text) ? Option.some(text) : Option.none()),
+  expected: "up to 128 letters, digits, dots, - and _",
+  metavar: "id"
 }
 
 const url: Setting.Reader<string> = {
@@ -58,7 +77,7 @@ const latency: Setting.Reader<Latency.Latency> = {
     const mean = parts.length === 1 ? 0 : 1
     const seconds = parseSeconds(parts[mean] ?? "")
     if (seconds === undefined) return Option.none()
-    return Schema.decodeUnknownOption(Latency.LatencyFromString)(parts.with(mean, String(seconds)).join(":"))
+    return Schema.decodeOption(Latency.LatencyFromString)(parts.with(mean, String(seconds)).join(":"))
   },
   expected:
     "a latency: 100ms, exponential:100ms, or normal, lognormal or gamma with a coefficient of variation, such as lognormal:100ms:0.5",
@@ -249,7 +268,7 @@ export const loadTest = {
     "x-request-id",
     "The header that carries <run id>-<request id>; none sends none"
   ),
-  runId: Setting.optional("run-id", Setting.text("id"), "Name of this run; by default made from time and chance"),
+  runId: Setting.optional("run-id", runId, "Name of this run; by default made from time and chance"),
   seed: Setting.withDefault(
     "seed",
     Setting.naturalInt("integer"),

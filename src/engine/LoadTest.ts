@@ -10,7 +10,6 @@ import * as Fiber from "effect/Fiber"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import { type RequestOutcome } from "../domain/RequestRecord.ts"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
 import { type LoadTestConfig } from "../domain/RunConfig.ts"
@@ -107,6 +106,7 @@ export const run = Effect.fn("LoadTest.run")(function* (
   const sink = new SummarySink()
   let start: RunStart = { monotonicNanos: 0, epochSeconds: 0 }
   let uncounted: TokenizerError | null = null
+  let graceOver = false
 
   const keep = (outcome: RequestOutcome): void => {
     sink.add(outcome)
@@ -117,13 +117,14 @@ export const run = Effect.fn("LoadTest.run")(function* (
   const recorder = yield* Recorder.make({
     start: () => start,
     xRequestId,
+    onOutcome: keep,
     onUncounted: (error) => {
       uncounted ??= error
     }
   })
   const runner = yield* RequestRunner.make({
     requestTimeoutSeconds: config.requestTimeoutSeconds,
-    cancelled: () => cancellation(stop.reason(), config),
+    cancelled: () => cancellation(stop.reason(), graceOver, config),
     onStart: () => LiveStats.requestStarted(live),
     onBatch: (measurement, chunksBefore) => {
       LiveStats.chunksArrived(live, measurement.chunkAt.length - chunksBefore)
@@ -141,11 +142,9 @@ export const run = Effect.fn("LoadTest.run")(function* (
   }
   LiveStats.start(live, start.monotonicNanos)
 
-  const recording = yield* Effect.forkScoped(
-    Stream.runForEach(recorder.outcomes, (outcome) => Effect.sync(() => keep(outcome)))
-  )
+  const recording = yield* Effect.forkScoped(recorder.run)
   // Runs before the writer closes its file: what ended but is not counted yet is written as it is.
-  yield* Effect.addFinalizer(() => Effect.sync(() => recorder.withoutCounts().forEach(keep)))
+  yield* Effect.addFinalizer(() => Effect.sync(recorder.flush))
 
   const loop = yield* Effect.forkScoped(
     ClosedLoop.run({ plans: workload.plans, concurrency: config.numConcurrentRequests, stop, runner })
@@ -154,9 +153,15 @@ export const run = Effect.fn("LoadTest.run")(function* (
   if (options.userStop !== undefined) {
     yield* Effect.forkScoped(Effect.andThen(options.userStop, stop.close("interrupted")))
   }
-  const drained = Effect.andThen(stop.closed, Effect.sleep(config.graceSeconds * 1_000))
+  const drained = Effect.andThen(stop.closed, Effect.sleep(config.graceSeconds * 1_000)).pipe(
+    Effect.tap(() =>
+      Effect.sync(() => {
+        graceOver = true
+      })
+    )
+  )
   const writeFailure = writer === null ? Effect.never : writer.failure
-  yield* Effect.raceFirst(Effect.raceFirst(Fiber.await(loop), drained), writeFailure)
+  yield* Effect.raceFirst(Effect.raceFirst(Fiber.join(loop), drained), writeFailure)
   yield* Fiber.interrupt(loop)
   const wallSeconds = (Number(clock.monotonicTimeNanosUnsafe()) - start.monotonicNanos) / 1e9
 
@@ -216,12 +221,17 @@ export const run = Effect.fn("LoadTest.run")(function* (
   }
 })
 
-const cancellation = (reason: StopSignal.StopReason | null, config: LoadTestConfig): string => {
+const cancellation = (reason: StopSignal.StopReason | null, graceOver: boolean, config: LoadTestConfig): string => {
+  const grace = `the grace of ${config.graceSeconds} s`
   switch (reason) {
     case "timeout":
-      return `Cancelled: the test was over (${config.timeoutSeconds} s) and the grace of ${config.graceSeconds} s too`
+      return graceOver
+        ? `Cancelled: the test was over (${config.timeoutSeconds} s) and ${grace} too`
+        : `Cancelled: the test was over (${config.timeoutSeconds} s) and was stopped before ${grace} was over`
     case "interrupted":
-      return `Cancelled: the test was stopped, and the grace of ${config.graceSeconds} s was over`
+      return graceOver
+        ? `Cancelled: the test was stopped, and ${grace} was over`
+        : `Cancelled: the test was stopped twice, before ${grace} was over`
     case null:
       return "Cancelled: the test was stopped at once"
   }

@@ -20,9 +20,9 @@ const countsInFlight = 64
 
 /**
  * - `finished(measurement)`: takes over a finished request; never waits
- * - `outcomes`: the rows, in the order in which their counts came back; ends after `end`
+ * - `run`: makes the rows, in the order in which their counts come back; ends after `end`, when all are made
  * - `end`: no more will be finished
- * - `withoutCounts()`: the rows of all requests whose text is not counted yet, without token numbers; for a run that is
+ * - `flush()`: makes the rows of all requests whose text is not counted yet, without token numbers; for a run that is
  *   stopped at once
  *
  * @category models
@@ -30,13 +30,14 @@ const countsInFlight = 64
  */
 export interface Recorder {
   readonly finished: (measurement: RequestSink.Measurement) => void
-  readonly outcomes: Stream.Stream<RequestOutcome>
+  readonly run: Effect.Effect<void>
   readonly end: Effect.Effect<void>
-  readonly withoutCounts: () => ReadonlyArray<RequestOutcome>
+  readonly flush: () => void
 }
 
 /**
- * When a text cannot be counted, its row has no token numbers and `onUncounted` is told.
+ * `onOutcome` is given each row, once, in the same turn in which its count is there: no row is ever on its way when a run
+ * is stopped. When a text cannot be counted, its row has no token numbers and `onUncounted` is told.
  *
  * @category constructors
  * @since 0.1.0
@@ -44,19 +45,22 @@ export interface Recorder {
 export const make = Effect.fnUntraced(function* (options: {
   readonly start: () => RequestSink.RunStart
   readonly xRequestId: (plan: RequestPlan) => string | null
+  readonly onOutcome: (outcome: RequestOutcome) => void
   readonly onUncounted: (error: TokenizerError) => void
 }): Effect.fn.Return<Recorder, never, TokenCounter> {
   const counter = yield* TokenCounter
   const queue = yield* Queue.unbounded<RequestSink.Measurement, Cause.Done>()
   const pending = new Set<RequestSink.Measurement>()
 
-  const toOutcome = (measurement: RequestSink.Measurement, outputTokens: number | null): RequestOutcome => {
-    pending.delete(measurement)
-    return RequestSink.toOutcome(measurement, {
-      outputTokens,
-      start: options.start(),
-      xRequestId: options.xRequestId(measurement.plan)
-    })
+  const record = (measurement: RequestSink.Measurement, outputTokens: number | null): void => {
+    if (!pending.delete(measurement)) return
+    options.onOutcome(
+      RequestSink.toOutcome(measurement, {
+        outputTokens,
+        start: options.start(),
+        xRequestId: options.xRequestId(measurement.plan)
+      })
+    )
   }
 
   const count = (measurement: RequestSink.Measurement): Effect.Effect<number | null> => {
@@ -75,13 +79,16 @@ export const make = Effect.fnUntraced(function* (options: {
       pending.add(measurement)
       Queue.offerUnsafe(queue, measurement)
     },
-    outcomes: Stream.fromQueue(queue).pipe(
-      Stream.mapEffect((measurement) => Effect.map(count(measurement), (tokens) => toOutcome(measurement, tokens)), {
+    run: Stream.fromQueue(queue).pipe(
+      Stream.mapEffect((measurement) => Effect.map(count(measurement), (tokens) => record(measurement, tokens)), {
         concurrency: countsInFlight,
         unordered: true
-      })
+      }),
+      Stream.runDrain
     ),
     end: Effect.asVoid(Queue.end(queue)),
-    withoutCounts: () => [...pending].map((measurement) => toOutcome(measurement, null))
+    flush: () => {
+      for (const measurement of pending) record(measurement, null)
+    }
   }
 })

@@ -16,7 +16,7 @@ import * as RequestSink from "../metrics/RequestSink.ts"
 import { Provider } from "../provider/Provider.ts"
 
 /**
- * - `requestTimeoutSeconds`: limit for one request, from its intended moment on; `null` for none
+ * - `requestTimeoutSeconds`: limit for one request, from its start to its end; `null` for none
  * - `cancelled()`: what the record of a request says that was interrupted
  * - `onStart`, `onBatch`, `onFinish`: called when a request begins, has received something, has ended; they must be quick
  *

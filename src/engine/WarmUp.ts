@@ -113,6 +113,7 @@ const rehearse = Effect.fnUntraced(function* (concurrency: number): Effect.fn.Re
 /**
  * Warms up. It never fails: a server that cannot be reached shows in the rows of the run.
  *
+ * - `client`: whether to exercise the client and to open connections, which asks the server for nothing
  * - `concurrency`: the connections to open, one for each request that will be in flight
  * - `requests`: real requests to send and drop; their `id`s should be negative, which marks them in `x-request-id`
  *
@@ -120,20 +121,22 @@ const rehearse = Effect.fnUntraced(function* (concurrency: number): Effect.fn.Re
  * @since 0.1.0
  */
 export const run = Effect.fn("WarmUp.run")(function* (options: {
+  readonly client: boolean
   readonly concurrency: number
   readonly requests: ReadonlyArray<RequestPlan>
   readonly requestTimeoutSeconds: number | null
 }): Effect.fn.Return<WarmUpReport, never, Provider | Transport> {
-  const { concurrency, requests } = options
+  const { client, concurrency, requests } = options
   const provider = yield* Provider
   const transport = yield* Transport
   const started = yield* Clock.monotonicTimeNanos
-  yield* Effect.ignore(rehearse(concurrency))
+  if (client) yield* Effect.ignore(rehearse(concurrency))
   const failed = yield* sendAll(requests, concurrency, options.requestTimeoutSeconds)
-  const opened = provider.origin === null ? 0 : yield* transport.openConnections(provider.origin, concurrency)
+  const opened =
+    !client || provider.origin === null ? 0 : yield* transport.openConnections(provider.origin, concurrency)
   const ended = yield* Clock.monotonicTimeNanos
   return {
-    rehearsed_requests: rehearsals,
+    rehearsed_requests: client ? rehearsals : 0,
     opened_connections: opened,
     requests: requests.length,
     failed_requests: failed,

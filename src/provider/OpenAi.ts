@@ -100,13 +100,16 @@ export const make = Effect.fn("OpenAi.make")(function* (options: Options) {
       new LlmError.Protocol({ description: `The API base is not an http(s) address: ${options.apiBase}` })
     )
   }
+  const usersHeaders = lowerCased(options.headers ?? {})
   const headers = flatten({
     "content-type": "application/json",
     accept: "text/event-stream",
     "user-agent": "llmperf",
-    ...(options.apiKey === null ? {} : { authorization: `Bearer ${Redacted.value(options.apiKey)}` }),
-    ...lowerCased(options.headers ?? {})
+    ...(options.apiKey === null ? {} : { authorization: `Bearer ${Redacted.value(options.apiKey).trim()}` }),
+    ...usersHeaders
   })
+  const requestId =
+    options.requestId && !Object.hasOwn(usersHeaders, options.requestId.header.toLowerCase()) ? options.requestId : null
   const removed = Object.entries(options.samplingParams ?? {}).flatMap(([name, value]) =>
     value === null ? [name] : []
   )
@@ -129,7 +132,7 @@ export const make = Effect.fn("OpenAi.make")(function* (options: Options) {
   const request = (plan: RequestPlan, withUsage: boolean): HttpRequest => ({
     origin: to.origin,
     path: to.path,
-    headers: options.requestId ? [...headers, options.requestId.header, options.requestId.of(plan)] : headers,
+    headers: requestId === null ? headers : [...headers, requestId.header, requestId.of(plan)],
     body: body(plan, withUsage)
   })
 

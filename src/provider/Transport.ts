@@ -91,6 +91,8 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
   const connectSeconds = options.connectSeconds ?? 10
   const idleSeconds = options.idleSeconds ?? 180
   const flushMs = options.flushMs ?? 250
+  // undici takes nothing but whole milliseconds, and 0 for no limit.
+  const idleMs = Math.max(1, Math.round(idleSeconds * 1_000))
 
   const connections = new Connections({ connectTimeoutMs: connectSeconds * 1_000, now })
   const agent = yield* Effect.acquireRelease(
@@ -101,8 +103,8 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
           pipelining: 1,
           allowH2: false,
           connect: connections.connector,
-          headersTimeout: idleSeconds * 1_000,
-          bodyTimeout: idleSeconds * 1_000
+          headersTimeout: idleMs,
+          bodyTimeout: idleMs
         })
     ),
     (agent) =>

@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as SchemaIssue from "effect/SchemaIssue"
 import * as SchemaTransformation from "effect/SchemaTransformation"
+import * as Sampling from "../domain/Sampling.ts"
 
 /**
  * How the values spread around the mean:
@@ -132,40 +133,24 @@ export const LatencyFromString = fromString(1)
  */
 export const LatencyFromMillisString = fromString(1e-3)
 
-/** Box and Muller (1958), one value of the pair. */
-const standardNormal = (uniform: () => number): number =>
-  Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform())
-
-/** Marsaglia and Tsang (2000), scale 1; below shape 1 through shape + 1. */
-const standardGamma = (shape: number, uniform: () => number): number => {
-  if (shape < 1) return standardGamma(shape + 1, uniform) * Math.pow(1 - uniform(), 1 / shape)
-  const d = shape - 1 / 3
-  const c = 1 / Math.sqrt(9 * d)
-  while (true) {
-    const x = standardNormal(uniform)
-    const v = Math.pow(1 + c * x, 3)
-    if (v > 0 && Math.log(1 - uniform()) < 0.5 * x * x + d - d * v + d * Math.log(v)) return d * v
-  }
-}
-
 /**
  * Draws a latency in seconds. `uniform` draws from [0, 1); a constant does not call it.
  *
  * @category generators
  * @since 0.1.0
  */
-export const sample = (latency: Latency, uniform: () => number): number => {
+export const sample = (latency: Latency, uniform: Sampling.Uniform): number => {
   const { cv, mean, shape } = latency
-  if (shape === "exponential") return -mean * Math.log(1 - uniform())
+  if (shape === "exponential") return mean * Sampling.exponential(uniform)
   if (shape === "constant" || cv === 0 || mean === 0) return mean
   switch (shape) {
     case "normal":
-      return Math.max(0, mean * (1 + cv * standardNormal(uniform)))
+      return Math.max(0, mean * (1 + cv * Sampling.normal(uniform)))
     case "lognormal": {
       const variance = Math.log(1 + cv * cv)
-      return mean * Math.exp(Math.sqrt(variance) * standardNormal(uniform) - variance / 2)
+      return mean * Math.exp(Math.sqrt(variance) * Sampling.normal(uniform) - variance / 2)
     }
     case "gamma":
-      return standardGamma(1 / (cv * cv), uniform) * mean * cv * cv
+      return Sampling.gamma(1 / (cv * cv), uniform) * mean * cv * cv
   }
 }

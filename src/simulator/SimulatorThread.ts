@@ -92,7 +92,7 @@ export const start = Effect.fn("SimulatorThread.start")(function* (
 ): Effect.fn.Return<{ readonly url: string }, SimulatorError, Scope.Scope> {
   const worker = yield* Effect.acquireRelease(
     Effect.try({
-      try: () => new Worker(workerUrl, { workerData: options, name: "simulator" }),
+      try: () => new Worker(workerUrl, { workerData: options, name: "simulator", execArgv: [] }),
       catch: (error) => failed(String(error))
     }),
     stop

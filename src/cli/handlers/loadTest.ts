@@ -5,6 +5,8 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
+import type * as Stdio from "effect/Stdio"
+import type * as Terminal from "effect/Terminal"
 import { type Command } from "effect/cli"
 import { type LlmError } from "../../domain/LlmError.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
@@ -103,6 +105,17 @@ const warmUpPlans = Effect.fnUntraced(function* (config: LoadTestConfig) {
   return workload.plans.map((plan): RequestPlan => Object.assign({}, plan, { id: -plan.id }))
 })
 
+/** Ends at the first Ctrl-C, and says what comes now: without a word the grace looks like a hang. */
+const userStop = Effect.fnUntraced(function* (config: LoadTestConfig, quiet: boolean) {
+  yield* yield* Interruption
+  if (quiet) return
+  const screen = yield* Screen.detect("stderr")
+  // On a terminal, over the line that shows the progress.
+  yield* Console.error(
+    `${screen.animate ? "\r\u001B[2K" : ""}Stopping: no new requests; those in flight have ${config.graceSeconds} s to end. Ctrl-C again stops at once.`
+  )
+})
+
 const runTest = Effect.fnUntraced(function* (config: LoadTestConfig, quiet: boolean) {
   const live = LiveStats.make()
   yield* Effect.forkScoped(
@@ -114,16 +127,17 @@ const runTest = Effect.fnUntraced(function* (config: LoadTestConfig, quiet: bool
   )
   const requests = yield* warmUpPlans(config)
   const concurrency = Math.min(config.numConcurrentRequests, config.maxNumCompletedRequests)
-  const context = yield* Effect.context<Provider | Transport.Transport>()
+  const context = yield* Effect.context<Provider | Transport.Transport | Stdio.Stdio | Terminal.Terminal>()
   return yield* LoadTest.run({
     config,
     live,
-    userStop: yield* Interruption,
+    userStop: Effect.provideContext(userStop(config, quiet), context),
     warmUp:
       config.warmup || requests.length > 0
         ? Effect.provideContext(
             WarmUp.run({
-              concurrency: config.warmup ? concurrency : 0,
+              client: config.warmup,
+              concurrency,
               requests,
               requestTimeoutSeconds: config.requestTimeoutSeconds
             }),

@@ -16,7 +16,7 @@ export const handle = Effect.fn("serve")(
   function* (input: Input) {
     const front = HttpFront.layer({ host: "127.0.0.1", port: input.port, truth: input.truth, truthLimit: 2_000_000 })
     const model = ModelServer.layer(modelOptions(input, input.seed))
-    yield* Effect.gen(function* () {
+    return yield* Effect.gen(function* () {
       const { url } = yield* HttpFront.HttpFront
       yield* Console.error(`Simulated LLM server at ${url}/v1 (Ctrl-C ends it)`)
       return yield* Effect.never

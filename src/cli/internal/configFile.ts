@@ -27,9 +27,27 @@ const flagsOf = (name: string, value: unknown): ReadonlyArray<string> => {
   if (typeof value === "boolean") return [value ? `--${name}` : `--no-${name}`]
   if (Array.isArray(value)) return value.flatMap((item: unknown) => flagsOf(name, item))
   if (!isObject(value)) return [`--${name}=${String(value)}`]
-  if (name === "metadata") return Object.entries(value).map(([key, item]) => `--${name}=${key}=${String(item)}`)
+  if (name === "metadata") {
+    return Object.entries(value).map(([key, item]) => `--${name}=${key}=${String(item).replaceAll(",", "\\,")}`)
+  }
   if (name === "header") return Object.entries(value).map(([key, item]) => `--${name}=${key}: ${String(item)}`)
   return [`--${name}=${JSON.stringify(value)}`]
+}
+
+/** `no-warmup: true` is `warmup: false`. */
+const entryOf = ([key, value]: readonly [string, unknown]): readonly [name: string, value: unknown] => {
+  const name = key.replaceAll("_", "-")
+  return name.startsWith("no-") && typeof value === "boolean" ? [name.slice("no-".length), !value] : [name, value]
+}
+
+/** Who asks for help or for the version gets it, whatever is in the file. */
+const asksOnly = (args: ReadonlyArray<string>): boolean =>
+  args.some((token) => ["--help", "-h", "--version", "-v"].includes(token))
+
+/** The arguments to go by, and the file that some of them come from. */
+export interface Expanded {
+  readonly args: ReadonlyArray<string>
+  readonly file: string | null
 }
 
 /**
@@ -38,15 +56,17 @@ const flagsOf = (name: string, value: unknown): ReadonlyArray<string> => {
  */
 export const expand = Effect.fnUntraced(function* (
   args: ReadonlyArray<string>
-): Effect.fn.Return<ReadonlyArray<string>, CommandError, FileSystem.FileSystem> {
+): Effect.fn.Return<Expanded, CommandError, FileSystem.FileSystem> {
   const path = pathIn(args) ?? Option.getOrUndefined(yield* Effect.orElseSucceed(variable, () => Option.none<string>()))
-  if (path === undefined || args[0] !== "load-test") return args
+  const at = args.indexOf("load-test")
+  if (path === undefined || at < 0 || asksOnly(args)) return { args, file: null }
   const fs = yield* FileSystem.FileSystem
   const text = yield* fs
     .readFileString(path)
     .pipe(Effect.mapError((error) => usage(`The config file ${path} cannot be read: ${error.message}`)))
   const parsed = yield* Effect.try({
-    try: (): unknown => Yaml.parse(text),
+    // A file without any key is as good as an empty mapping.
+    try: (): unknown => Yaml.parse(text) ?? {},
     catch: (error) =>
       usage(`The config file ${path} is not YAML: ${error instanceof Error ? error.message : String(error)}`)
   })
@@ -54,10 +74,8 @@ export const expand = Effect.fnUntraced(function* (
     return yield* usage(`The config file ${path} must hold flags as keys, such as "num-concurrent-requests: 20"`)
   }
   const given = new Set(args.flatMap((token) => nameOf(token) ?? []))
-  const [command, ...rest] = args
-  const fromFile = Object.entries(parsed).flatMap(([key, value]) => {
-    const name = key.replaceAll("_", "-")
-    return given.has(name) || name === "config" ? [] : flagsOf(name, value)
-  })
-  return command === undefined ? fromFile : [command, ...fromFile, ...rest]
+  const fromFile = Object.entries(parsed)
+    .map(entryOf)
+    .flatMap(([name, value]) => (given.has(name) || name === "config" ? [] : flagsOf(name, value)))
+  return { args: args.toSpliced(at + 1, 0, ...fromFile), file: path }
 })

@@ -4,7 +4,7 @@ import { pipe } from "effect/Function"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { CliError, Flag } from "effect/cli"
-import { parseSeconds } from "./durationText.ts"
+import { parseSeconds } from "../../domain/DurationText.ts"
 
 /** How a value is read from text, and what to say when it cannot be. */
 export interface Reader<A> {
@@ -20,8 +20,12 @@ const fromSchema = <A>(schema: Schema.Codec<A, string>, expected: string, metava
   metavar
 })
 
-const integerFrom = (minimum: number) =>
-  Schema.FiniteFromString.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(minimum))
+/** A number as people write it: not the empty text, which counts as 0 elsewhere, and no hexadecimal. */
+const NumberFromText = Schema.String.check(Schema.isPattern(/^\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?\s*$/i)).pipe(
+  Schema.decodeTo(Schema.FiniteFromString)
+)
+
+const integerFrom = (minimum: number) => NumberFromText.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(minimum))
 
 export const text = (metavar: string): Reader<string> =>
   fromSchema(Schema.NonEmptyString, "some text that is not empty", metavar)
@@ -32,7 +36,7 @@ export const naturalInt = (unit: string): Reader<number> =>
   fromSchema(integerFrom(0), "a whole number, 0 or more", unit)
 
 export const nonNegative = (unit: string): Reader<number> =>
-  fromSchema(Schema.FiniteFromString.check(Schema.isGreaterThanOrEqualTo(0)), "a number, 0 or more", unit)
+  fromSchema(NumberFromText.check(Schema.isGreaterThanOrEqualTo(0)), "a number, 0 or more", unit)
 
 export const duration: Reader<number> = {
   read: (input) => Option.fromUndefinedOr(parseSeconds(input)),
@@ -70,11 +74,36 @@ export const variableOf = (flag: string): string => `LLMPERF_${flag.toUpperCase(
 const explain = (description: string, name: string, facts: ReadonlyArray<string>): string =>
   `${description} (${[...facts, `env: ${variableOf(name)}`].join("; ")})`
 
+/** What was given as a value, and in which environment variable if not on the command line. */
+interface Given {
+  readonly text: string
+  readonly variable: string | null
+}
+
+const fromFlag = (text: string): Given => ({ text, variable: null })
+
+const invalid = (name: string, { text, variable }: Given, expected: string): CliError.InvalidValue =>
+  new CliError.InvalidValue({
+    option: name,
+    value: text,
+    expected: variable === null ? expected : `${expected} (given in ${variable})`,
+    kind: "flag"
+  })
+
+const readGiven =
+  <A>(name: string, reader: Reader<A>) =>
+  (given: Given): Effect.Effect<A, CliError.InvalidValue> =>
+    Effect.mapError(Effect.fromOption(reader.read(given.text)), () => invalid(name, given, reader.expected))
+
+const givenIn = (variable: string): Config.Config<Given> =>
+  Config.map(Config.String(variable), (text) => ({ text, variable }))
+
 const valued = <A>(name: string, reader: Reader<A>): Flag.Flag<A> =>
   pipe(
     Flag.String(name),
-    Flag.withFallbackConfig(Config.String(variableOf(name))),
-    Flag.filterMap(reader.read, (given) => `Expected ${reader.expected}, got ${JSON.stringify(given)}`),
+    Flag.map(fromFlag),
+    Flag.withFallbackConfig(givenIn(variableOf(name))),
+    Flag.mapEffect(readGiven(name, reader)),
     Flag.withMetavar(reader.metavar)
   )
 
@@ -101,31 +130,45 @@ export const optional = <A>(name: string, reader: Reader<A>, description: string
 
 /** A flag that may be given several times; its environment variable holds one value a line. */
 export const repeated = <A>(name: string, reader: Reader<A>, description: string): Flag.Flag<ReadonlyArray<A>> => {
-  const invalid = (given: string) =>
-    new CliError.InvalidValue({ option: name, value: given, expected: reader.expected, kind: "flag" })
-  const read = (given: string) => Effect.mapError(Effect.fromOption(reader.read(given)), () => invalid(given))
-  const fromVariable = Config.option(Config.String(variableOf(name))).pipe(
-    Effect.map((value) =>
-      Option.getOrElse(value, () => "")
-        .split("\n")
-        .filter((line) => line.trim() !== "")
+  const fromVariable = Config.option(givenIn(variableOf(name))).pipe(
+    Effect.map(
+      Option.match({
+        onNone: () => [],
+        onSome: ({ text, variable }) =>
+          text
+            .split("\n")
+            .flatMap((line): ReadonlyArray<Given> => (line.trim() === "" ? [] : [{ text: line, variable }]))
+      })
     ),
-    Effect.mapError((error) => invalid(error.message))
+    Effect.mapError(({ message }) => invalid(name, { text: message, variable: variableOf(name) }, reader.expected))
   )
   return Flag.String(name).pipe(
     Flag.withMetavar(reader.metavar),
     Flag.withDescription(explain(`${description}; may be repeated`, name, [])),
     Flag.atLeast(0),
-    Flag.mapEffect((given) =>
-      Effect.flatMap(given.length > 0 ? Effect.succeed(given) : fromVariable, (values) => Effect.forEach(values, read))
+    Flag.mapEffect((texts) =>
+      Effect.flatMap(texts.length > 0 ? Effect.succeed(texts.map(fromFlag)) : fromVariable, (all) =>
+        Effect.forEach(all, readGiven(name, reader))
+      )
     )
   )
+}
+
+const onOff: Reader<boolean> = {
+  read: (text) => {
+    const word = text.trim().toLowerCase()
+    if (["true", "yes", "on", "1", "y"].includes(word)) return Option.some(true)
+    return ["false", "no", "off", "0", "n"].includes(word) ? Option.some(false) : Option.none()
+  },
+  expected: "true or false",
+  metavar: ""
 }
 
 /** An on-off flag; `--no-<name>` is its opposite. */
 export const toggle = (name: string, fallback: boolean, description: string): Flag.Flag<boolean> =>
   Flag.Boolean(name).pipe(
-    Flag.withFallbackConfig(Config.Boolean(variableOf(name))),
+    Flag.withFallbackConfig(givenIn(variableOf(name))),
+    Flag.mapEffect((given) => (typeof given === "boolean" ? Effect.succeed(given) : readGiven(name, onOff)(given))),
     Flag.withDescription(explain(description, name, [`default: ${fallback ? "on" : "off"}`])),
     Flag.withDefault(fallback)
   )

@@ -39,13 +39,13 @@ export interface ExchangeOptions {
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly #options: ExchangeOptions
   readonly #events = new EventBuffer()
-  #hasNews = false
   #ended = false
   #cancelled = false
   #failure: LlmError.LlmError | undefined
   #waiter: ((batch: Batch) => void) | undefined
   #flush: NodeJS.Timeout | undefined
   #linger: NodeJS.Timeout | undefined
+  #doneAt: number | undefined
   #controller: Dispatcher.DispatchController | undefined
   #sent: { -readonly [Key in keyof Sent]: Sent[Key] } | undefined
   #status = 0
@@ -64,7 +64,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
       ? this.#take()
       : Effect.callback((resume) => {
           this.#waiter = resume
-          if (this.#hasNews) this.#scheduleFlush()
+          this.#scheduleFlush()
           return Effect.sync(() => {
             this.#waiter = undefined
           })
@@ -91,6 +91,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
     if (this.#cancelled) return controller.abort(new Error("the request was cancelled before it was sent"))
     this.#sent = { _tag: "Sent", at: this.#options.now(), connection: null }
     this.#events.push(this.#sent)
+    this.#scheduleFlush()
     this.#options.onStart(this)
   }
 
@@ -101,11 +102,15 @@ export class Exchange implements Dispatcher.DispatchHandler {
     this.#status = status
     this.#headers = headers
     this.#events.push({ _tag: "ResponseStarted", at, status, rateLimit: rateLimitOf(headers) })
+    this.#scheduleFlush()
     const encoding = single(headers["content-encoding"])?.trim().toLowerCase() ?? ""
     if (encoding === "" || encoding === "identity") return
     this.#inflate = Inflate.make(encoding, {
       onBytes: (bytes, arrived) => this.#receive(bytes, arrived),
-      onError: (error) => this.#give(new LlmError.Protocol({ description: `Broken ${encoding}: ${error.message}` })),
+      onError: (error) => {
+        if (this.#doneAt !== undefined) return this.#hangUp(this.#doneAt)
+        this.#give(new LlmError.Protocol({ description: `Broken ${encoding}: ${error.message}` }))
+      },
       onEnd: () => this.#close(this.#options.now())
     })
     if (this.#inflate === undefined) {
@@ -125,6 +130,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+    // The answer was complete; how the connection ends is no matter any more.
+    if (this.#doneAt !== undefined) return this.#close(this.#doneAt)
     // A refusal stays a refusal when the connection breaks while its text comes in.
     this.#fail(
       this.#status !== 0 && this.#status !== 200
@@ -136,8 +143,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #receive(bytes: Buffer, at: number): void {
     if (this.#ended) return
     if (this.#decoder === undefined && this.#body === undefined) {
-      if (this.#status === 200 && looksLikeEvents(bytes)) this.#decoder = this.#options.makeDecoder(this.#events)
-      else this.#body = { text: "", utf8: new TextDecoder() }
+      if (this.#status === 200 && looksLikeEvents(bytes, single(this.#headers["content-type"]) ?? "")) {
+        this.#decoder = this.#options.makeDecoder(this.#events)
+      } else this.#body = { text: "", utf8: new TextDecoder() }
     }
     if (this.#decoder === undefined) {
       if (this.#body !== undefined && this.#body.text.length < maxBodyText) {
@@ -147,15 +155,17 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
     const reason = this.#decoder.push(bytes, at)
     if (reason !== undefined) return this.#give(reason)
-    if (this.#decoder.done) this.#linger ??= setTimeout(() => this.#hangUp(at), lingerMs)
-    this.#hasNews = true
+    if (this.#decoder.done && this.#doneAt === undefined) {
+      this.#doneAt = at
+      this.#linger = setTimeout(() => this.#hangUp(at), lingerMs)
+    }
     this.#scheduleFlush()
   }
 
-  /** The end marker came, but the connection stays open: the answer ended when the marker arrived. */
+  /** The end marker came, but nothing else of use will: the answer ended when the marker arrived. */
   #hangUp(at: number): void {
     this.#close(at)
-    this.#controller?.abort(new Error("the server kept the connection open after the end of the answer"))
+    this.#controller?.abort(new Error("nothing more is wanted after the end of the answer"))
   }
 
   #close(at: number): void {
@@ -198,8 +208,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
     queueMicrotask(() => setImmediate(() => this.#wake()))
   }
 
+  /** A read may bring no event: half of one, or a comment. A reader woken for nothing would take that for the end. */
   #scheduleFlush(): void {
-    if (this.#waiter !== undefined) this.#flush ??= setTimeout(() => this.#wake(), this.#options.flushMs)
+    if (this.#waiter === undefined || this.#events.isEmpty) return
+    this.#flush ??= setTimeout(() => this.#wake(), this.#options.flushMs)
   }
 
   #wake(): void {
@@ -211,7 +223,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
   }
 
   #take(): Batch {
-    this.#hasNews = false
     const events = this.#events.take()
     if (events !== undefined) return Effect.succeed(events)
     return this.#failure === undefined ? Cause.done() : Effect.fail(this.#failure)
@@ -221,11 +232,18 @@ export class Exchange implements Dispatcher.DispatchHandler {
 const single = (value: string | Array<string> | undefined): string | undefined =>
   Array.isArray(value) ? value[0] : value
 
-/** Whether a body of status 200 is an event stream, told by its first character: JSON and web pages are not. */
-const looksLikeEvents = (bytes: Buffer): boolean => {
-  const first = bytes[0]
-  if (first === 0x64 || first === 0x3a) return true
-  return !/^\s*[{[<]/.test(bytes.toString("utf8", 0, 64))
+/** What an event stream may begin with. */
+const fields = ["data", "event", "id", "retry", ":"]
+
+/**
+ * Whether a body of status 200 is an event stream. JSON and web pages are none, whatever their type; text is one that has
+ * the type or begins like one, as far as it goes.
+ */
+const looksLikeEvents = (bytes: Buffer, type: string): boolean => {
+  const start = bytes.toString("utf8", 0, 64).trimStart()
+  if (/^[{[<]/.test(start)) return false
+  if (type.toLowerCase().startsWith("text/event-stream")) return true
+  return fields.some((field) => start.startsWith(field) || field.startsWith(start))
 }
 
 const rateLimitOf = (headers: Headers): { readonly [name: string]: string } | null => {

@@ -2,16 +2,20 @@ import * as Zlib from "node:zlib"
 
 type Inflater = Zlib.Unzip | Zlib.BrotliDecompress | Zlib.ZstdDecompress
 
+// With the usual `finishFlush` a body that was cut off is an error, and the last piece of it is lost.
 const inflaterOf = (encoding: string): Inflater | undefined => {
   switch (encoding) {
     case "gzip":
     case "x-gzip":
     case "deflate":
-      return Zlib.createUnzip({ flush: Zlib.constants.Z_SYNC_FLUSH })
+      return Zlib.createUnzip({ flush: Zlib.constants.Z_SYNC_FLUSH, finishFlush: Zlib.constants.Z_SYNC_FLUSH })
     case "br":
-      return Zlib.createBrotliDecompress({ flush: Zlib.constants.BROTLI_OPERATION_FLUSH })
+      return Zlib.createBrotliDecompress({
+        flush: Zlib.constants.BROTLI_OPERATION_FLUSH,
+        finishFlush: Zlib.constants.BROTLI_OPERATION_FLUSH
+      })
     case "zstd":
-      return Zlib.createZstdDecompress()
+      return Zlib.createZstdDecompress({ finishFlush: Zlib.constants.ZSTD_e_continue })
     default:
       return undefined
   }

@@ -11,6 +11,7 @@ export class Connections {
   readonly #spare = new Map<string, Array<Net.Socket>>()
   readonly #open: buildConnector.connector
   readonly #now: () => number
+  #closed = false
 
   constructor(options: { readonly connectTimeoutMs: number; readonly now: () => number }) {
     this.#now = options.now
@@ -35,9 +36,15 @@ export class Connections {
   /** Opens one socket to `origin` and keeps it for a request to come. */
   openAhead(origin: string, callback: (error: Error | null) => void): void {
     const url = new URL(origin)
-    const options = { hostname: url.hostname, host: url.host, protocol: url.protocol, port: url.port }
+    // An IPv6 address without its brackets, as undici has it.
+    const hostname = url.hostname.replace(/^\[(.*)\]$/, "$1")
+    const options = { hostname, host: url.host, protocol: url.protocol, port: url.port }
     this.#connect(options, (error, socket) => {
-      if (socket === null) return callback(error)
+      if (error !== null) return callback(error)
+      if (this.#closed) {
+        socket.destroy()
+        return callback(null)
+      }
       const sockets = this.#spare.get(key(options)) ?? []
       this.#spare.set(key(options), sockets)
       sockets.push(socket)
@@ -48,8 +55,9 @@ export class Connections {
     })
   }
 
-  /** Closes what was opened ahead and never used. */
+  /** Closes what was opened ahead and never used, and what is being opened. */
   close(): void {
+    this.#closed = true
     for (const sockets of this.#spare.values()) for (const socket of sockets) socket.destroy()
   }
 
@@ -66,7 +74,8 @@ export class Connections {
     let lookedUp = start
     let connected = start
     const socket: unknown = this.#open(options, (error, opened) => {
-      if (opened === null) return callback(error ?? new Error("the connection could not be opened"), null)
+      // undici leaves out the socket then, whatever its types say.
+      if (error !== null) return callback(error, null)
       const secured = this.#now()
       if (connected === start) connected = secured
       this.#timings.set(opened, {

@@ -1,3 +1,6 @@
+import * as DateTime from "effect/DateTime"
+import * as Option from "effect/Option"
+import { errors } from "undici"
 import * as LlmError from "../../domain/LlmError.ts"
 
 /** How far a request had come when its connection failed. */
@@ -5,7 +8,7 @@ export type Stage = "before-answer" | "in-answer"
 
 const text = (error: unknown): string => {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(text).join("; ")
-  return error instanceof Error && error.message !== "" ? error.message : String(error)
+  return error instanceof Error && error.message.trim() !== "" ? error.message.trim() : String(error)
 }
 
 const codeOf = (error: unknown): string | null => {
@@ -19,8 +22,8 @@ const codeOf = (error: unknown): string | null => {
 const ownCode = (error: unknown): string | null =>
   typeof error === "object" && error !== null && "code" in error && typeof error.code === "string" ? error.code : null
 
-const isTls = (code: string): boolean =>
-  /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|EPROTO$|HOSTNAME_MISMATCH|ERR_OSSL_)/.test(code)
+const tlsCode =
+  /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|(INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH|EPROTO)$)/
 
 /** Translates what undici or the socket reports. Codes: undici `docs/api/Errors.md`, Node.js `errors`, OpenSSL verify. */
 export const fromSocket = (
@@ -30,6 +33,12 @@ export const fromSocket = (
 ): LlmError.Reason => {
   const code = codeOf(error)
   const description = text(error)
+  if (error instanceof errors.HTTPParserError) {
+    // A body that ends before its last piece was cut off, which is no fault of the server's HTTP. The error has no code.
+    return stage === "in-answer" && description.includes("Invalid EOF state")
+      ? new LlmError.Truncated({ description: "the connection was closed in the middle of the answer" })
+      : new LlmError.Protocol({ description: `Not HTTP: ${description}` })
+  }
   if (code !== null) {
     if (code === "UND_ERR_CONNECT_TIMEOUT") {
       return new LlmError.Timeout({ phase: "connect", limitSeconds: limits.connectSeconds })
@@ -40,8 +49,13 @@ export const fromSocket = (
     if (code === "UND_ERR_BODY_TIMEOUT") {
       return new LlmError.Timeout({ phase: "idle", limitSeconds: limits.idleSeconds })
     }
-    if (code.startsWith("HPE_")) return new LlmError.Protocol({ description: `Not HTTP: ${description} (${code})` })
-    if (isTls(code)) return new LlmError.Tls({ description, code })
+    if (code === "UND_ERR_INVALID_ARG" || code === "UND_ERR_NOT_SUPPORTED") {
+      return new LlmError.Protocol({ description: `The request cannot be sent: ${description}` })
+    }
+    if (code === "UND_ERR_HEADERS_OVERFLOW") {
+      return new LlmError.Protocol({ description: `The headers of the answer are too large: ${description}` })
+    }
+    if (tlsCode.test(code)) return new LlmError.Tls({ description, code })
   }
   const named = code === null || description.includes(code) ? description : `${description} (${code})`
   return stage === "in-answer"
@@ -49,10 +63,21 @@ export const fromSocket = (
     : new LlmError.Connect({ description: named, code })
 }
 
-const retryAfterSeconds = (value: string | undefined): number | null => {
-  if (value === undefined || value.trim() === "") return null
-  const seconds = Number(value)
-  return Number.isFinite(seconds) && seconds >= 0 ? seconds : null
+const epochMillis = (date: string | undefined): number | undefined =>
+  date === undefined || !date.endsWith("GMT")
+    ? undefined
+    : Option.getOrUndefined(Option.map(DateTime.make(date), DateTime.toEpochMillis))
+
+/**
+ * `Retry-After` in seconds, or as a date (RFC 9110 §10.2.3), which counts from the `Date` of the same answer: the clocks of
+ * the two sides may differ.
+ */
+const retryAfterSeconds = (value: string | undefined, date: string | undefined): number | null => {
+  if (value === undefined) return null
+  if (/^\s*\d+(\.\d+)?\s*$/.test(value)) return Number(value)
+  const from = epochMillis(date)
+  const to = epochMillis(value)
+  return from === undefined || to === undefined ? null : Math.max(0, (to - from) / 1_000)
 }
 
 /** The failure of an answer that is not 200. `message` is the server's own words, taken out of its JSON where it is one. */
@@ -65,7 +90,7 @@ export const fromStatus = (
     const value = headers[name]
     return Array.isArray(value) ? value[0] : value
   }
-  const retryAfter = retryAfterSeconds(header("retry-after"))
+  const retryAfter = retryAfterSeconds(header("retry-after"), header("date"))
   const location = header("location")
   const body =
     status >= 300 && status < 400 && location !== undefined

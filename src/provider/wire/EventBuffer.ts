@@ -18,6 +18,10 @@ export class EventBuffer {
   #at: Array<number> = []
   #text: Array<string> = []
 
+  get isEmpty(): boolean {
+    return this.#events.length === 0
+  }
+
   /** Adds one chunk of generated text, which arrived at `at` (ns); empty text is no chunk. */
   content(kind: ContentKind, text: string, at: number): void {
     if (text === "") return

@@ -197,7 +197,8 @@ const sentinel = "\u2402"
  */
 const learn = (data: string): Template | undefined => {
   const only = onlyContent(data)
-  if (only === undefined || !plainText.test(only.text)) return undefined
+  // With the sentinel itself as its text, any place in which it stands would seem to be the right one.
+  if (only === undefined || only.text === sentinel || !plainText.test(only.text)) return undefined
   const at = data.indexOf(`"${only.text}"`)
   if (at < 0) return undefined
   const template = {
@@ -242,7 +243,8 @@ export const makeDecoder: MakeDecoder = (out) => {
     const { prefix, suffix, kind } = template
     if (data.length < prefix.length + suffix.length || !data.startsWith(prefix) || !data.endsWith(suffix)) return false
     const text = data.slice(prefix.length, data.length - suffix.length)
-    if (!plainText.test(text)) return false
+    // Where one text is empty another may take its place.
+    if (text === "" || !plainText.test(text)) return false
     out.content(kind, text, at)
     return true
   }

@@ -1,0 +1,95 @@
+/**
+ * `npm run bench`: what the client costs, next to the least that a client can cost. See docs/benchmarks.md.
+ */
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { Argument, Command, Flag } from "effect/cli"
+import { FetchHttpClient } from "effect/http"
+import * as Environment from "./internal/Environment.ts"
+import * as Setup from "./internal/Setup.ts"
+import * as Table from "./internal/Table.ts"
+import * as Accuracy from "./parts/accuracy.ts"
+import * as HotPath from "./parts/hotPath.ts"
+import * as Memory from "./parts/memory.ts"
+import * as Startup from "./parts/startup.ts"
+import * as Throughput from "./parts/throughput.ts"
+
+const parts = {
+  "hot-path": HotPath.run,
+  accuracy: Accuracy.run,
+  throughput: Throughput.run,
+  startup: Startup.run,
+  memory: Memory.run
+}
+
+const names = ["hot-path", "accuracy", "throughput", "startup", "memory"] as const
+
+const positiveInt = Schema.Int.check(Schema.isGreaterThan(0))
+
+/** `memory` in full takes minutes: it must be asked for. */
+const memoryRequests = { full: 200_000, short: 20_000 }
+
+const bench = Command.make(
+  "bench",
+  {
+    parts: Argument.Literals("parts", [...names, "all"]).pipe(
+      Argument.variadic(),
+      Argument.withDescription(
+        `What to measure; without any, everything with a short memory part (${memoryRequests.short} requests)`
+      )
+    ),
+    pairs: Flag.Int("pairs").pipe(
+      Flag.withSchema(positiveInt),
+      Flag.withDescription("How often both sides are run, one after the other (default: 3)"),
+      Flag.withDefault(3)
+    ),
+    memoryRequests: Flag.Int("memory-requests").pipe(
+      Flag.withSchema(positiveInt),
+      Flag.withDescription(
+        `Requests of the memory part (default: ${memoryRequests.full} when memory or all is named); judged from ${memoryRequests.full} on`
+      ),
+      Flag.optional
+    ),
+    sources: Flag.Boolean("sources").pipe(
+      Flag.withDescription("Measure the sources although there is a build"),
+      Flag.withDefault(false)
+    ),
+    json: Flag.Boolean("json").pipe(
+      Flag.withDescription("Print JSON, with every single run, instead of tables"),
+      Flag.withDefault(false)
+    )
+  },
+  (input) => {
+    const named = new Set(input.parts)
+    const chosen = names.filter((name) => named.size === 0 || named.has("all") || named.has(name))
+    const setup = Setup.layer({
+      pairs: input.pairs,
+      sources: input.sources,
+      memoryRequests: Option.getOrElse(input.memoryRequests, () =>
+        named.has("memory") || named.has("all") ? memoryRequests.full : memoryRequests.short
+      )
+    })
+    return Effect.gen(function* () {
+      const environment = yield* Environment.read
+      const results = yield* Effect.forEach(chosen, (name) => parts[name])
+      yield* Console.log(
+        input.json ? JSON.stringify({ environment, parts: results }, null, 2) : Table.render(environment, results)
+      )
+    }).pipe(Effect.provide(Layer.merge(setup, FetchHttpClient.layer)))
+  }
+).pipe(
+  Command.withDescription(
+    "Measure llmperf and a hand-written client, in turn, in processes of their own. MOCKLLM names the binary of the mock server, HANDWRITTEN the script of the hand-written client."
+  ),
+  Command.withExamples([
+    { command: "npm run bench", description: "Everything, in about seven minutes" },
+    { command: "npm run bench -- hot-path --pairs 5", description: "One part, five pairs" },
+    { command: "npm run bench -- all --json", description: "Everything in full, as JSON" }
+  ])
+)
+
+bench.pipe(Command.run({ version: "1" }), Effect.provide(NodeServices.layer), NodeRuntime.runMain)

@@ -1,0 +1,165 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { llmperf, parse } from "./invocation.ts"
+
+type Facts = readonly [flag: string, value: string, fact: string]
+
+const shared = (prefix: string): ReadonlyArray<Facts> => [
+  [`${prefix}ttft`, "<latency>", ""],
+  [`${prefix}itl`, "<latency>", ""],
+  [`${prefix}prefill-rate`, "<tokens/s>", "default: 10000"],
+  [`${prefix}decode-step`, "<duration>", "default: 12ms"],
+  [`${prefix}decode-step-per-sequence`, "<duration>", "default: 0.1ms"],
+  [`${prefix}max-batch`, "<requests>", "default: 256"],
+  [`${prefix}kv-tokens`, "<tokens>", "default: 500000"],
+  [`${prefix}tokens-per-chunk`, "<tokens>", "default: 1"],
+  [`${prefix}fault`, "<fault>", "may be repeated"]
+]
+
+const ofLoadTest: ReadonlyArray<Facts> = [
+  ["model", "<name>", "required"],
+  ["llm-api", "<openai|simulated>", "default: openai"],
+  ["api-base", "<url>", "OPENAI_API_BASE"],
+  ["endpoint", "<chat|completions>", "default: chat"],
+  ["mean-input-tokens", "<tokens>", "default: 550"],
+  ["stddev-input-tokens", "<tokens>", "default: 150"],
+  ["mean-output-tokens", "<tokens>", "default: 150"],
+  ["stddev-output-tokens", "<tokens>", "default: 80"],
+  ["num-concurrent-requests", "<requests>", "default: 10"],
+  ["max-num-completed-requests", "<requests>", "default: 10"],
+  ["timeout", "<duration>", "default: 90s"],
+  ["grace", "<duration>", "default: 30s"],
+  ["request-timeout", "<duration>", "default: none"],
+  ["idle-timeout", "<duration>", "default: 180s"],
+  ["connect-timeout", "<duration>", "default: 10s"],
+  ["additional-sampling-params", "<json>", "default: {}"],
+  ["ignore-eos", "", "default: off"],
+  ["header", "<name: value>", "may be repeated"],
+  ["request-id-header", "<name>", "default: x-request-id"],
+  ["run-id", "<id>", ""],
+  ["seed", "<integer>", "default: 11111"],
+  ["tokenizer", "<name>", "default: llama"],
+  ["prompt-mode", "<exact|llmperf>", "default: exact"],
+  ["warmup", "", "default: on"],
+  ["warmup-requests", "<requests>", "default: 0"],
+  ["results-dir", "<folder>", ""],
+  ["metadata", "<key=value,…>", "may be repeated"],
+  ["json", "", "default: off"],
+  ["quiet", "", "default: off"],
+  ["config", "<file>", "YAML"],
+  ...shared("sim-")
+]
+
+const ofServe: ReadonlyArray<Facts> = [
+  ["port", "<port>", "default: 8089"],
+  ...shared(""),
+  ["seed", "<integer>", "default: 11111"],
+  ["truth", "", "default: off"]
+]
+
+/** The flags of a help text: what stands between a flag and the next, on one line. */
+const flagsIn = (help: string): ReadonlyMap<string, string> => {
+  const section = /\nFLAGS\n([\s\S]*?)\n\n[A-Z]/.exec(help)?.[1] ?? ""
+  const found = section.split(/^ {2}--/m).slice(1)
+  return new Map(
+    found.map((text) => {
+      const line = text.replaceAll(/\s+/g, " ").trim()
+      return [/^[a-z-]+/.exec(line)?.[0] ?? "", line]
+    })
+  )
+}
+
+const clean = (outcome: { readonly exitCode: number; readonly stderr: string; readonly unreported: string }) => {
+  assert.strictEqual(outcome.stderr, "")
+  assert.strictEqual(outcome.unreported, "")
+  assert.strictEqual(outcome.exitCode, 0)
+}
+
+describe("help", () => {
+  it.effect("names the commands", () =>
+    Effect.gen(function* () {
+      const asked = yield* llmperf(["--help"])
+      clean(asked)
+      for (const part of [/USAGE\s+llmperf/, /load-test\s+Measure/, /serve\s+Run a simulated/, /--version/]) {
+        assert.match(asked.stdout, part)
+      }
+      // Without a command there is nothing else to say.
+      assert.deepStrictEqual(yield* llmperf([]), asked)
+      assert.deepStrictEqual(yield* llmperf(["-h"]), asked)
+    })
+  )
+
+  for (const [command, facts] of [
+    ["load-test", ofLoadTest],
+    ["serve", ofServe]
+  ] as const) {
+    it.effect(`of ${command} has every flag with its unit, its default and its variable`, () =>
+      Effect.gen(function* () {
+        const outcome = yield* llmperf([command, "--help"])
+        clean(outcome)
+        const described = flagsIn(outcome.stdout)
+        assert.deepStrictEqual(
+          [...described.keys()],
+          facts.map(([flag]) => flag)
+        )
+        for (const [flag, value, fact] of facts) {
+          const text = described.get(flag) ?? ""
+          assert.include(text, value, flag)
+          assert.include(text, fact, flag)
+          assert.match(text, new RegExp(`env: LLMPERF_${flag.toUpperCase().replaceAll("-", "_")}\\)$`), flag)
+          // More than names and facts: a sentence that explains it.
+          assert.isAbove(text.replace(/\([^)]*\)$/, "").length, flag.length + value.length + 12, flag)
+        }
+        assert.deepStrictEqual(yield* llmperf([command, "-h"]), outcome)
+        assert.deepStrictEqual(yield* llmperf([command, "--model", "x", "--help"]), outcome)
+      })
+    )
+
+    it.effect(`of ${command} is readable, and its examples are right`, () =>
+      Effect.gen(function* () {
+        const { stdout } = yield* llmperf([command, "--help"])
+        assert.notMatch(stdout, /undefined|\[object|NaN/)
+        assert.notInclude(stdout, "\u001B")
+        const [text = "", examples = ""] = stdout.split("\nEXAMPLES\n")
+        for (const line of text.split("\n")) assert.isAtMost(line.length, 100, line)
+        const commands = examples.split("\n").flatMap((line) => /^ {2}llmperf (.*)$/.exec(line)?.[1] ?? [])
+        assert.isAtLeast(commands.length, 3)
+        for (const each of commands) {
+          const [name, ...args] = each.replace(/ > \S+$/, "").split(" ")
+          assert.strictEqual(name, command)
+          if (command === "load-test" && !each.includes("--config")) yield* parse(args)
+          for (const arg of args) {
+            const flag = /^--([a-z-]+)/.exec(arg)?.[1]
+            if (flag !== undefined) assert.include([...flagsIn(stdout).keys()], flag)
+          }
+        }
+      })
+    )
+  }
+
+  it.effect("is there whatever the environment says", () =>
+    Effect.gen(function* () {
+      const env = {
+        LLMPERF_CONFIG: "/does/not/exist.yaml",
+        LLMPERF_SEED: "not a number",
+        LLMPERF_HEADER: "not a header"
+      }
+      const outcome = yield* llmperf(["load-test", "--help"], { env })
+      clean(outcome)
+      assert.include(outcome.stdout, "--max-num-completed-requests")
+      clean(yield* llmperf(["load-test", "--config", "/does/not/exist.yaml", "-h"]))
+    })
+  )
+})
+
+describe("version", () => {
+  it.effect("is printed on standard output", () =>
+    Effect.gen(function* () {
+      for (const args of [["--version"], ["-v"], ["load-test", "--version"]]) {
+        const outcome = yield* llmperf(args)
+        clean(outcome)
+        assert.strictEqual(outcome.stdout, "llmperf 1.2.3\n")
+      }
+    })
+  )
+})

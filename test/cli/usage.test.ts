@@ -1,0 +1,196 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { file, folder, llmperf } from "./invocation.ts"
+import * as OpenAiServer from "./openAiServer.ts"
+
+interface Case {
+  readonly name: string
+  readonly args: ReadonlyArray<string>
+  readonly env?: { readonly [name: string]: string | undefined }
+  /** What standard error must say. */
+  readonly told: ReadonlyArray<RegExp>
+}
+
+/** Runs against a server that must not hear of it. */
+const refused = Effect.fnUntraced(function* ({ args, env, told }: Omit<Case, "name">, exitCode = 2) {
+  const server = yield* OpenAiServer.make()
+  const set = { OPENAI_API_BASE: server.url, OPENAI_API_KEY: "key", ...env }
+  const outcome = yield* llmperf(args, {
+    env: Object.fromEntries(
+      Object.entries(set).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]]))
+    )
+  })
+  assert.strictEqual(outcome.stdout, "")
+  assert.strictEqual(outcome.unreported, "")
+  for (const pattern of told) assert.match(outcome.stderr, pattern)
+  assert.notMatch(outcome.stderr, /\n\s+at |\[object|undefined|Help requested/)
+  assert.strictEqual(outcome.exitCode, exitCode)
+  assert.strictEqual(server.connections(), 0)
+})
+
+const load = (...args: ReadonlyArray<string>) => ["load-test", "--model", "m", ...args]
+
+const cases: ReadonlyArray<Case> = [
+  { name: "an unknown command", args: ["lod-test"], told: [/lod-test/, /load-test/, /Try: llmperf --help/] },
+  {
+    name: "an unknown flag",
+    args: load("--num-concurent-requests", "3"),
+    told: [/--num-concurent-requests/, /Did you mean/, /--num-concurrent-requests/, /Try: llmperf load-test --help/]
+  },
+  { name: "a flag of another command", args: load("--port", "3"), told: [/--port/] },
+  { name: "an unknown flag without a command", args: ["--modle", "x"], told: [/--modle/, /Try: llmperf --help/] },
+  { name: "no model", args: ["load-test"], told: [/--model/, /Try: llmperf load-test --help/] },
+  { name: "an empty model", args: ["load-test", "--model", ""], told: [/--model/] },
+  { name: "a flag without its value", args: load("--seed"), told: [/--seed/, /value/] },
+  { name: "a flag given twice", args: load("--seed", "1", "--seed", "2"), told: [/--seed/] },
+  { name: "something that is no flag", args: load("extra"), told: [/extra/, /Try: llmperf load-test --help/] },
+  {
+    name: "a bad number",
+    args: load("--max-num-completed-requests", "1.5"),
+    told: [/--max-num-completed-requests: "1\.5"/, /a whole number above 0/]
+  },
+  { name: "a bad duration", args: load("--timeout", "soon"), told: [/--timeout: "soon"/, /30s, 1m30s, 500ms/] },
+  { name: "bad sampling parameters", args: load("--additional-sampling-params", "[1]"), told: [/a JSON object/] },
+  { name: "bad metadata", args: load("--metadata", "gpu"), told: [/--metadata: "gpu"/, /key=value/] },
+  {
+    name: "metadata with the name of a result",
+    args: load("--metadata", "results_ttft_s_mean=0"),
+    told: [/--metadata/, /results_ttft_s_mean/]
+  },
+  { name: "a bad header", args: load("-H", "X-Team"), told: [/--header: "X-Team"/, /"X-Team: inference"/] },
+  { name: "an unknown API", args: load("--llm-api", "mystery"), told: [/"mystery"/, /openai, simulated/] },
+  { name: "an unknown endpoint", args: load("--endpoint", "v2"), told: [/"v2"/, /chat, completions/] },
+  { name: "an unknown prompt mode", args: load("--prompt-mode", "fast"), told: [/"fast"/, /exact, llmperf/] },
+  { name: "an address that is none", args: load("--api-base", "localhost"), told: [/--api-base/, /http or https/] },
+  {
+    name: "no address",
+    args: load(),
+    env: { OPENAI_API_BASE: undefined },
+    told: [/OPENAI_API_BASE/, /--api-base/]
+  },
+  {
+    name: "an empty address in the environment",
+    args: load(),
+    env: { OPENAI_API_BASE: " " },
+    told: [/OPENAI_API_BASE/]
+  },
+  {
+    name: "an address in the environment that is none",
+    args: load(),
+    env: { OPENAI_API_BASE: "localhost:8000" },
+    told: [/localhost:8000/, /http/]
+  },
+  { name: "no key", args: load(), env: { OPENAI_API_KEY: undefined }, told: [/OPENAI_API_KEY/] },
+  { name: "an empty key", args: load(), env: { OPENAI_API_KEY: "" }, told: [/OPENAI_API_KEY/] },
+  {
+    name: "a mean input length below the smallest prompt",
+    args: load("--mean-input-tokens", "20"),
+    told: [/20/, /smallest possible value is \d+/]
+  },
+  {
+    name: "more prompts than there can be different ones",
+    args: load(
+      "--mean-input-tokens=27",
+      "--stddev-input-tokens=0",
+      "--stddev-output-tokens=0",
+      "--max-num-completed-requests=1000"
+    ),
+    told: [/27 input tokens/, /fewer requests/]
+  },
+  {
+    name: "a tokenizer folder that is not there",
+    args: load("--tokenizer", "/does/not/exist"),
+    told: [/\/does\/not\/exist/, /there is no folder/]
+  },
+  {
+    name: "a variable that holds nonsense",
+    args: load(),
+    env: { LLMPERF_SEED: "x" },
+    told: [/--seed/, /LLMPERF_SEED/]
+  },
+  {
+    name: "a config file that is not there",
+    args: load("--config", "/does/not/exist.yaml"),
+    told: [/\/does\/not\/exist\.yaml/, /cannot be read/]
+  },
+  { name: "a port that is none", args: ["serve", "--port", "65536"], told: [/--port: "65536"/, /0 to 65535/] },
+  { name: "an unknown fault", args: ["serve", "--fault", "meteor"], told: [/--fault: "meteor"/, /error-vllm/] }
+]
+
+describe("wrong use", () => {
+  it.live.each(cases)("is refused with exit code 2 and nothing on standard output: $name", (each) => refused(each))
+
+  it.live.each([
+    ["no YAML", "a: [", /not YAML/],
+    ["no mapping", "- a\n- b", /flags as keys/],
+    ["an unknown key", "num_concurent_requests: 3", /--num-concurrent-requests[\s\S]*run\.yaml/],
+    ["a bad value", "seed: x", /--seed: "x"[\s\S]*run\.yaml/]
+  ] as const)("is refused when it is in the config file: %s", ([, text, told]) =>
+    Effect.gen(function* () {
+      const path = yield* file("run.yaml", text)
+      yield* refused({ args: load("--config", path), told: [/run\.yaml/, told] })
+      yield* refused({ args: load(), env: { LLMPERF_CONFIG: path }, told: [/run\.yaml/, told] })
+    })
+  )
+
+  it.live("is refused when the config file is a folder", () =>
+    Effect.gen(function* () {
+      yield* refused({ args: load("--config", yield* folder), told: [/cannot be read/] })
+    })
+  )
+
+  it.live("is refused before a results folder is made", () =>
+    Effect.gen(function* () {
+      const root = yield* folder
+      const results = join(root, "results")
+      yield* refused({
+        args: load("--results-dir", results),
+        env: { OPENAI_API_KEY: undefined },
+        told: [/OPENAI_API_KEY/]
+      })
+      assert.deepStrictEqual(readdirSync(root), [])
+    })
+  )
+})
+
+describe("llmperf serve", () => {
+  it.live("ends with exit code 2 when its port is taken", () =>
+    Effect.gen(function* () {
+      const { url } = yield* OpenAiServer.make()
+      const port = new URL(url).port
+      const outcome = yield* llmperf(["serve", "--port", port])
+      assert.strictEqual(outcome.exitCode, 2)
+      assert.strictEqual(outcome.stdout, "")
+      assert.strictEqual(outcome.unreported, "")
+      assert.match(outcome.stderr, new RegExp(`${port}.*in use`, "i"))
+    })
+  )
+})
+
+describe("a results folder that cannot be used", () => {
+  it.live("ends with exit code 3 before anything is sent", () =>
+    Effect.gen(function* () {
+      const root = yield* folder
+      const results = join(root, "results")
+      writeFileSync(results, "mine")
+      yield* refused({ args: load("--results-dir", results), told: [/Cannot write results/, /--results-dir/] }, 3)
+      yield* refused({ args: load("--results-dir", join(results, "deeper")), told: [/Cannot write results/] }, 3)
+      assert.strictEqual(readFileSync(results, "utf8"), "mine")
+    })
+  )
+
+  it.live("is not there either when a folder has the name of a file", () =>
+    Effect.gen(function* () {
+      const root = yield* folder
+      mkdirSync(join(root, "records.ndjson"))
+      // It is moved away like the records of an earlier run.
+      const outcome = yield* llmperf(
+        load("--results-dir", root, "--llm-api=simulated", "--max-num-completed-requests=1", "--no-warmup", "--quiet")
+      )
+      assert.strictEqual(outcome.exitCode, 0)
+      assert.isTrue(readFileSync(join(root, "records.ndjson"), "utf8").endsWith("}\n"))
+    })
+  )
+})

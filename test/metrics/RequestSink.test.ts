@@ -1,0 +1,399 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as LlmError from "../../src/domain/LlmError.ts"
+import { type RequestPlan } from "../../src/domain/RequestPlan.ts"
+import { RequestRecord } from "../../src/domain/RequestRecord.ts"
+import { type TokenEvent } from "../../src/domain/TokenEvent.ts"
+import * as RequestSink from "../../src/metrics/RequestSink.ts"
+
+const plan: RequestPlan = {
+  id: 7,
+  dueSeconds: null,
+  prompt: "Hello",
+  inputTokens: 550,
+  targetInputTokens: 555,
+  outputTokens: 12
+}
+
+/** The run began at 1 s on the monotonic clock, which was 1,700,000,000 s after the epoch. */
+const start: RequestSink.RunStart = { monotonicNanos: 1_000_000_000, epochSeconds: 1_700_000_000 }
+const intendedAt = 3_000_000_001
+const sentAt = 3_000_123_457
+
+const sent: TokenEvent = { _tag: "Sent", at: sentAt, connection: null }
+const started: TokenEvent = { _tag: "ResponseStarted", at: 3_050_000_000, status: 200, rateLimit: null }
+const content = (
+  kind: "text" | "reasoning" | "tool",
+  ...chunks: ReadonlyArray<readonly [text: string, at: number]>
+): TokenEvent => ({ _tag: "Content", kind, at: chunks.map(([, at]) => at), text: chunks.map(([text]) => text) })
+const finished: TokenEvent = { _tag: "Finished", at: 3_400_000_000, reason: "length" }
+const ended: TokenEvent = { _tag: "Ended", at: 3_500_123_457 }
+
+interface Options {
+  readonly outputTokens?: number | null
+  readonly error?: LlmError.Reason
+  /** When it failed. */
+  readonly endedAt?: number
+  readonly xRequestId?: string | null
+}
+
+const measure = (events: ReadonlyArray<TokenEvent>, options: Options = {}): RequestSink.Measurement => {
+  const measurement = RequestSink.makeMeasurement(plan, intendedAt)
+  for (const event of events) RequestSink.add(measurement, event)
+  if (options.error !== undefined) measurement.error = LlmError.fromReason(options.error)
+  if (options.endedAt !== undefined) measurement.endedAt = options.endedAt
+  return measurement
+}
+
+const outcomeOf = (events: ReadonlyArray<TokenEvent>, options: Options = {}) =>
+  RequestSink.toOutcome(measure(events, options), {
+    outputTokens: options.outputTokens ?? null,
+    start,
+    xRequestId: options.xRequestId ?? null
+  })
+
+describe("RequestSink.toOutcome", () => {
+  it("gives every field of a good request, to the nanosecond", () => {
+    const { interChunkSeconds, record } = outcomeOf(
+      [
+        { ...sent, connection: { dns: 1_000_001, tcp: 2_000_002, tls: 3_000_003 } },
+        { ...started, rateLimit: { "x-ratelimit-remaining-requests": "59" } },
+        content("reasoning", ["Let me see", 3_100_123_458]),
+        content("text", ["one two", 3_150_123_460], ["", 3_150_123_460], [" three", 3_300_123_463]),
+        finished,
+        {
+          _tag: "Usage",
+          at: 3_400_000_001,
+          inputTokens: 551,
+          outputTokens: 13,
+          cachedInputTokens: 512,
+          reasoningTokens: 4
+        },
+        ended
+      ],
+      { outputTokens: 11, xRequestId: "run-7" }
+    )
+    assert.deepStrictEqual(record, {
+      error_code: null,
+      error_msg: "",
+      inter_token_latency_s: 0.200_000_005 / 10,
+      sum_inter_token_latency_s: 0.200_000_005,
+      mean_inter_token_latency_s: 0.200_000_005 / 10,
+      ttft_s: 0.100_000_001,
+      end_to_end_latency_s: 0.5,
+      start_time: 1_700_000_002.000_123_457,
+      end_time: 1_700_000_002.500_123_457,
+      request_output_throughput_token_per_s: 22,
+      number_total_tokens: 561,
+      number_output_tokens: 11,
+      number_input_tokens: 550,
+      request_id: 7,
+      x_request_id: "run-7",
+      error_reason: null,
+      status: 200,
+      finish_reason: "length",
+      target_input_tokens: 555,
+      target_output_tokens: 12,
+      intended_offset_s: 2.000_000_001,
+      sent_offset_s: 2.000_123_457,
+      end_offset_s: 2.500_123_457,
+      dispatch_lag_s: 0.000_123_456,
+      scheduled_ttft_s: 0.100_123_457,
+      scheduled_end_to_end_latency_s: 0.500_123_456,
+      time_to_first_answer_s: 0.150_000_003,
+      dns_s: 0.001_000_001,
+      connect_s: 0.002_000_002,
+      tls_s: 0.003_000_003,
+      number_chunks: 4,
+      tokens_per_chunk: 2.75,
+      max_inter_chunk_latency_s: 0.150_000_003,
+      usage_input_tokens: 551,
+      usage_output_tokens: 13,
+      usage_cached_input_tokens: 512,
+      usage_reasoning_tokens: 4,
+      retry_after_s: null,
+      rate_limit: { "x-ratelimit-remaining-requests": "59" }
+    })
+    assert.deepStrictEqual(interChunkSeconds, Float64Array.of(0.050_000_002, 0, 0.150_000_003))
+  })
+
+  it("gives records that the schema of the result files takes, with its keys in its order", () => {
+    const outcomes = [
+      outcomeOf([sent, started, content("text", ["a", 3_100_000_000]), finished, ended], { outputTokens: 1 }),
+      outcomeOf([], { error: new LlmError.Connect({ description: "refused", code: null }), endedAt: 3_000_000_002 })
+    ]
+    for (const { record } of outcomes) {
+      assert.deepStrictEqual(Schema.decodeUnknownSync(RequestRecord)(record), record)
+      assert.deepStrictEqual(Object.keys(record), Object.keys(RequestRecord.fields))
+    }
+  })
+
+  it("divides by the tokens after the first, however many came in a chunk", () => {
+    const ofChunks = (outputTokens: number | null, ...at: ReadonlyArray<number>) =>
+      outcomeOf([sent, started, content("text", ...at.map((at) => ["x", at] as const)), ended], { outputTokens }).record
+    // 3 chunks, 21 tokens: (last − first) / 20
+    const many = ofChunks(21, 3_100_000_000, 3_200_000_000, 3_300_000_000)
+    assert.strictEqual(many.inter_token_latency_s, 0.01)
+    assert.strictEqual(many.mean_inter_token_latency_s, 0.01)
+    assert.strictEqual(many.sum_inter_token_latency_s, 0.2)
+    assert.strictEqual(many.tokens_per_chunk, 7)
+    // As many tokens as chunks: the mean of the gaps.
+    assert.strictEqual(ofChunks(3, 3_100_000_000, 3_150_000_000, 3_300_000_000).inter_token_latency_s, 0.1)
+    // Below two tokens there is nothing to divide by.
+    for (const tokens of [0, 1]) {
+      const few = ofChunks(tokens, 3_100_000_000, 3_200_000_000)
+      assert.isNull(few.inter_token_latency_s)
+      assert.isNull(few.mean_inter_token_latency_s)
+      assert.strictEqual(few.sum_inter_token_latency_s, 0.1)
+    }
+    const uncounted = ofChunks(null, 3_100_000_000, 3_200_000_000)
+    assert.isNull(uncounted.inter_token_latency_s)
+    assert.isNull(uncounted.number_output_tokens)
+    assert.isNull(uncounted.number_total_tokens)
+    assert.isNull(uncounted.tokens_per_chunk)
+    assert.isNull(uncounted.request_output_throughput_token_per_s)
+  })
+
+  it("one token in one chunk", () => {
+    const { interChunkSeconds, record } = outcomeOf(
+      [sent, started, content("text", ["a", 3_100_123_457]), finished, ended],
+      {
+        outputTokens: 1
+      }
+    )
+    assert.strictEqual(interChunkSeconds.length, 0)
+    assert.deepInclude(record, {
+      ttft_s: 0.1,
+      time_to_first_answer_s: 0.1,
+      inter_token_latency_s: null,
+      sum_inter_token_latency_s: 0,
+      end_to_end_latency_s: 0.5,
+      request_output_throughput_token_per_s: 2,
+      number_chunks: 1,
+      tokens_per_chunk: 1,
+      max_inter_chunk_latency_s: null
+    })
+  })
+
+  it("an answer without content", () => {
+    const { interChunkSeconds, record } = outcomeOf([sent, started, finished, ended], { outputTokens: 0 })
+    assert.strictEqual(interChunkSeconds.length, 0)
+    assert.deepInclude(record, {
+      error_code: null,
+      ttft_s: null,
+      scheduled_ttft_s: null,
+      time_to_first_answer_s: null,
+      inter_token_latency_s: null,
+      sum_inter_token_latency_s: null,
+      end_to_end_latency_s: 0.5,
+      request_output_throughput_token_per_s: 0,
+      number_output_tokens: 0,
+      number_total_tokens: 550,
+      number_chunks: 0,
+      tokens_per_chunk: null,
+      max_inter_chunk_latency_s: null
+    })
+  })
+
+  it("reasoning counts for the first token, and the answer has its own", () => {
+    const events = (kind: "text" | "tool") => [
+      sent,
+      started,
+      content("reasoning", ["hm", 3_100_123_457], ["so", 3_150_123_457]),
+      content(kind, ["a", 3_200_123_457], ["b", 3_250_123_457]),
+      ended
+    ]
+    for (const kind of ["text", "tool"] as const) {
+      const { record } = outcomeOf(events(kind), { outputTokens: 4 })
+      assert.deepInclude(record, {
+        ttft_s: 0.1,
+        time_to_first_answer_s: 0.2,
+        inter_token_latency_s: 0.05,
+        number_chunks: 4
+      })
+    }
+    const { record } = outcomeOf([sent, content("reasoning", ["hm", 3_100_123_457]), ended], { outputTokens: 1 })
+    assert.deepInclude(record, { ttft_s: 0.1, time_to_first_answer_s: null })
+  })
+
+  it("a failure before anything was sent has no latencies, and ends when it failed", () => {
+    const { interChunkSeconds, record } = outcomeOf([], {
+      outputTokens: 0,
+      error: new LlmError.Connect({ description: "connect ECONNREFUSED", code: "ECONNREFUSED" }),
+      endedAt: 3_010_000_000
+    })
+    assert.strictEqual(interChunkSeconds.length, 0)
+    assert.deepInclude(record, {
+      error_code: "connect_error",
+      error_msg: "Could not connect: connect ECONNREFUSED",
+      error_reason: "Connect",
+      status: null,
+      start_time: null,
+      end_time: 1_700_000_002.01,
+      intended_offset_s: 2.000_000_001,
+      sent_offset_s: null,
+      end_offset_s: 2.01,
+      dispatch_lag_s: null,
+      ttft_s: null,
+      end_to_end_latency_s: null,
+      scheduled_ttft_s: null,
+      scheduled_end_to_end_latency_s: null,
+      request_output_throughput_token_per_s: null,
+      dns_s: null,
+      connect_s: null,
+      tls_s: null,
+      number_chunks: 0
+    })
+  })
+
+  it("a failure in the middle keeps all that was seen", () => {
+    const { interChunkSeconds, record } = outcomeOf(
+      [sent, started, content("text", ["a", 3_100_123_457], ["b", 3_200_123_457])],
+      {
+        outputTokens: 2,
+        error: new LlmError.Truncated({ description: "reset" }),
+        endedAt: 3_250_123_457
+      }
+    )
+    assert.deepStrictEqual(interChunkSeconds, Float64Array.of(0.1))
+    assert.deepInclude(record, {
+      error_code: "truncated",
+      error_reason: "Truncated",
+      status: 200,
+      ttft_s: 0.1,
+      inter_token_latency_s: 0.1,
+      end_to_end_latency_s: 0.25,
+      end_offset_s: 2.250_123_457,
+      number_output_tokens: 2,
+      number_chunks: 2
+    })
+  })
+
+  it("without an end, the last thing that was seen is the end", () => {
+    assert.strictEqual(outcomeOf([]).record.end_offset_s, 2.000_000_001)
+    assert.strictEqual(outcomeOf([sent]).record.end_offset_s, 2.000_123_457)
+    assert.strictEqual(outcomeOf([sent, content("text", ["a", 3_100_000_000])]).record.end_offset_s, 2.1)
+  })
+
+  it("a refusal has its status, its code and what the server asks for", () => {
+    const { record } = outcomeOf([sent, { ...started, status: 429, rateLimit: { "retry-after": "2.5" } }], {
+      outputTokens: 0,
+      error: new LlmError.RateLimited({ status: 429, body: "slow down", retryAfterSeconds: 2.5 }),
+      endedAt: 3_060_000_000
+    })
+    assert.deepInclude(record, {
+      error_code: 429,
+      error_msg: "HTTP 429: slow down",
+      error_reason: "RateLimited",
+      status: 429,
+      retry_after_s: 2.5,
+      rate_limit: { "retry-after": "2.5" },
+      ttft_s: null
+    })
+    const status = new LlmError.HttpStatus({ status: 503, body: "", retryAfterSeconds: 7 })
+    assert.strictEqual(outcomeOf([sent], { error: status }).record.retry_after_s, 7)
+  })
+
+  it("usage that does not say everything", () => {
+    const usage = {
+      _tag: "Usage",
+      at: 1,
+      inputTokens: null,
+      outputTokens: 0,
+      cachedInputTokens: null,
+      reasoningTokens: null
+    } as const
+    assert.deepInclude(outcomeOf([sent, usage, ended]).record, {
+      usage_input_tokens: null,
+      usage_output_tokens: 0,
+      usage_cached_input_tokens: null,
+      usage_reasoning_tokens: null
+    })
+  })
+
+  it("an end at the very moment of the start has no throughput", () => {
+    const { record } = outcomeOf([sent, content("text", ["a", sentAt]), { ...ended, at: sentAt }], { outputTokens: 5 })
+    assert.strictEqual(record.end_to_end_latency_s, 0)
+    assert.isNull(record.request_output_throughput_token_per_s)
+  })
+})
+
+describe("RequestSink.add", () => {
+  it("keeps every piece of text in its order", () => {
+    const { chunkAt, text } = measure([
+      sent,
+      content("reasoning", ["a", 1]),
+      content("text", ["b", 2], ["c", 3]),
+      content("tool", ["d", 4])
+    ])
+    assert.deepStrictEqual(text, ["a", "b", "c", "d"])
+    assert.deepStrictEqual(chunkAt, [1, 2, 3, 4])
+  })
+
+  it("forgets the first attempt when the request is sent again", () => {
+    const again: TokenEvent = { _tag: "Sent", at: 9, connection: null }
+    const measurement = measure([
+      { ...sent, connection: { dns: 1, tcp: 2, tls: 3 } },
+      { ...started, status: 400, rateLimit: { "retry-after": "1" } },
+      content("text", ["a", 1]),
+      finished,
+      again
+    ])
+    assert.deepStrictEqual(measurement, { ...RequestSink.makeMeasurement(plan, intendedAt), sent: again })
+  })
+
+  it("takes the last word on usage and on the reason of the end", () => {
+    const usage = (outputTokens: number): TokenEvent => ({
+      _tag: "Usage",
+      at: 1,
+      inputTokens: 1,
+      outputTokens,
+      cachedInputTokens: null,
+      reasoningTokens: null
+    })
+    const measurement = measure([sent, usage(1), { ...finished, reason: "stop" }, usage(2), finished])
+    assert.strictEqual(measurement.usage?.outputTokens, 2)
+    assert.strictEqual(measurement.finishReason, "length")
+  })
+})
+
+describe("RequestSink.into", () => {
+  const batches: ReadonlyArray<readonly [TokenEvent, ...Array<TokenEvent>]> = [
+    [sent],
+    [started, content("text", ["a", 1], ["b", 2])],
+    [content("text", ["c", 3])],
+    [finished, ended]
+  ]
+  const stream = Stream.fromIterable(batches).pipe(Stream.flatMap(Stream.fromArray))
+
+  it.effect("folds a stream, and tells after each batch how much of it is new", () =>
+    Effect.gen(function* () {
+      const measurement = RequestSink.makeMeasurement(plan, intendedAt)
+      const seen: Array<readonly [before: number, after: number]> = []
+      yield* Stream.run(
+        stream,
+        RequestSink.into(measurement, ({ chunkAt }, before) => seen.push([before, chunkAt.length]))
+      )
+      assert.deepStrictEqual(seen, [
+        [0, 0],
+        [0, 2],
+        [2, 3],
+        [3, 3]
+      ])
+      assert.deepStrictEqual(measurement, measure(batches.flat()))
+    })
+  )
+
+  it.effect("keeps what came before a failure", () =>
+    Effect.gen(function* () {
+      const measurement = RequestSink.makeMeasurement(plan, intendedAt)
+      const error = LlmError.fromReason(new LlmError.Truncated({ description: "reset" }))
+      const failing = Stream.concat(Stream.take(stream, 3), Stream.fail(error))
+      assert.strictEqual(yield* Effect.flip(Stream.run(failing, RequestSink.into(measurement))), error)
+      assert.deepStrictEqual(measurement.text, ["a", "b"])
+      assert.isNull(measurement.error)
+    })
+  )
+})

@@ -1,0 +1,372 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Stream from "effect/Stream"
+import * as LlmError from "../../src/domain/LlmError.ts"
+import { type TokenEvent } from "../../src/domain/TokenEvent.ts"
+import * as OpenAi from "../../src/provider/OpenAi.ts"
+import { Provider } from "../../src/provider/Provider.ts"
+import { type Format, type HttpRequest, Transport } from "../../src/provider/Transport.ts"
+import { EventBuffer } from "../../src/provider/wire/EventBuffer.ts"
+import { collect, plan } from "./asking.ts"
+
+const good: Stream.Stream<TokenEvent, LlmError.LlmError> = Stream.fromIterable<TokenEvent>([
+  { _tag: "Sent", at: 1, connection: null },
+  { _tag: "Ended", at: 2 }
+])
+
+const refusal = (status: number, body: string): Stream.Stream<TokenEvent, LlmError.LlmError> =>
+  Stream.fail(LlmError.fromReason(new LlmError.HttpStatus({ status, body, retryAfterSeconds: null })))
+
+/** A transport that keeps the requests and answers as told; a good answer begins its decoder, as a real one does. */
+const recording = (answer: (request: HttpRequest) => Stream.Stream<TokenEvent, LlmError.LlmError> = () => good) => {
+  const requests: Array<HttpRequest> = []
+  const layer = Layer.succeed(Transport, {
+    stream: (makeRequest, format: Format) =>
+      Stream.suspend(() => {
+        const request = makeRequest()
+        requests.push(request)
+        const events = answer(request)
+        if (events === good) format.makeDecoder(new EventBuffer())
+        return events
+      }),
+    openConnections: () => Effect.succeed(0)
+  })
+  return { requests, layer }
+}
+
+const bodyOf = (request: HttpRequest | undefined): unknown => JSON.parse(request?.body ?? "null")
+
+const headersOf = (request: HttpRequest | undefined): ReadonlyArray<readonly [string, string]> => {
+  const flat = request?.headers ?? []
+  return Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] ?? "", flat[2 * i + 1] ?? ""] as const)
+}
+
+const base: OpenAi.Options = { apiBase: "http://host:8000/v1", apiKey: null, model: "m", includeUsage: false }
+
+/** The request that a provider with these options sends. */
+const requestOf = (options: Partial<OpenAi.Options>) =>
+  Effect.gen(function* () {
+    const { layer, requests } = recording()
+    const provider = yield* Effect.provide(OpenAi.make({ ...base, ...options }), layer)
+    assert.isUndefined((yield* collect(provider.stream(plan))).error)
+    assert.strictEqual(requests.length, 1)
+    return requests[0]
+  })
+
+describe("OpenAi.target", () => {
+  it.each([
+    ["https://api.openai.com", "https://api.openai.com", "/v1/chat/completions"],
+    ["https://api.openai.com/", "https://api.openai.com", "/v1/chat/completions"],
+    ["https://api.openai.com/v1", "https://api.openai.com", "/v1/chat/completions"],
+    ["https://api.openai.com/v1/", "https://api.openai.com", "/v1/chat/completions"],
+    ["https://api.openai.com/v1//", "https://api.openai.com", "/v1/chat/completions"],
+    ["https://api.openai.com/v1/chat/completions", "https://api.openai.com", "/v1/chat/completions"],
+    ["https://api.openai.com/v1/chat/completions/", "https://api.openai.com", "/v1/chat/completions"],
+    ["https://api.openai.com/v1/completions", "https://api.openai.com", "/v1/chat/completions"],
+    ["http://localhost:8000/chat/completions", "http://localhost:8000", "/chat/completions"],
+    [
+      "https://host/openai/deployments/x?api-version=2024-10-21",
+      "https://host",
+      "/openai/deployments/x/chat/completions?api-version=2024-10-21"
+    ],
+    ["https://host?key=1", "https://host", "/v1/chat/completions?key=1"],
+    [
+      "https://generativelanguage.googleapis.com/v1beta/openai/",
+      "https://generativelanguage.googleapis.com",
+      "/v1beta/openai/chat/completions"
+    ],
+    ["https://api.fireworks.ai/inference/v1", "https://api.fireworks.ai", "/inference/v1/chat/completions"],
+    ["http://[::1]:8080/v1", "http://[::1]:8080", "/v1/chat/completions"],
+    [" http://HOST:80/v1#x ", "http://host", "/v1/chat/completions"]
+  ])("%s", (apiBase, origin, path) => {
+    assert.deepStrictEqual(OpenAi.target(apiBase, "chat"), { origin, path })
+  })
+
+  it("gives the address of the completions for any base", () => {
+    for (const apiBase of [
+      "http://host",
+      "http://host/v1",
+      "http://host/v1/completions",
+      "http://host/v1/chat/completions"
+    ]) {
+      assert.deepStrictEqual(OpenAi.target(apiBase, "completions"), { origin: "http://host", path: "/v1/completions" })
+    }
+    assert.strictEqual(OpenAi.target("http://host/completions", "completions")?.path, "/completions")
+  })
+
+  it.each(["", "host", "localhost:8000", "host/v1", "/v1", "ftp://host/v1", "file:///v1", "http://", "http://a b"])(
+    "%j is no address",
+    (apiBase) => {
+      assert.isNull(OpenAi.target(apiBase, "chat"))
+    }
+  )
+})
+
+describe("OpenAi.make", () => {
+  it.effect("refuses what is no address", () =>
+    Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.provide(OpenAi.make({ ...base, apiBase: "host" }), recording().layer))
+      assert.strictEqual(error.reason._tag, "Protocol")
+      assert.include(error.message, "host")
+    })
+  )
+
+  it.effect("tells its name and where connections go", () =>
+    Effect.gen(function* () {
+      const provider = yield* Effect.provide(OpenAi.make(base), recording().layer)
+      assert.strictEqual(provider.name, "openai")
+      assert.strictEqual(provider.origin, "http://host:8000")
+    })
+  )
+
+  it.effect("asks for a chat", () =>
+    Effect.gen(function* () {
+      const request = yield* requestOf({})
+      assert.strictEqual(request?.origin, "http://host:8000")
+      assert.strictEqual(request?.path, "/v1/chat/completions")
+      assert.deepStrictEqual(bodyOf(request), {
+        model: "m",
+        messages: [{ role: "user", content: plan.prompt }],
+        stream: true,
+        max_tokens: 20
+      })
+      assert.deepStrictEqual(headersOf(request), [
+        ["content-type", "application/json"],
+        ["accept", "text/event-stream"],
+        ["user-agent", "llmperf"]
+      ])
+    })
+  )
+
+  it.effect("asks for a completion", () =>
+    Effect.gen(function* () {
+      const request = yield* requestOf({ endpoint: "completions" })
+      assert.strictEqual(request?.path, "/v1/completions")
+      assert.deepStrictEqual(bodyOf(request), { model: "m", prompt: plan.prompt, stream: true, max_tokens: 20 })
+    })
+  )
+
+  it.effect("puts the sampling parameters over everything else, and leaves out what is null", () =>
+    Effect.gen(function* () {
+      const samplingParams = {
+        temperature: 0.5,
+        model: "other",
+        max_tokens: null,
+        max_completion_tokens: 9,
+        stop: ["a"],
+        not_there: null,
+        nested: { kept: null }
+      }
+      assert.deepStrictEqual(bodyOf(yield* requestOf({ samplingParams, ignoreEos: true })), {
+        model: "other",
+        messages: [{ role: "user", content: plan.prompt }],
+        stream: true,
+        max_completion_tokens: 9,
+        ignore_eos: true,
+        temperature: 0.5,
+        stop: ["a"],
+        nested: { kept: null }
+      })
+      const request = yield* requestOf({ samplingParams: { stream_options: null }, includeUsage: true })
+      assert.notProperty(bodyOf(request), "stream_options")
+    })
+  )
+
+  it.effect("sends the key, and headers of the user over its own, whatever their case", () =>
+    Effect.gen(function* () {
+      const headers = { "Content-Type": "application/json; charset=utf-8", "X-Team": "a", "x-team": "b" }
+      const request = yield* requestOf({ apiKey: Redacted.make("secret"), headers })
+      assert.deepStrictEqual(headersOf(request), [
+        ["content-type", "application/json; charset=utf-8"],
+        ["accept", "text/event-stream"],
+        ["user-agent", "llmperf"],
+        ["authorization", "Bearer secret"],
+        ["x-team", "b"]
+      ])
+      const own = yield* requestOf({ apiKey: Redacted.make("secret"), headers: { Authorization: "Basic x" } })
+      assert.deepStrictEqual(headersOf(own).at(-1), ["authorization", "Basic x"])
+    })
+  )
+
+  it.effect("sends a key without the blanks that came with it", () =>
+    Effect.gen(function* () {
+      const request = yield* requestOf({ apiKey: Redacted.make(" secret\n") })
+      assert.deepInclude(headersOf(request), ["authorization", "Bearer secret"])
+    })
+  )
+
+  it.effect("sends the id of the request in the header asked for", () =>
+    Effect.gen(function* () {
+      const of = ({ id }: { readonly id: number }) => `run-${id}`
+      const request = yield* requestOf({ requestId: { header: "x-request-id", of } })
+      assert.deepStrictEqual(headersOf(request).at(-1), ["x-request-id", "run-7"])
+      assert.deepStrictEqual(headersOf(yield* requestOf({ requestId: null })), headersOf(yield* requestOf({})))
+    })
+  )
+
+  it.effect("a request id that the user sets stands alone", () =>
+    Effect.gen(function* () {
+      const request = yield* requestOf({
+        requestId: { header: "X-Request-Id", of: () => "ours" },
+        headers: { "x-request-ID": "theirs" }
+      })
+      assert.deepStrictEqual(
+        headersOf(request).filter(([name]) => name.toLowerCase() === "x-request-id"),
+        [["x-request-id", "theirs"]]
+      )
+    })
+  )
+})
+
+describe("OpenAi: usage", () => {
+  const asks = (request: HttpRequest | undefined): boolean => {
+    const body = bodyOf(request)
+    const asking = typeof body === "object" && body !== null && "stream_options" in body
+    if (asking) assert.deepStrictEqual(body.stream_options, { include_usage: true })
+    return asking
+  }
+  const refusing = (status: number, body: string) =>
+    recording((request) => (asks(request) ? refusal(status, body) : good))
+  const make = (layer: Layer.Layer<Transport>) =>
+    Effect.provide(OpenAi.make({ ...base, includeUsage: undefined }), layer)
+
+  it.effect("asks for it each time when the server gives it", () =>
+    Effect.gen(function* () {
+      const { layer, requests } = recording()
+      const provider = yield* make(layer)
+      for (let i = 0; i < 3; i++) yield* collect(provider.stream(plan))
+      assert.deepStrictEqual(requests.map(asks), [true, true, true])
+    })
+  )
+
+  it.effect.each([
+    [400, "Unrecognized request argument supplied: stream_options"],
+    [400, "Unknown parameter: 'stream_options.include_usage'."],
+    [422, `{"detail":[{"type":"extra_forbidden","loc":["body","stream_options"]}]}`]
+  ] as const)("asks once more without, and never again, when the server refuses with %j", ([status, body]) =>
+    Effect.gen(function* () {
+      const { layer, requests } = refusing(status, body)
+      const provider = yield* make(layer)
+      for (let i = 0; i < 3; i++) {
+        const { error, events } = yield* collect(provider.stream(plan))
+        assert.isUndefined(error)
+        assert.strictEqual(events.at(-1)?._tag, "Ended")
+      }
+      assert.deepStrictEqual(requests.map(asks), [true, false, false, false])
+    })
+  )
+
+  it.effect.each([
+    [400, "The model `m` does not exist"],
+    [500, "stream_options broke us"],
+    [404, "stream_options"]
+  ] as const)("does not ask again on %j", ([status, body]) =>
+    Effect.gen(function* () {
+      const { layer, requests } = refusing(status, body)
+      const provider = yield* make(layer)
+      for (let i = 0; i < 2; i++) assert.strictEqual((yield* collect(provider.stream(plan))).error?.errorCode, status)
+      assert.deepStrictEqual(requests.map(asks), [true, true])
+    })
+  )
+
+  it.effect("does not ask a third time when the request is refused without it, too", () =>
+    Effect.gen(function* () {
+      const { layer, requests } = recording(() => refusal(400, "stream_options is the least of it"))
+      const provider = yield* make(layer)
+      assert.strictEqual((yield* collect(provider.stream(plan))).error?.errorCode, 400)
+      assert.deepStrictEqual(requests.map(asks), [true, false])
+    })
+  )
+
+  it.effect("takes a refusal that comes after a given answer for what it is", () =>
+    Effect.gen(function* () {
+      let ordinal = 0
+      const { layer, requests } = recording(() => (++ordinal === 1 ? good : refusal(400, "stream_options")))
+      const provider = yield* make(layer)
+      assert.isUndefined((yield* collect(provider.stream(plan))).error)
+      assert.strictEqual((yield* collect(provider.stream(plan))).error?.errorCode, 400)
+      assert.deepStrictEqual(requests.map(asks), [true, true])
+    })
+  )
+
+  it.effect("never asks when told not to", () =>
+    Effect.gen(function* () {
+      assert.isFalse(asks(yield* requestOf({ includeUsage: false })))
+      assert.isTrue(asks(yield* requestOf({ includeUsage: true })))
+    })
+  )
+})
+
+describe("OpenAi.layerConfig", () => {
+  const environment = (variables: { readonly [name: string]: string }) =>
+    ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))
+  const failing = (variables: { readonly [name: string]: string }, apiBase?: string) => {
+    const { layer, requests } = recording()
+    return Effect.gen(function* () {
+      const error = yield* Effect.flip(Effect.scoped(Layer.build(OpenAi.layerConfig({ model: "m", apiBase }))))
+      assert.deepStrictEqual(requests, [])
+      assert.strictEqual(error._tag, "LlmError")
+      return error
+    }).pipe(Effect.provide([layer, environment(variables)]))
+  }
+
+  it.effect.each([
+    ["nothing", {}, "OPENAI_API_BASE"],
+    ["no base", { OPENAI_API_KEY: "k" }, "OPENAI_API_BASE"],
+    ["an empty base", { OPENAI_API_BASE: "", OPENAI_API_KEY: "k" }, "OPENAI_API_BASE"],
+    ["a blank base", { OPENAI_API_BASE: "  ", OPENAI_API_KEY: "k" }, "OPENAI_API_BASE"],
+    ["no key", { OPENAI_API_BASE: "http://host" }, "OPENAI_API_KEY"],
+    ["an empty key", { OPENAI_API_BASE: "http://host", OPENAI_API_KEY: "" }, "OPENAI_API_KEY"],
+    ["a blank key", { OPENAI_API_BASE: "http://host", OPENAI_API_KEY: "\n" }, "OPENAI_API_KEY"]
+  ] as const)("names what is missing when the environment has %s", ([_name, variables, variable]) =>
+    Effect.gen(function* () {
+      const error = yield* failing(variables)
+      assert.strictEqual(error._tag === "LlmError" && error.errorCode, "missing_credential")
+      assert.match(error.message, new RegExp(`^${variable} must be set: `))
+      if (error._tag === "LlmError") assert.deepInclude(error.reason, { _tag: "MissingCredential", variable })
+    })
+  )
+
+  it.effect("needs the key with a base given by the caller, too", () =>
+    Effect.gen(function* () {
+      assert.include((yield* failing({}, "http://host")).message, "OPENAI_API_KEY")
+      assert.include(
+        (yield* failing({ OPENAI_API_BASE: "http://x", OPENAI_API_KEY: "k" }, " ")).message,
+        "OPENAI_API_BASE"
+      )
+    })
+  )
+
+  it.effect("takes base and key from the environment, and the caller's base over it", () =>
+    Effect.gen(function* () {
+      const variables = { OPENAI_API_BASE: "http://env:1/v1", OPENAI_API_KEY: "secret" }
+      const { layer, requests } = recording()
+      for (const apiBase of [undefined, "http://given:2"]) {
+        const openAi = OpenAi.layerConfig({ model: "m", apiBase }).pipe(Layer.provide([layer, environment(variables)]))
+        yield* Effect.gen(function* () {
+          yield* collect((yield* Provider).stream(plan))
+        }).pipe(Effect.provide(openAi))
+      }
+      assert.deepStrictEqual(
+        requests.map(({ origin, path }) => origin + path),
+        ["http://env:1/v1/chat/completions", "http://given:2/v1/chat/completions"]
+      )
+      for (const request of requests) assert.deepInclude(headersOf(request), ["authorization", "Bearer secret"])
+    })
+  )
+})
+
+describe("OpenAi.layer", () => {
+  it.effect("gives the provider", () =>
+    Effect.gen(function* () {
+      const { layer, requests } = recording()
+      yield* Effect.gen(function* () {
+        yield* collect((yield* Provider).stream(plan))
+      }).pipe(Effect.provide(OpenAi.layer(base).pipe(Layer.provide(layer))))
+      assert.strictEqual(requests.length, 1)
+    })
+  )
+})

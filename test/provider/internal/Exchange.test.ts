@@ -1,0 +1,354 @@
+import { afterEach, assert, beforeEach, describe, it, vi } from "@effect/vitest"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Zlib from "node:zlib"
+import { type Dispatcher, errors } from "undici"
+import { type LlmError } from "../../../src/domain/LlmError.ts"
+import { type TokenEvent } from "../../../src/domain/TokenEvent.ts"
+import { Exchange } from "../../../src/provider/internal/Exchange.ts"
+import * as OpenAiChunk from "../../../src/provider/wire/OpenAiChunk.ts"
+import { content, done, finish, goodBody } from "../servers.ts"
+
+class Controller implements Dispatcher.DispatchController {
+  readonly paused = false
+  reason: Error | null = null
+  get aborted(): boolean {
+    return this.reason !== null
+  }
+  abort(reason: Error): void {
+    this.reason ??= reason
+  }
+  pause(): void {}
+  resume(): void {}
+}
+
+const errorOf = (body: string) => {
+  try {
+    return OpenAiChunk.errorOf(JSON.parse(body))
+  } catch {
+    return undefined
+  }
+}
+
+/** An exchange whose callbacks the test calls, at times that it sets. */
+const make = () => {
+  const time = { now: 0 }
+  const controller = new Controller()
+  const started: Array<Exchange> = []
+  const exchange = new Exchange({
+    now: () => time.now,
+    onStart: (exchange) => started.push(exchange),
+    flushMs: 250,
+    connectSeconds: 10,
+    idleSeconds: 180,
+    makeDecoder: OpenAiChunk.makeDecoder,
+    errorOf
+  })
+  const at = (now: number, call: () => void): void => {
+    time.now = now
+    call()
+  }
+  return {
+    exchange,
+    controller,
+    started,
+    sent: (now: number) => at(now, () => exchange.onRequestStart(controller)),
+    head: (now: number, status = 200, headers: { readonly [name: string]: string | Array<string> } = {}) =>
+      at(now, () => exchange.onResponseStart(controller, status, headers)),
+    data: (now: number, data: string | Buffer) => at(now, () => exchange.onResponseData(controller, Buffer.from(data))),
+    end: (now: number) => at(now, () => exchange.onResponseEnd()),
+    broken: (now: number, error: Error = new errors.SocketError("other side closed")) =>
+      at(now, () => exchange.onResponseError(controller, error))
+  }
+}
+
+interface Pulled {
+  readonly batches: ReadonlyArray<ReadonlyArray<TokenEvent>>
+  readonly error: LlmError | undefined
+}
+
+/** Pulls until the end. */
+const pullAll = Effect.fnUntraced(function* (exchange: Exchange): Effect.fn.Return<Pulled> {
+  const batches: Array<ReadonlyArray<TokenEvent>> = []
+  while (true) {
+    const exit = yield* Effect.exit(exchange.pull)
+    if (Exit.isSuccess(exit)) {
+      batches.push(exit.value)
+      continue
+    }
+    const fail = exit.cause.reasons.find(Cause.isFailReason)
+    assert.isDefined(fail)
+    return { batches, error: Cause.isDone(fail.error) ? undefined : fail.error }
+  }
+})
+
+/** All events of an exchange that is over. */
+const allOf = (exchange: Exchange) =>
+  Effect.map(pullAll(exchange), ({ batches, error }) => ({ events: batches.flat(), error }))
+
+/** Lets fibers and immediates run. */
+const settle = Effect.forEach([1, 2, 3, 4], () => Effect.promise(() => new Promise((resolve) => setImmediate(resolve))))
+
+describe("Exchange", () => {
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] })
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it.live("stamps everything with the moment at which the socket handed it over", () =>
+    Effect.gen(function* () {
+      const { data, end, exchange, head, sent, started } = make()
+      sent(10)
+      assert.deepStrictEqual(started, [exchange])
+      exchange.setConnection({ dns: 1, tcp: 2, tls: 3 })
+      head(20, 200, { "content-type": "text/event-stream" })
+      data(30, content("a"))
+      data(40, content("b") + content("c"))
+      data(50, finish + done)
+      end(60)
+      assert.deepStrictEqual(yield* allOf(exchange), {
+        events: [
+          { _tag: "Sent", at: 10, connection: { dns: 1, tcp: 2, tls: 3 } },
+          { _tag: "ResponseStarted", at: 20, status: 200, rateLimit: null },
+          { _tag: "Content", kind: "text", at: [30, 40, 40], text: ["a", "b", "c"] },
+          { _tag: "Finished", at: 50, reason: "stop" },
+          { _tag: "Ended", at: 60 }
+        ],
+        error: undefined
+      })
+    })
+  )
+
+  it.live("stamps compressed content with the moment at which the compressed bytes arrived", () =>
+    Effect.gen(function* () {
+      const { data, end, exchange, head, sent } = make()
+      sent(1)
+      head(2, 200, { "content-encoding": "gzip" })
+      data(3, Zlib.gzipSync(goodBody))
+      end(4)
+      const { error, events } = yield* allOf(exchange)
+      assert.isUndefined(error)
+      assert.deepInclude(events[2], { at: [3, 3], text: ["Hello", " world"] })
+    })
+  )
+
+  it.live("wakes its reader at most once in the flush time, and at the end", () =>
+    Effect.gen(function* () {
+      const { data, end, exchange, head, sent } = make()
+      const fiber = yield* Effect.forkChild(pullAll(exchange))
+      yield* settle
+      sent(1)
+      head(2)
+      data(3, content("a"))
+      yield* settle
+      vi.advanceTimersByTime(249)
+      data(4, content("b"))
+      yield* settle
+      vi.advanceTimersByTime(1)
+      yield* settle
+      data(5, content("c"))
+      data(6, finish + done)
+      end(7)
+      const { batches } = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(
+        batches.map((batch) => batch.map(({ _tag, at }) => `${_tag} ${at}`)),
+        [
+          ["Sent 1", "ResponseStarted 2", "Content 3,4"],
+          ["Content 5", "Finished 6", "Ended 7"]
+        ]
+      )
+    })
+  )
+
+  it.live("tells its reader that the request was sent though no answer comes", () =>
+    Effect.gen(function* () {
+      const { exchange, head, sent } = make()
+      const fiber = yield* Effect.forkChild(exchange.pull)
+      yield* settle
+      sent(1)
+      vi.advanceTimersByTime(250)
+      yield* settle
+      assert.deepStrictEqual(fiber.pollUnsafe(), Exit.succeed([{ _tag: "Sent", at: 1, connection: null }]))
+      const next = yield* Effect.forkChild(exchange.pull)
+      yield* settle
+      head(2, 200, { "x-ratelimit-remaining-requests": "0" })
+      vi.advanceTimersByTime(250)
+      yield* settle
+      assert.deepStrictEqual(
+        next.pollUnsafe(),
+        Exit.succeed([
+          { _tag: "ResponseStarted", at: 2, status: 200, rateLimit: { "x-ratelimit-remaining-requests": "0" } }
+        ])
+      )
+      yield* exchange.cancel
+    })
+  )
+
+  it.live("goes on waiting when what comes in is no event yet", () =>
+    Effect.gen(function* () {
+      const { data, end, exchange, head, sent } = make()
+      const fiber = yield* Effect.forkChild(pullAll(exchange))
+      yield* settle
+      sent(1)
+      head(2)
+      vi.advanceTimersByTime(250)
+      yield* settle
+      for (const piece of [": ping\n\n", content("a").slice(0, 9), content("a").slice(9), ": ping\n\n"]) {
+        data(3, piece)
+        vi.advanceTimersByTime(250)
+        yield* settle
+      }
+      data(4, finish + done)
+      end(5)
+      const { batches, error } = yield* Fiber.join(fiber)
+      assert.isUndefined(error)
+      assert.deepStrictEqual(
+        batches.map((batch) => batch.map(({ _tag }) => _tag)),
+        [["Sent", "ResponseStarted"], ["Content"], ["Finished", "Ended"]]
+      )
+    })
+  )
+
+  it.live("hangs up when the server does not, a second after the end marker, which was the end of the answer", () =>
+    Effect.gen(function* () {
+      const { controller, data, exchange, head, sent } = make()
+      sent(1)
+      head(2)
+      data(3, goodBody)
+      data(4, ": still here\n\n")
+      vi.advanceTimersByTime(999)
+      assert.isFalse(controller.aborted)
+      vi.advanceTimersByTime(1)
+      assert.isTrue(controller.aborted)
+      const { error, events } = yield* allOf(exchange)
+      assert.isUndefined(error)
+      assert.deepStrictEqual(events.at(-1), { _tag: "Ended", at: 3 })
+    })
+  )
+
+  it.live("has the whole answer when the connection breaks after the end marker", () =>
+    Effect.gen(function* () {
+      const { broken, data, exchange, head, sent } = make()
+      sent(1)
+      head(2)
+      data(3, goodBody)
+      broken(9)
+      const { error, events } = yield* allOf(exchange)
+      assert.isUndefined(error)
+      assert.deepStrictEqual(events.at(-1), { _tag: "Ended", at: 3 })
+      assert.strictEqual(vi.getTimerCount(), 0)
+    })
+  )
+
+  it.live("has the whole answer when its compression breaks after the end marker", () =>
+    Effect.gen(function* () {
+      const { data, end, exchange, head, sent } = make()
+      sent(1)
+      head(2, 200, { "content-encoding": "gzip" })
+      data(3, Zlib.gzipSync(goodBody).subarray(0, -8))
+      data(8, Buffer.from("checksum"))
+      end(9)
+      const { error, events } = yield* allOf(exchange)
+      assert.isUndefined(error)
+      assert.deepStrictEqual(events.at(-1), { _tag: "Ended", at: 3 })
+    })
+  )
+
+  it.live("is cut off when the connection breaks before the end marker, and keeps what came", () =>
+    Effect.gen(function* () {
+      const { broken, data, exchange, head, sent } = make()
+      sent(1)
+      head(2)
+      data(3, content("a") + finish)
+      broken(4)
+      const { error, events } = yield* allOf(exchange)
+      assert.strictEqual(error?.reason._tag, "Truncated")
+      assert.deepStrictEqual(
+        events.map(({ _tag }) => _tag),
+        ["Sent", "ResponseStarted", "Content", "Finished"]
+      )
+    })
+  )
+
+  it.live("stays refused when the connection breaks within the text of the refusal", () =>
+    Effect.gen(function* () {
+      const { broken, data, exchange, head, sent } = make()
+      sent(1)
+      head(2, 503, { "retry-after": "3" })
+      data(3, "overl")
+      broken(4)
+      const { error } = yield* allOf(exchange)
+      assert.deepInclude(error?.reason, { _tag: "HttpStatus", status: 503, body: "overl", retryAfterSeconds: 3 })
+    })
+  )
+
+  it.live("closes the connection at once when the answer is of no use", () =>
+    Effect.gen(function* () {
+      const { controller, data, exchange, head, sent } = make()
+      sent(1)
+      head(2)
+      data(3, content("a") + `data: {"error":"busy"}\n\n`)
+      assert.isTrue(controller.aborted)
+      data(4, content("b"))
+      const { error, events } = yield* allOf(exchange)
+      assert.strictEqual(error?.message, "busy")
+      assert.deepInclude(events.at(-1), { _tag: "Content", text: ["a"] })
+    })
+  )
+
+  it.live("is never sent when it was cancelled while it waited for a connection", () =>
+    Effect.gen(function* () {
+      const { controller, exchange, sent, started } = make()
+      yield* exchange.cancel
+      sent(1)
+      assert.isTrue(controller.aborted)
+      assert.deepStrictEqual(started, [])
+    })
+  )
+
+  it.live("closes the connection when it is cancelled, and leaves no timer behind", () =>
+    Effect.gen(function* () {
+      const { controller, data, exchange, head, sent } = make()
+      const fiber = yield* Effect.forkChild(exchange.pull)
+      yield* settle
+      sent(1)
+      head(2)
+      data(3, content("a"))
+      yield* Fiber.interrupt(fiber)
+      yield* exchange.cancel
+      assert.isTrue(controller.aborted)
+      assert.strictEqual(vi.getTimerCount(), 0)
+    })
+  )
+
+  it.live("leaves the connection alone when it is cancelled after its end", () =>
+    Effect.gen(function* () {
+      const { controller, data, end, exchange, head, sent } = make()
+      sent(1)
+      head(2)
+      data(3, goodBody)
+      end(4)
+      yield* exchange.cancel
+      assert.isFalse(controller.aborted)
+      assert.strictEqual(vi.getTimerCount(), 0)
+    })
+  )
+
+  it.live("passes over informational answers", () =>
+    Effect.gen(function* () {
+      const { data, end, exchange, head, sent } = make()
+      sent(1)
+      head(2, 103, { link: "</x>" })
+      head(3)
+      data(4, goodBody)
+      end(5)
+      const { error, events } = yield* allOf(exchange)
+      assert.isUndefined(error)
+      assert.deepInclude(events[1], { _tag: "ResponseStarted", at: 3, status: 200 })
+    })
+  )
+})

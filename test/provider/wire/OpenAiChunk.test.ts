@@ -1,0 +1,326 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
+import { type Reason } from "../../../src/domain/LlmError.ts"
+import { type TokenEvent } from "../../../src/domain/TokenEvent.ts"
+import { EventBuffer } from "../../../src/provider/wire/EventBuffer.ts"
+import * as OpenAiChunk from "../../../src/provider/wire/OpenAiChunk.ts"
+import * as bodies from "./bodies.ts"
+import * as chunks from "./chunks.ts"
+import * as reference from "./reference.ts"
+
+/** Decodes pieces, of which the n-th arrives at time n. */
+const decode = (pieces: ReadonlyArray<Buffer>) => {
+  const out = new EventBuffer()
+  const decoder = OpenAiChunk.makeDecoder(out)
+  let reason: Reason | undefined
+  let at = 0
+  for (const piece of pieces) {
+    reason = decoder.push(piece, ++at)
+    if (reason !== undefined) break
+  }
+  reason ??= decoder.end(at)
+  const events: ReadonlyArray<TokenEvent> = out.take() ?? []
+  return { events, reason, done: decoder.done }
+}
+
+const outcome = (pieces: ReadonlyArray<Buffer>): reference.Outcome => {
+  const { events, reason } = decode(pieces)
+  return { parts: reference.flatten(events), failure: reason?._tag }
+}
+
+const body = (...datas: ReadonlyArray<string>) => Buffer.from(datas.map((data) => `data: ${data}\n\n`).join(""))
+
+const chunk = (delta: object, rest: object = {}) => JSON.stringify({ id: "c", choices: [{ index: 0, delta, ...rest }] })
+const finish = chunk({}, { finish_reason: "stop" })
+
+/** The texts of an answer whose chunks are `datas`, each read twice: as it comes first, and after others of its form. */
+const texts = (...datas: ReadonlyArray<string>) =>
+  outcome([body(...datas)]).parts.map((part) =>
+    "kind" in part ? `${part.kind} ${part.text}` : "finished" in part ? part.finished : "usage"
+  )
+
+describe("OpenAiChunk.makeDecoder", () => {
+  it("gives what the schema gives, whatever the chunks and wherever the body is cut", () => {
+    fc.assert(
+      fc.property(chunks.answer, bodies.cuts, (body, cuts) => {
+        assert.deepStrictEqual(outcome(bodies.cut(body, cuts)), reference.openAi(body))
+      }),
+      { numRuns: 1_500 }
+    )
+  })
+
+  it("is held against answers of every kind", () => {
+    const found: { [name: string]: number } = {}
+    const count = (name: string): void => void (found[name] = (found[name] ?? 0) + 1)
+    for (const body of fc.sample(chunks.answer, { seed: 7, numRuns: 500 })) {
+      const { failure, parts } = reference.openAi(body)
+      count(failure ?? "fine")
+      for (const part of parts) count("kind" in part ? part.kind : "finished" in part ? "finished" : "usage")
+    }
+    for (const name of [
+      "fine",
+      "Truncated",
+      "Protocol",
+      "InStream",
+      "text",
+      "reasoning",
+      "tool",
+      "finished",
+      "usage"
+    ]) {
+      assert.isAbove(found[name] ?? 0, 10, name)
+    }
+  })
+
+  it("reads an answer as OpenAI sends it, with the time of each chunk", () => {
+    const pieces = [
+      body(chunk({ role: "assistant", content: "" }, { finish_reason: null })),
+      body(chunk({ content: "Hel" }), chunk({ content: "lo" })),
+      body(chunk({ content: " you" })),
+      body(finish),
+      body(
+        `{"choices":[],"usage":{"prompt_tokens":5,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":4},"completion_tokens_details":{"reasoning_tokens":0}}}`
+      ),
+      body("[DONE]")
+    ]
+    const { done, events, reason } = decode(pieces)
+    assert.isUndefined(reason)
+    assert.isTrue(done)
+    assert.deepStrictEqual(events, [
+      { _tag: "Content", kind: "text", at: [2, 2, 3], text: ["Hel", "lo", " you"] },
+      { _tag: "Finished", at: 4, reason: "stop" },
+      { _tag: "Usage", at: 5, inputTokens: 5, outputTokens: 3, cachedInputTokens: 4, reasoningTokens: 0 }
+    ])
+  })
+
+  it.each([
+    ["escapes", [" a", '"', "\\", "\n", "\u0000", "\u001f", "é😀", "e\u0301", "\u2028"]],
+    ["text that stands elsewhere in the chunk", ["content", "c", "id", "index", "choices", "delta"]],
+    ["text that looks like the end of a chunk", ["a", `"}}]}`, `","x":"`, `"}}]}\n\ndata: `]],
+    ["the mark that finds the place of the text", ["␂", "a", "␂", "b"]],
+    ["nothing", ["a", "", "b", ""]]
+  ])("reads %s like any text", (_name, answer) => {
+    const expected = answer.filter((text) => text !== "").map((text) => `text ${text}`)
+    assert.deepStrictEqual(texts(...answer.map((content) => chunk({ content }))), expected)
+  })
+
+  it("reads text that the server writes in escapes", () => {
+    const escaped = (text: string) => `{"choices":[{"delta":{"content":"${text}"}}]}`
+    const datas = ["a", String.raw`\u0061`, String.raw`\ud83d\ude00`, String.raw`\"\\\/`, "b"].map(escaped)
+    assert.deepStrictEqual(texts(...datas), ["text a", "text a", "text 😀", String.raw`text "\/`, "text b"])
+  })
+
+  it("is not taken in by a chunk of the form of those before", () => {
+    const a = chunk({ content: "a" })
+    // The text of another field changes; a field is there twice; the text is in the place of a name; an error comes along.
+    assert.deepStrictEqual(texts(a, `{"id":"x","choices":[{"index":0,"delta":{"content":"a"}}]}`), ["text a", "text a"])
+    assert.deepStrictEqual(
+      texts(`{"id":"␂","choices":[{"delta":{"content":"␂"}}]}`, `{"id":"b","choices":[{"delta":{"content":"␂"}}]}`),
+      ["text ␂", "text ␂"]
+    )
+    const both = (first: string) => `{"choices":[{"delta":{"reasoning_content":"${first}","reasoning":"other"}}]}`
+    assert.deepStrictEqual(texts(both("a"), both(""), both("b")), ["reasoning a", "reasoning other", "reasoning b"])
+    assert.deepStrictEqual(
+      texts(
+        `{"choices":[{"delta":{"content":"x","content":"a"}}]}`,
+        `{"choices":[{"delta":{"content":"b","content":"a"}}]}`
+      ),
+      ["text a", "text a"]
+    )
+    assert.strictEqual(outcome([body(a, a, `${a.slice(0, -1)},"error":"x"}`)]).failure, "InStream")
+    assert.deepStrictEqual(texts(a, chunk({ content: "a" }, { finish_reason: "stop" })), ["text a", "text a", "stop"])
+  })
+
+  it("follows changes of the form: ids, reasoning and answer, log probabilities, padding", () => {
+    const datas = Array.from({ length: 40 }, (_, i) =>
+      JSON.stringify({
+        id: `id-${i}`,
+        choices: [
+          {
+            delta: i % 3 === 0 ? { reasoning_content: `r${i}` } : { content: `c${i}` },
+            logprobs: i % 2 === 0 ? null : { content: [{ token: `c${i}`, logprob: -0.5 }] }
+          }
+        ],
+        obfuscation: "x".repeat(i % 7)
+      })
+    )
+    assert.deepStrictEqual(
+      texts(...datas),
+      datas.map((_, i) => (i % 3 === 0 ? `reasoning r${i}` : `text c${i}`))
+    )
+  })
+
+  it("reads reasoning, refusals, tool calls, legacy text and several choices in their order", () => {
+    assert.deepStrictEqual(
+      texts(
+        chunk({ reasoning_content: "r1", content: "t1" }),
+        chunk({ reasoning: "r2", reasoning_content: null }),
+        chunk({ reasoning: "r3", reasoning_content: "r3" }),
+        chunk({ refusal: "no" }),
+        chunk({ tool_calls: [{ index: 0, id: "1", function: { name: "write", arguments: "" } }] }),
+        chunk({
+          tool_calls: [
+            { index: 0, function: { arguments: "{" } },
+            { index: 1, function: { arguments: "}" } }
+          ]
+        }),
+        `{"choices":[{"text":"legacy"}]}`,
+        `{"choices":[{"index":0,"delta":{"content":"x"}},{"index":1,"delta":{"content":"y"},"finish_reason":"length"}]}`
+      ),
+      [
+        "reasoning r1",
+        "text t1",
+        "reasoning r2",
+        "reasoning r3",
+        "text no",
+        "tool write",
+        "tool {",
+        "tool }",
+        "text legacy",
+        "text x",
+        "text y",
+        "length"
+      ]
+    )
+  })
+
+  it("passes over chunks without content, and over what has not the promised type", () => {
+    const without = [
+      "{}",
+      "[]",
+      `{"choices":null}`,
+      `{"choices":[]}`,
+      `{"choices":[{}]}`,
+      `{"choices":[null,1,"x"]}`,
+      `{"choices":{}}`,
+      `{"choices":[{"delta":null,"text":null,"finish_reason":null}]}`,
+      `{"choices":[{"delta":{"content":5,"reasoning":{},"tool_calls":"x"},"finish_reason":7}]}`,
+      `{"choices":[{"delta":{"tool_calls":[null,{},{"function":null},{"function":{"name":1}}]}}]}`,
+      `{"usage":null,"error":null}`,
+      `{"usage":5,"error":false}`
+    ]
+    assert.deepStrictEqual(outcome([body(...without, finish)]), { parts: [{ finished: "stop" }], failure: undefined })
+  })
+
+  it("never throws, whatever the JSON", () => {
+    fc.assert(
+      fc.property(fc.json(), fc.jsonValue(), (json, value) => {
+        const { reason } = decode([
+          body(json, JSON.stringify({ choices: [value, { delta: value }], usage: value, error: value }))
+        ])
+        assert.include(["Truncated", "Protocol", "InStream"], reason?._tag)
+      }),
+      { numRuns: 500 }
+    )
+  })
+
+  it.each([
+    ["an object", `{"error":{"message":"busy","type":"server_error","code":529}}`, ["busy", 529, "server_error", 529]],
+    ["a string", `{"error":"busy"}`, ["busy", null, null, "in_stream_error"]],
+    [
+      "vLLM's form",
+      `{"object":"error","message":"busy","type":"BadRequest","param":null,"code":400}`,
+      ["busy", 400, "BadRequest", 400]
+    ],
+    ["a null code", `{"error":{"message":"busy","code":null}}`, ["busy", null, null, "in_stream_error"]],
+    ["a code in digits", `{"error":{"message":"busy","code":"429"}}`, ["busy", 429, null, 429]],
+    [
+      "a code in words",
+      `{"error":{"message":"busy","code":"rate_limit_exceeded"}}`,
+      ["busy", "rate_limit_exceeded", null, "rate_limit_exceeded"]
+    ],
+    ["digits that are no status", `{"error":{"message":"busy","code":"1302"}}`, ["busy", "1302", null, "1302"]],
+    ["no message", `{"error":{"code":500,"detail":"x"}}`, [`{"code":500,"detail":"x"}`, 500, null, 500]],
+    [
+      "a chunk beside it",
+      `{"choices":[],"error":{"message":"busy","code":""}}`,
+      ["busy", null, null, "in_stream_error"]
+    ]
+  ] as const)("fails on an error: %s", (_name, data, [description, code, type, errorCode]) => {
+    const { reason } = decode([body(chunk({ content: "a" }), data, "[DONE]")])
+    assert.deepInclude(reason, { _tag: "InStream", description, code, type })
+    assert.strictEqual(reason?.errorCode, errorCode)
+  })
+
+  it("keeps what came before an error, and the text in the same chunk", () => {
+    const data = `{"choices":[{"delta":{"content":"b"}}],"error":"busy"}`
+    assert.deepStrictEqual(outcome([body(chunk({ content: "a" }), data, chunk({ content: "c" }))]), {
+      parts: [
+        { kind: "text", text: "a" },
+        { kind: "text", text: "b" }
+      ],
+      failure: "InStream"
+    })
+  })
+
+  it.each([
+    ["an error object", `{"error":{"message":"busy"}}`, "busy"],
+    ["other JSON", `{"message":"busy"}`, `{"message":"busy"}`],
+    ["plain text", "busy", "busy"],
+    ["a chunk", chunk({ content: "a" }), chunk({ content: "a" })]
+  ])("fails on an event named error: %s", (_name, data, description) => {
+    const before = body(chunk({ content: "a" }), chunk({ content: "a" }))
+    const { reason } = decode([before, Buffer.from(`event: error\ndata: ${data}\n\n`)])
+    assert.deepInclude(reason, { _tag: "InStream", description })
+  })
+
+  it("reads events of other names", () => {
+    assert.deepStrictEqual(
+      outcome([Buffer.from(`event: delta\ndata: ${chunk({ content: "a" })}\n\ndata: ${finish}\n\n`)]).parts,
+      [{ kind: "text", text: "a" }, { finished: "stop" }]
+    )
+  })
+
+  it.each([
+    ["JSON that is cut", "{not json", "{not json"],
+    ["text", "Internal Server Error", "Internal Server Error"],
+    ["a number", "5", "5"],
+    ["null", "null", "null"]
+  ])("fails on %s in the middle of the stream, and shows it", (_name, data, shown) => {
+    const { reason } = decode([body(chunk({ content: "a" }), data, finish)])
+    assert.strictEqual(reason?._tag, "Protocol")
+    assert.include(reason?.message, shown)
+  })
+
+  it("needs a finish reason or [DONE], and no more", () => {
+    const a = chunk({ content: "a" })
+    assert.isUndefined(outcome([body(a, finish, "[DONE]")]).failure)
+    assert.isUndefined(outcome([body(a, finish)]).failure)
+    assert.isUndefined(outcome([body(a, "[DONE]")]).failure)
+    assert.isUndefined(outcome([Buffer.from(`data: ${a}\n\ndata: [DONE]`)]).failure)
+    assert.isUndefined(outcome([Buffer.from(`data: ${a}\n\ndata:[DONE]\r\n\r\nrubbish\n\ndata: {\n\n`)]).failure)
+    assert.strictEqual(outcome([body(a)]).failure, "Truncated")
+    assert.strictEqual(outcome([Buffer.alloc(0)]).failure, "Truncated")
+  })
+
+  it("takes half an event at the end for a cut, not for a fault of its own", () => {
+    const whole = body(chunk({ content: "a" }), chunk({ content: "b" })).subarray(0, -2)
+    for (let end = 1; end < whole.length; end++) {
+      assert.strictEqual(outcome([whole.subarray(0, end)]).failure, "Truncated", `cut after ${end} bytes`)
+    }
+  })
+
+  it("has the whole answer once the finish reason was there, wherever what follows is cut", () => {
+    const start = body(chunk({ content: "a" }), finish)
+    const rest = body(`{"choices":[],"usage":{"prompt_tokens":5}}`, "[DONE]")
+    for (let end = 0; end <= rest.length; end++) {
+      const { failure, parts } = outcome([start, rest.subarray(0, end)])
+      assert.isUndefined(failure, `cut after ${end} bytes`)
+      assert.deepStrictEqual(parts.slice(0, 2), [{ kind: "text", text: "a" }, { finished: "stop" }])
+    }
+  })
+
+  it("reads a chunk of a megabyte", () => {
+    const content = "lorem ipsum ".repeat(100_000)
+    const { parts } = outcome(bodies.cut(body(chunk({ content }), finish), [5, 70_000, 900_001]))
+    assert.deepStrictEqual(parts[0], { kind: "text", text: content })
+  })
+})
+
+describe("OpenAiChunk.errorOf", () => {
+  it("finds no error where there is none", () => {
+    for (const value of [null, 5, "error", [], {}, { error: null }, { error: false }, { object: "chat.completion" }]) {
+      assert.isUndefined(OpenAiChunk.errorOf(value))
+    }
+  })
+})
