@@ -190,7 +190,7 @@ export const toOutcome = (
     end_offset_s: offset(endedAt),
     dispatch_lag_s: seconds(measurement.intendedAt, sentAt),
     scheduled_ttft_s: seconds(measurement.intendedAt, first),
-    scheduled_end_to_end_latency_s: seconds(measurement.intendedAt, endedAt),
+    scheduled_end_to_end_latency_s: sentAt === null ? null : seconds(measurement.intendedAt, endedAt),
     time_to_first_answer_s: seconds(sentAt, measurement.firstAnswerAt),
     dns_s: connection === null ? null : connection.dns / 1e9,
     connect_s: connection === null ? null : connection.tcp / 1e9,

@@ -210,7 +210,7 @@ describe("RequestSink.toOutcome", () => {
       assert.deepInclude(record, {
         ttft_s: 0.1,
         time_to_first_answer_s: 0.2,
-        inter_token_latency_s: 0.05,
+        inter_token_latency_s: 0.15 / 3,
         number_chunks: 4
       })
     }

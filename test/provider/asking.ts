@@ -44,7 +44,9 @@ export const collect = Effect.fnUntraced(function* (
 export const textOf = ({ events }: Asked): string =>
   events.flatMap((event) => (event._tag === "Content" ? event.text : [])).join("")
 
-export const tagsOf = ({ events }: Asked): ReadonlyArray<string> => events.map(({ _tag }) => _tag)
+/** The kinds of events in their order. Into how many batches the content falls depends on the machine: it counts once. */
+export const tagsOf = ({ events }: Asked): ReadonlyArray<string> =>
+  events.map(({ _tag }) => _tag).filter((tag, index, tags) => tag !== "Content" || tags[index - 1] !== "Content")
 
 export const find = <Tag extends TokenEvent["_tag"]>(
   { events }: Asked,
