@@ -53,7 +53,7 @@ describe("LlmError", () => {
     const codec = Schema.fromJsonString(LlmError.LlmError)
     for (const [reason] of cases) {
       const error = LlmError.fromReason(reason)
-      const back = Schema.decodeUnknownSync(codec)(Schema.encodeSync(codec)(error))
+      const back = Schema.decodeSync(codec)(Schema.encodeSync(codec)(error))
       assert.strictEqual(back.errorCode, error.errorCode)
       assert.strictEqual(back.message, error.message)
       assert.deepStrictEqual({ ...back.reason }, { ...error.reason })

@@ -125,7 +125,7 @@ describe("RequestSink.toOutcome", () => {
       outcomeOf([], { error: new LlmError.Connect({ description: "refused", code: null }), endedAt: 3_000_000_002 })
     ]
     for (const { record } of outcomes) {
-      assert.deepStrictEqual(Schema.decodeUnknownSync(RequestRecord)(record), record)
+      assert.deepStrictEqual(Schema.decodeSync(RequestRecord)(record), record)
       assert.deepStrictEqual(Object.keys(record), Object.keys(RequestRecord.fields))
     }
   })

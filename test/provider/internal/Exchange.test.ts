@@ -89,7 +89,9 @@ const allOf = (exchange: Exchange) =>
   Effect.map(pullAll(exchange), ({ batches, error }) => ({ events: batches.flat(), error }))
 
 /** Lets fibers and immediates run. */
-const settle = Effect.forEach([1, 2, 3, 4], () => Effect.promise(() => new Promise((resolve) => setImmediate(resolve))))
+const settle = Effect.forEach([1, 2, 3, 4], () =>
+  Effect.callback<void>((resume) => void setImmediate(() => resume(Effect.void)))
+)
 
 describe("Exchange", () => {
   beforeEach(() => {

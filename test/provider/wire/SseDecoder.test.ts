@@ -57,7 +57,7 @@ describe("SseDecoder", () => {
         }))
         assert.deepStrictEqual(decode(pieces), expected)
       }),
-      { numRuns: 3_000 }
+      { numRuns: 1_500 }
     )
   })
 
@@ -68,7 +68,7 @@ describe("SseDecoder", () => {
           seen.map(({ data, event }) => [event, data])
         assert.deepStrictEqual(events(decode(bodies.cut(body, cuts))), events(reference.sseEvents(body)))
       }),
-      { numRuns: 2_000 }
+      { numRuns: 1_000 }
     )
   })
 
