@@ -19,25 +19,28 @@ import { type StopSignal } from "./StopSignal.ts"
  * @since 0.1.0
  */
 export const run = Effect.fn("ClosedLoop.run")(function* (options: {
-  readonly plans: ReadonlyArray<RequestPlan>
+  readonly plans: Iterable<RequestPlan>
   readonly concurrency: number
   readonly stop: StopSignal
   readonly runner: RequestRunner
 }) {
-  const { plans, concurrency, stop, runner } = options
+  const { concurrency, stop, runner } = options
+  const plans = options.plans[Symbol.iterator]()
   const clock = yield* Clock.Clock
   const now = () => Number(clock.monotonicTimeNanosUnsafe())
   // All slots are free from the start, however long it takes to start their first requests one after the other.
   const start = now()
-  let next = 0
+  let isEmpty = false
 
   const slot = Effect.suspend(() => {
     let freeAt = start
     return Effect.whileLoop({
-      while: () => next < plans.length && !stop.isClosed(),
+      while: () => !isEmpty && !stop.isClosed(),
       body: () => {
-        const plan = plans[next++]
-        return plan === undefined ? Effect.void : runner(plan, freeAt)
+        const next = plans.next()
+        if (next.done !== true) return runner(next.value, freeAt)
+        isEmpty = true
+        return Effect.void
       },
       step: () => {
         freeAt = now()
@@ -45,7 +48,7 @@ export const run = Effect.fn("ClosedLoop.run")(function* (options: {
     })
   })
 
-  yield* Effect.forEach(Array.from({ length: Math.min(concurrency, plans.length) }), () => slot, {
+  yield* Effect.forEach(Array.from({ length: concurrency }), () => slot, {
     concurrency: "unbounded",
     discard: true
   })

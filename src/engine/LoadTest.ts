@@ -95,7 +95,10 @@ export const run = Effect.fn("LoadTest.run")(function* (
   const clock = yield* Clock.Clock
   const live = options.live ?? LiveStats.make()
   const directory = config.resultsDir === null ? null : yield* RunDirectory.open(config.resultsDir)
-  const workload = yield* Workload.make({ ...config, count: config.maxNumCompletedRequests })
+  const { plans, ...workload } = yield* Effect.map(
+    Workload.make({ ...config, count: config.maxNumCompletedRequests }),
+    (planned) => ({ ...planned, plans: takenOut([...planned.plans]) })
+  )
   const counter = yield* TokenCounter
   // Answers once the tokenizer is loaded, which would otherwise take processor time from the run. A failure shows later.
   yield* Effect.ignore(counter.count(""))
@@ -147,7 +150,7 @@ export const run = Effect.fn("LoadTest.run")(function* (
   yield* Effect.addFinalizer(() => Effect.sync(recorder.flush))
 
   const loop = yield* Effect.forkScoped(
-    ClosedLoop.run({ plans: workload.plans, concurrency: config.numConcurrentRequests, stop, runner })
+    ClosedLoop.run({ plans, concurrency: config.numConcurrentRequests, stop, runner })
   )
   yield* Effect.forkScoped(Effect.andThen(Effect.sleep(config.timeoutSeconds * 1_000), stop.close("timeout")))
   if (options.userStop !== undefined) {
@@ -169,7 +172,7 @@ export const run = Effect.fn("LoadTest.run")(function* (
   yield* Fiber.join(recording)
 
   const summary = sink.summary({ wallSeconds })
-  const notSent = workload.plans.length - live.started
+  const notSent = config.maxNumCompletedRequests - live.started
   const stopped = notSent > 0 || summary.num_cancelled_requests > 0 ? stop.reason() : null
   const describe = (parts: { readonly name: string; readonly timestamp: number }): ResultFiles.Document =>
     ResultFiles.document({
@@ -220,6 +223,15 @@ export const run = Effect.fn("LoadTest.run")(function* (
     files: { ...published, records: directory.records }
   }
 })
+
+/** Hands out plans and lets go of them, so that prompts that have been sent take no memory. */
+function* takenOut(plans: Array<RequestPlan | undefined>): Generator<RequestPlan> {
+  for (let index = 0; index < plans.length; index++) {
+    const plan = plans[index]
+    plans[index] = undefined
+    if (plan !== undefined) yield plan
+  }
+}
 
 const cancellation = (reason: StopSignal.StopReason | null, graceOver: boolean, config: LoadTestConfig): string => {
   const grace = `the grace of ${config.graceSeconds} s`

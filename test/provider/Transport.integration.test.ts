@@ -486,7 +486,7 @@ describe("Transport: failures of the connection", () => {
       const silentAfter = (bytes: string | Uint8Array) =>
         Effect.gen(function* () {
           const server = yield* raw((socket) => socket.write(bytes))
-          const { ask } = yield* client(server.url, { idleSeconds: 0.5 })
+          const { ask } = yield* client(server.url, { idleSeconds: 1.5 })
           const asked = yield* ask
           yield* until("the connection is closed", () => server.open() === 0)
           return asked
@@ -499,9 +499,9 @@ describe("Transport: failures of the connection", () => {
         ],
         { concurrency: "unbounded" }
       )
-      assert.deepInclude(headers.error?.reason, { _tag: "Timeout", phase: "headers", limitSeconds: 0.5 })
+      assert.deepInclude(headers.error?.reason, { _tag: "Timeout", phase: "headers", limitSeconds: 1.5 })
       assert.deepStrictEqual(tagsOf(headers), ["Sent"])
-      assert.deepInclude(body.error?.reason, { _tag: "Timeout", phase: "idle", limitSeconds: 0.5 })
+      assert.deepInclude(body.error?.reason, { _tag: "Timeout", phase: "idle", limitSeconds: 1.5 })
       assert.strictEqual(textOf(body), "Hello")
       assert.deepInclude(refusal.error?.reason, { _tag: "HttpStatus", status: 500, body: "so far" })
     })
