@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import * as LlmError from "../domain/LlmError.ts"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
 import * as RequestSink from "../metrics/RequestSink.ts"
-import { Provider } from "../provider/Provider.ts"
+import { Provider, Unread } from "../provider/Provider.ts"
 
 /**
  * - `requestTimeoutSeconds`: limit for one request, from its start to its end; `null` for none
@@ -58,7 +58,8 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
         })
 
   const finish = (measurement: RequestSink.Measurement, exit: Exit.Exit<void, LlmError.LlmError>): void => {
-    if (Exit.isFailure(exit)) {
+    // An answer that was complete when the request was cancelled is one, read or not.
+    if (Exit.isFailure(exit) && measurement.endedAt === null) {
       measurement.error = errorOf(exit.cause, options.cancelled)
       measurement.endedAt = Number(clock.monotonicTimeNanosUnsafe())
     }
@@ -76,6 +77,9 @@ export const make = Effect.fnUntraced(function* (options: Options): Effect.fn.Re
           )
         ).pipe(
           Effect.exit,
+          Effect.provideService(Unread, (events) => {
+            for (const event of events) RequestSink.add(measurement, event)
+          }),
           Effect.map((exit) => finish(measurement, exit))
         )
       })

@@ -28,6 +28,17 @@ export interface Service {
 }
 
 /**
+ * Where a provider leaves the events that had arrived but were not read yet when its stream is interrupted, so that a
+ * request that was cancelled is known to have been sent. By default they are dropped.
+ *
+ * @category references
+ * @since 0.1.0
+ */
+export const Unread = Context.Reference<(events: ReadonlyArray<TokenEvent>) => void>("llmperf/provider/Unread", {
+  defaultValue: () => () => {}
+})
+
+/**
  * @category services
  * @since 0.1.0
  */

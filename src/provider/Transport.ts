@@ -20,6 +20,7 @@ import type * as LlmError from "../domain/LlmError.ts"
 import { type TokenEvent } from "../domain/TokenEvent.ts"
 import { Connections } from "./internal/connections.ts"
 import { Exchange } from "./internal/Exchange.ts"
+import { Unread } from "./Provider.ts"
 import { type MakeDecoder } from "./wire/StreamDecoder.ts"
 
 /**
@@ -134,7 +135,7 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
   const stream: Service["stream"] = (makeRequest, format) =>
     Stream.fromChannel(
       Channel.fromTransform((_upstream, scope) =>
-        Effect.suspend(() => {
+        Effect.flatMap(Unread, (unread) => {
           const request = makeRequest()
           const exchange = new Exchange({ now, onStart, flushMs, connectSeconds, idleSeconds, ...format })
           agent.dispatch(
@@ -147,7 +148,16 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
             },
             exchange
           )
-          return Effect.as(Scope.addFinalizer(scope, exchange.cancel), exchange.pull)
+          return Effect.as(
+            Scope.addFinalizer(
+              scope,
+              Effect.sync(() => {
+                const events = exchange.cancel()
+                if (events.length > 0) unread(events)
+              })
+            ),
+            exchange.pull
+          )
         })
       )
     )

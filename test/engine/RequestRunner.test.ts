@@ -1,12 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Channel from "effect/Channel"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import * as LlmError from "../../src/domain/LlmError.ts"
 import * as RequestRunner from "../../src/engine/RequestRunner.ts"
 import type * as RequestSink from "../../src/metrics/RequestSink.ts"
-import { Provider } from "../../src/provider/Provider.ts"
+import type { TokenEvent } from "../../src/domain/TokenEvent.ts"
+import { Provider, Unread } from "../../src/provider/Provider.ts"
 import * as Scripted from "./scriptedProvider.ts"
 
 /** A runner over requests that all follow one script, and what it reports. */
@@ -182,6 +186,60 @@ describe("RequestRunner", () => {
       const { error, ...measured } = only(finished)
       assert.deepStrictEqual(measured, { sent: null, chunks: [], text: "", ended: 0 })
       assert.strictEqual(error?.reason._tag, "Cancelled")
+    })
+  )
+
+  /** A request whose events have arrived but are not read when it is interrupted. */
+  const interruptUnread = Effect.fnUntraced(function* (events: ReadonlyArray<TokenEvent>) {
+    const finished: Array<RequestSink.Measurement> = []
+    const stream = Stream.fromChannel(
+      Channel.fromTransform((_upstream, scope) =>
+        Effect.flatMap(Unread, (unread) =>
+          Effect.as(
+            Scope.addFinalizer(
+              scope,
+              Effect.sync(() => unread(events))
+            ),
+            Effect.never
+          )
+        )
+      )
+    )
+    const runner = yield* Effect.provideService(
+      RequestRunner.make({
+        requestTimeoutSeconds: null,
+        cancelled: () => "Cancelled",
+        onStart: () => {},
+        onFinish: (measurement) => finished.push(measurement)
+      }),
+      Provider,
+      Provider.of({ name: "unread", origin: null, stream: () => stream })
+    )
+    const fiber = yield* Effect.forkChild(runner(Scripted.plan(1), 0))
+    yield* TestClock.adjust(10)
+    yield* Fiber.interrupt(fiber)
+    return only(finished)
+  })
+
+  it.effect("keeps what had arrived and was not read when it is interrupted", () =>
+    Effect.gen(function* () {
+      const measured = yield* interruptUnread([
+        { _tag: "Sent", at: 1e6, connection: null },
+        { _tag: "Content", kind: "text", at: [2e6, 3e6], text: ["a", "b"] }
+      ])
+      assert.deepInclude(measured, { sent: 1, chunks: [2, 3], text: "ab", ended: 10 })
+      assert.strictEqual(measured.error?.reason._tag, "Cancelled")
+    })
+  )
+
+  it.effect("takes an answer that was complete when it was interrupted for what it is", () =>
+    Effect.gen(function* () {
+      const measured = yield* interruptUnread([
+        { _tag: "Sent", at: 1e6, connection: null },
+        { _tag: "Content", kind: "text", at: [2e6], text: ["a"] },
+        { _tag: "Ended", at: 4e6 }
+      ])
+      assert.deepInclude(measured, { sent: 1, chunks: [2], ended: 4, error: null })
     })
   )
 

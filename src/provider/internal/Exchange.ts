@@ -71,15 +71,16 @@ export class Exchange implements Dispatcher.DispatchHandler {
         })
   )
 
-  /** Closes the connection unless the answer is complete. */
-  readonly cancel: Effect.Effect<void> = Effect.sync(() => {
+  /** Closes the connection unless the answer is complete. Returns what had arrived and was not read. */
+  cancel(): ReadonlyArray<TokenEvent> {
     this.#cancelled = true
     this.#waiter = undefined
     clearTimeout(this.#flush)
     clearTimeout(this.#linger)
     if (!this.#ended) this.#controller?.abort(new Error("the request was cancelled"))
     this.#inflate?.destroy()
-  })
+    return this.#events.take() ?? []
+  }
 
   /** A connection was opened for this request. */
   setConnection(timing: ConnectionTiming): void {

@@ -186,7 +186,7 @@ describe("Exchange", () => {
           { _tag: "ResponseStarted", at: 2, status: 200, rateLimit: { "x-ratelimit-remaining-requests": "0" } }
         ])
       )
-      yield* exchange.cancel
+      exchange.cancel()
     })
   )
 
@@ -305,7 +305,7 @@ describe("Exchange", () => {
   it.live("is never sent when it was cancelled while it waited for a connection", () =>
     Effect.gen(function* () {
       const { controller, exchange, sent, started } = make()
-      yield* exchange.cancel
+      exchange.cancel()
       sent(1)
       assert.isTrue(controller.aborted)
       assert.deepStrictEqual(started, [])
@@ -321,7 +321,7 @@ describe("Exchange", () => {
       head(2)
       data(3, content("a"))
       yield* Fiber.interrupt(fiber)
-      yield* exchange.cancel
+      exchange.cancel()
       assert.isTrue(controller.aborted)
       assert.strictEqual(vi.getTimerCount(), 0)
     })
@@ -334,7 +334,7 @@ describe("Exchange", () => {
       head(2)
       data(3, goodBody)
       end(4)
-      yield* exchange.cancel
+      exchange.cancel()
       assert.isFalse(controller.aborted)
       assert.strictEqual(vi.getTimerCount(), 0)
     })
