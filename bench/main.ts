@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Argument, Command, Flag } from "effect/cli"
 import { FetchHttpClient } from "effect/http"
+import packageJson from "../package.json" with { type: "json" }
 import * as Environment from "./internal/Environment.ts"
 import * as Setup from "./internal/Setup.ts"
 import * as Table from "./internal/Table.ts"
@@ -86,10 +87,10 @@ const bench = Command.make(
     "Measure llmperf and a hand-written client, in turn, in processes of their own. MOCKLLM names the binary of the mock server, HANDWRITTEN the script of the hand-written client."
   ),
   Command.withExamples([
-    { command: "npm run bench", description: "Everything, in about seven minutes" },
+    { command: "npm run bench", description: "Everything, in about six minutes" },
     { command: "npm run bench -- hot-path --pairs 5", description: "One part, five pairs" },
     { command: "npm run bench -- all --json", description: "Everything in full, as JSON" }
   ])
 )
 
-bench.pipe(Command.run({ version: "1" }), Effect.provide(NodeServices.layer), NodeRuntime.runMain)
+bench.pipe(Command.run({ version: packageJson.version }), Effect.provide(NodeServices.layer), NodeRuntime.runMain)

@@ -1,3 +1,4 @@
+import { CliError } from "effect/cli"
 import * as Schema from "effect/Schema"
 
 /** A measurement that could not be made; a bar that is missed is none. */
@@ -5,6 +6,9 @@ export class BenchError extends Schema.TaggedError<BenchError>("llmperf/bench/Be
   description: Schema.String
 }) {
   override get message(): string {
+    return this.description
+  }
+  override get [CliError.userMessage](): string {
     return this.description
   }
 }
