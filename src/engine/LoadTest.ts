@@ -101,8 +101,9 @@ export const run = Effect.fn("LoadTest.run")(function* (
   )
   const counter = yield* TokenCounter
   // Answers once the tokenizer is loaded, which would otherwise take processor time from the run. A failure shows later.
-  yield* Effect.ignore(counter.count(""))
-  const warmUp = options.warmUp === undefined ? null : yield* options.warmUp
+  const [warmUp] = yield* Effect.all([options.warmUp ?? Effect.succeed(null), Effect.ignore(counter.count(""))], {
+    concurrency: "unbounded"
+  })
   const writer = directory === null ? null : yield* Ndjson.makeWriter(directory.records)
 
   const stop = yield* StopSignal.make

@@ -37,7 +37,7 @@ export interface WarmUpReport {
 }
 
 /** Exchanges of the rehearsal: enough for the hot path to be compiled, few enough to take a fraction of a second. */
-const rehearsals = 96
+const rehearsals = 32
 const rehearsalChunks = 24
 
 const chunk = (delta: string, finish: string): string =>

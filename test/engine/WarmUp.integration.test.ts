@@ -59,7 +59,7 @@ describe("WarmUp", () => {
           requests: 0,
           failed_requests: 0
         })
-        assert.strictEqual(own(), 96)
+        assert.strictEqual(own(), 32)
         assert.isAbove(duration_s, 0)
       }).pipe(Effect.provide(against(url)))
     })
