@@ -1,0 +1,240 @@
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import * as Stdio from "effect/Stdio"
+import * as Stream from "effect/Stream"
+import { type Command } from "effect/cli"
+import { type Schedule } from "../../domain/Schedule.ts"
+import { fromPlatformError } from "../../output/OutputError.ts"
+import * as SchedulePlot from "../../output/SchedulePlot.ts"
+import * as Screen from "../../output/Screen.ts"
+import * as Arrival from "../../workload/Arrival.ts"
+import * as Prompt from "../../workload/Prompt.ts"
+import * as PythonRandom from "../../workload/PythonRandom.ts"
+import * as ScheduleEdit from "../../workload/ScheduleEdit.ts"
+import * as ScheduleFile from "../../workload/ScheduleFile.ts"
+import * as Tokenizer from "../../workload/Tokenizer.ts"
+import * as PrefixSharing from "../../workload/trace/PrefixSharing.ts"
+import * as Synthetic from "../../workload/trace/Synthetic.ts"
+import { CommandError, usage } from "../CommandError.ts"
+import { ExitCode } from "../ExitCode.ts"
+import {
+  type convertFlags,
+  type generateFlags,
+  type inspectFlags,
+  type scheduleEdits
+} from "../internal/scheduleFlags.ts"
+
+type EditInput = Command.Command.Config.Infer<typeof scheduleEdits>
+type InspectInput = Command.Command.Config.Infer<typeof inspectFlags>
+type ConvertInput = Command.Command.Config.Infer<typeof convertFlags>
+type GenerateInput = Command.Command.Config.Infer<typeof generateFlags>
+
+const editsOf = (input: EditInput): ScheduleEdit.Edits => ({
+  from: Option.getOrNull(input.from),
+  to: Option.getOrNull(input.to),
+  speed: Option.getOrNull(input.speed),
+  loop: Option.getOrNull(input.loop),
+  maxRate: Option.getOrNull(input.maxRate),
+  limit: Option.getOrNull(input.limit),
+  scaleInput: Option.getOrNull(input.scaleInput),
+  scaleOutput: Option.getOrNull(input.scaleOutput)
+})
+
+/** Reads the file and makes the changes; what is wrong with either is wrong use. */
+const load = Effect.fnUntraced(
+  function* (file: string, input: EditInput) {
+    const loaded = yield* ScheduleFile.load(file, { mapping: Option.getOrUndefined(input.map) })
+    const schedule = yield* Effect.fromResult(ScheduleEdit.apply(loaded.schedule, editsOf(input)))
+    return { ...loaded, schedule }
+  },
+  Effect.catchTags({
+    ScheduleError: (error) => Effect.fail(usage(error.message)),
+    EditError: (error) => Effect.fail(usage(error.message))
+  })
+)
+
+const skippedText = ({ rows, skipped, skippedWhat }: ScheduleFile.Loaded): string =>
+  `${skipped} of ${rows} rows are left out: ${skippedWhat}`
+
+const sourceFacts = (loaded: ScheduleFile.Loaded): ReadonlyArray<SchedulePlot.Fact> => {
+  const how = loaded.syntax === "csv" ? "CSV" : "JSON lines"
+  return [
+    ["format", `${loaded.format.title} (${loaded.format.name}), ${how}${loaded.compressed ? ", gzip" : ""}`],
+    ["rows", `${loaded.rows}${loaded.sorted ? "" : ", not in the order of time"}`],
+    ...(loaded.skipped === 0 ? [] : [["left out", skippedText(loaded)] as const])
+  ]
+}
+
+const share = (part: number, whole: number): string => `${((part / whole) * 100).toFixed(1)} %`
+
+const prefixFacts = (sharing: PrefixSharing.PrefixSharing, inputTokens: number): ReadonlyArray<SchedulePlot.Fact> => [
+  [
+    "prefix blocks",
+    `${sharing.blocks} of ${sharing.blockTokens} tokens, ${sharing.distinctBlocks} different, ${share(sharing.blocksSeenBefore, sharing.blocks)} seen before`
+  ],
+  ["prefix cache", `without limit it would find ${share(sharing.cachedInputTokens, inputTokens)} of the input tokens`]
+]
+
+/** `llmperf schedule inspect`. */
+export const inspect = Effect.fn("schedule.inspect")(function* (input: InspectInput) {
+  const loaded = yield* load(input.file, input)
+  const { schedule } = loaded
+  const sharing = PrefixSharing.measure(schedule)
+  if (input.json) {
+    const document = {
+      file: input.file,
+      format: loaded.format.name,
+      syntax: loaded.syntax,
+      compressed: loaded.compressed,
+      rows: loaded.rows,
+      skipped: loaded.skipped,
+      skipped_what: loaded.skippedWhat,
+      sorted: loaded.sorted,
+      ...SchedulePlot.measure(schedule),
+      prefix:
+        sharing === null
+          ? null
+          : {
+              block_tokens: sharing.blockTokens,
+              blocks: sharing.blocks,
+              distinct_blocks: sharing.distinctBlocks,
+              blocks_seen_before: sharing.blocksSeenBefore,
+              cached_input_tokens: sharing.cachedInputTokens
+            }
+    }
+    return yield* Console.log(JSON.stringify(document, null, 4))
+  }
+  const screen = yield* Screen.detect("stdout")
+  const measures = SchedulePlot.measure(schedule, SchedulePlot.binsFor(screen.columns))
+  const text = SchedulePlot.render(
+    {
+      title: input.file,
+      source: sourceFacts(loaded),
+      measures,
+      prefix: sharing === null ? [] : prefixFacts(sharing, measures.input_tokens.total)
+    },
+    screen
+  )
+  return yield* Console.log(text.trimEnd())
+})
+
+const cannotWrite = (target: string) => (error: PlatformError) => {
+  const problem =
+    error.reason._tag === "NotFound" ? "its folder does not exist" : fromPlatformError(target)(error).problem
+  return new CommandError({ description: `Cannot write ${target}: ${problem}`, exitCode: ExitCode.output })
+}
+
+/** Whoever reads our output has enough: `llmperf schedule convert … | head`. */
+const readerIsGone = ({ reason }: PlatformError): boolean => {
+  const { cause } = reason
+  return typeof cause === "object" && cause !== null && "code" in cause && cause.code === "EPIPE"
+}
+
+/** Writes beside the target and renames, so that the target is never half written; what is no plain file is written to. */
+const writeFile = Effect.fnUntraced(function* (target: string, parts: Iterable<string>) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const there = yield* Effect.option(fs.stat(target))
+  const inPlace = Option.isSome(there) && there.value.type !== "File"
+  const writeTo = inPlace ? target : path.join(path.dirname(target), `.${path.basename(target)}.tmp`)
+  const encoder = new TextEncoder()
+  const write = Effect.gen(function* () {
+    const file = yield* fs.open(writeTo, { flag: "w" })
+    yield* Effect.forEach(parts, (part) => file.writeAll(encoder.encode(part)), { discard: true })
+    if (!inPlace) yield* file.sync
+  })
+  yield* Effect.scoped(write).pipe(
+    Effect.andThen(inPlace ? Effect.void : fs.rename(writeTo, target)),
+    Effect.onError(() => (inPlace ? Effect.void : Effect.ignore(fs.remove(writeTo)))),
+    Effect.mapError(cannotWrite(target))
+  )
+})
+
+const write = Effect.fnUntraced(function* (output: Option.Option<string>, schedule: Schedule) {
+  const parts = ScheduleFile.toCsv(schedule)
+  if (Option.isSome(output)) return yield* writeFile(output.value, parts)
+  const stdio = yield* Stdio.Stdio
+  return yield* Stream.run(Stream.fromIterable(parts), stdio.stdout()).pipe(
+    Effect.catchIf(readerIsGone, () => Effect.void),
+    Effect.mapError(cannotWrite("standard output"))
+  )
+})
+
+/** `llmperf schedule convert`. */
+export const convert = Effect.fn("schedule.convert")(function* (input: ConvertInput) {
+  const loaded = yield* load(input.file, input)
+  if (loaded.skipped > 0) yield* Console.error(skippedText(loaded))
+  yield* write(input.output, loaded.schedule)
+})
+
+const rateOf = (input: GenerateInput) => {
+  const given = [Option.map(input.requestRate, Arrival.fixed), input.ramp, input.stages].flatMap(Option.toArray)
+  const [rate] = given
+  return rate === undefined || given.length > 1
+    ? Effect.fail(usage("Give one of --request-rate, --ramp and --stages"))
+    : Effect.succeed(rate)
+}
+
+const processOf = ({ arrival, burstiness, burstSize }: GenerateInput) => {
+  if (Option.isSome(burstiness) !== (arrival === "gamma")) {
+    return Effect.fail(usage("--burstiness goes with --arrival gamma, and only with it"))
+  }
+  if (Option.isSome(burstSize) !== (arrival === "burst")) {
+    return Effect.fail(usage("--burst-size goes with --arrival burst, and only with it"))
+  }
+  const process: Arrival.Process =
+    arrival === "gamma"
+      ? { kind: arrival, burstiness: Option.getOrElse(burstiness, () => 1) }
+      : arrival === "burst"
+        ? { kind: arrival, size: Option.getOrElse(burstSize, () => 1) }
+        : { kind: arrival }
+  return Effect.succeed(process)
+}
+
+/** `llmperf schedule generate`. */
+export const generate = Effect.fn("schedule.generate")(
+  function* (input: GenerateInput) {
+    const options: Arrival.Options = {
+      process: yield* processOf(input),
+      rate: yield* rateOf(input),
+      seconds: Option.getOrNull(input.duration),
+      count: Option.getOrNull(input.limit)
+    }
+    const random = PythonRandom.make(input.seed)
+    const arrivals = yield* Effect.fromResult(Arrival.make(options, random.fork("arrivals")))
+    const expected = Arrival.extent(options).count * input.turns
+    if (!(expected <= ScheduleEdit.MAXIMUM_ROWS)) {
+      return yield* usage(
+        expected === Infinity
+          ? "The requests have no end: give --duration or --limit"
+          : `About ${expected.toFixed(0)} requests are too many: at most ${ScheduleEdit.MAXIMUM_ROWS} can be made`
+      )
+    }
+    const prompts = Prompt.make("exact", yield* Tokenizer.Tokenizer)
+    const schedule = yield* Effect.fromResult(
+      Synthetic.make(
+        {
+          arrivals,
+          input: { mean: input.meanInputTokens, stddev: input.stddevInputTokens },
+          output: { mean: input.meanOutputTokens, stddev: input.stddevOutputTokens },
+          minimumInputTokens: prompts.minimumInputTokens,
+          conversations: input.turns === 1 ? null : { turns: input.turns, thinkSeconds: input.thinkTime }
+        },
+        random
+      )
+    )
+    if (schedule.length === 0) {
+      return yield* usage("No request arrives in that time: give a longer --duration, a higher rate or another --seed")
+    }
+    return yield* write(input.output, schedule)
+  },
+  Effect.provide(Tokenizer.layerLlama),
+  Effect.catchTags({
+    InvalidArrival: (error) => Effect.fail(usage(error.message)),
+    ImpossibleLength: (error) => Effect.fail(usage(error.message))
+  })
+)

@@ -1,0 +1,147 @@
+import * as Option from "effect/Option"
+import * as Result from "effect/Result"
+import { Argument } from "effect/cli"
+import * as Arrival from "../../workload/Arrival.ts"
+import * as Mapped from "../../workload/trace/Mapped.ts"
+import * as Setting from "./setting.ts"
+
+const factor: Setting.Reader<number> = {
+  ...Setting.nonNegative("factor"),
+  read: (text) => Option.filter(Setting.nonNegative("factor").read(text), (number) => number > 0),
+  expected: "a number above 0"
+}
+
+const ratePerSecond: Setting.Reader<number> = { ...factor, metavar: "requests/s" }
+
+const mapping: Setting.Reader<Mapped.Mapping> = {
+  read: (text) => Result.getSuccess(Mapped.parse(text)),
+  expected:
+    "columns as offset=ts:ms,input=prompt_tokens,output=answer_tokens, with s, ms, us, ns or iso after a colon, and session=… and blocks=…:512 if there are any",
+  metavar: "mapping"
+}
+
+const passes: Setting.Reader<number | { readonly seconds: number }> = {
+  read: (text) =>
+    /^\s*\d+\s*$/.test(text)
+      ? Setting.positiveInt("times").read(text)
+      : Option.map(Setting.positiveDuration.read(text), (seconds) => ({ seconds })),
+  expected: "a number of times, or a duration with its unit such as 1h",
+  metavar: "times|duration"
+}
+
+const profile = (
+  parse: (text: string) => Result.Result<Arrival.RateProfile, Arrival.InvalidArrival>,
+  expected: string,
+  metavar: string
+): Setting.Reader<Arrival.RateProfile> => ({ read: (text) => Result.getSuccess(parse(text)), expected, metavar })
+
+/** How a file of requests is read and changed, for every command that takes one. */
+export const scheduleEdits = {
+  map: Setting.optional("map", mapping, "Which columns or keys hold what, for a file of no known format"),
+  from: Setting.optional("from", Setting.duration, "Leave out what is due before; this becomes the start"),
+  to: Setting.optional("to", Setting.positiveDuration, "Leave out what is due then or later, in time of the file"),
+  speed: Setting.optional("speed", factor, "Replay so many times as fast"),
+  loop: Setting.optional("loop", passes, "Play it so many times, or over and over for a duration"),
+  maxRate: Setting.optional(
+    "max-rate",
+    Setting.positiveInt("requests/s"),
+    "Keep at most so many requests of every second, evenly picked"
+  ),
+  limit: Setting.optional("limit", Setting.positiveInt("requests"), "Keep the first so many requests"),
+  scaleInput: Setting.optional("scale-input", factor, "Make prompts so many times as long"),
+  scaleOutput: Setting.optional("scale-output", factor, "Make answers so many times as long")
+}
+
+const output = Setting.optional("output", Setting.text("file"), "Where to write it; standard output without it").pipe(
+  Setting.alias("o")
+)
+
+const file = Argument.String("file").pipe(
+  Argument.withDescription("A schedule or a trace of requests, as CSV or JSON lines, also with gzip")
+)
+
+/** The flags of `llmperf schedule inspect`. */
+export const inspectFlags = {
+  file,
+  ...scheduleEdits,
+  json: Setting.toggle("json", false, "Print the numbers as JSON")
+}
+
+/** The flags of `llmperf schedule convert`. */
+export const convertFlags = { file, ...scheduleEdits, output }
+
+/** The flags of `llmperf schedule generate`. */
+export const generateFlags = {
+  requestRate: Setting.optional("request-rate", ratePerSecond, "Mean rate of the requests"),
+  ramp: Setting.optional(
+    "ramp",
+    profile(Arrival.parseRamp, "FROM:TO:DURATION with rates per second, such as 1:20:5m", "from:to:duration"),
+    "A rate that changes in a straight line and then stays"
+  ),
+  stages: Setting.optional(
+    "stages",
+    profile(Arrival.parseStages, "RATE@DURATION,… with rates per second, such as 5@1m,0@10s,20@30s", "rate@duration,…"),
+    "One rate after another"
+  ),
+  arrival: Setting.withDefault(
+    "arrival",
+    Setting.oneOf("constant", "poisson", "gamma", "burst"),
+    "poisson",
+    "How requests lie in time"
+  ),
+  burstiness: Setting.optional(
+    "burstiness",
+    factor,
+    "Shape of gamma arrivals: below 1 burstier than poisson, above 1 smoother"
+  ),
+  burstSize: Setting.optional(
+    "burst-size",
+    Setting.positiveInt("requests"),
+    "Requests at the same moment with --arrival burst"
+  ),
+  duration: Setting.optional("duration", Setting.positiveDuration, "How long requests arrive"),
+  limit: Setting.optional(
+    "limit",
+    Setting.positiveInt("requests"),
+    "How many requests (or conversations) arrive at most"
+  ),
+  meanInputTokens: Setting.withDefault(
+    "mean-input-tokens",
+    Setting.positiveInt("tokens"),
+    550,
+    "Mean length of a prompt"
+  ),
+  stddevInputTokens: Setting.withDefault(
+    "stddev-input-tokens",
+    Setting.nonNegative("tokens"),
+    150,
+    "Standard deviation of the length of a prompt"
+  ),
+  meanOutputTokens: Setting.withDefault(
+    "mean-output-tokens",
+    Setting.positiveInt("tokens"),
+    150,
+    "Mean length of an answer"
+  ),
+  stddevOutputTokens: Setting.withDefault(
+    "stddev-output-tokens",
+    Setting.nonNegative("tokens"),
+    80,
+    "Standard deviation of the length of an answer"
+  ),
+  turns: Setting.withDefault(
+    "turns",
+    Setting.positiveInt("turns"),
+    1,
+    "Requests of a conversation; with more than 1 every arrival begins one, and prompts hold what was said before"
+  ),
+  thinkTime: Setting.withDefault(
+    "think-time",
+    Setting.duration,
+    20,
+    "Mean time from sending one turn of a conversation to sending the next",
+    "20s"
+  ),
+  seed: Setting.withDefault("seed", Setting.naturalInt("integer"), 11_111, "Decides times and lengths"),
+  output
+}
