@@ -6,10 +6,11 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import type { Frequency, Summary } from "../domain/Summary.ts"
+import * as AtomicFile from "./AtomicFile.ts"
 import * as Json from "./internal/Json.ts"
 import { fromPlatformError, type OutputError } from "./OutputError.ts"
 
@@ -201,9 +202,17 @@ export const publish = Effect.fn("ResultFiles.publish")(function* <E, R>(options
     individualResponses: path.join(options.directory, `${options.base}_individual_responses.json`)
   }
   // The records first: whoever waits for the summary finds the other file complete
-  yield* writeAtomically(published.individualResponses, jsonArray(options.records))
+  yield* AtomicFile.write(
+    published.individualResponses,
+    jsonArray(options.records),
+    fromPlatformError(published.individualResponses)
+  )
   const timestamp = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-  yield* writeAtomically(published.summary, Stream.succeed(stringify(options.summary({ name, timestamp }))))
+  yield* AtomicFile.write(
+    published.summary,
+    Stream.succeed(stringify(options.summary({ name, timestamp }))),
+    fromPlatformError(published.summary)
+  )
   return published
 })
 
@@ -252,26 +261,3 @@ const jsonArray = <E, R>(values: Stream.Stream<unknown, E, R>): Stream.Stream<st
       Stream.suspend(() => Stream.succeed(first ? "[]\n" : "\n]\n"))
     )
   })
-
-/** Writes to a file beside the target, has it put on the disk, and renames it: the target is never half written. */
-const writeAtomically = Effect.fnUntraced(function* <E, R>(
-  target: string,
-  text: Stream.Stream<string, E, R>
-): Effect.fn.Return<void, OutputError | E, FileSystem.FileSystem | Path.Path | R> {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const toOutputError = Effect.mapError(fromPlatformError(target))
-  const temporary = path.join(path.dirname(target), `.${path.basename(target)}.tmp`)
-  const write = Effect.gen(function* () {
-    const file = yield* fs.open(temporary, { flag: "w" }).pipe(toOutputError)
-    yield* Stream.runForEach(text, (part) => file.writeAll(textEncoder.encode(part)).pipe(toOutputError))
-    yield* file.sync.pipe(toOutputError)
-  })
-  yield* Effect.scoped(write).pipe(
-    Effect.andThen(fs.rename(temporary, target).pipe(toOutputError)),
-    // What made it fail is told already; the leftover is of no use
-    Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true })))
-  )
-})
-
-const textEncoder = new TextEncoder()

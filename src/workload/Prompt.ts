@@ -14,25 +14,12 @@
 import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type { PromptMode } from "../domain/RunConfig.ts"
 import * as Corpus from "./Corpus.ts"
 import * as ExactPrompt from "./internal/ExactPrompt.ts"
 import { ImpossibleLength } from "./Lengths.ts"
 import type { PythonRandom } from "./PythonRandom.ts"
 import { Tokenizer } from "./Tokenizer.ts"
-
-/**
- * How prompts are built.
- *
- * @category schemas
- * @since 0.1.0
- */
-export const PromptMode = Schema.Literals(["exact", "llmperf"])
-
-/**
- * @category models
- * @since 0.1.0
- */
-export type PromptMode = typeof PromptMode.Type
 
 /**
  * The wanted number of tokens is below the smallest possible one.

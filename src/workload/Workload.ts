@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import type { RequestPlan } from "../domain/RequestPlan.ts"
+import type { PromptMode } from "../domain/RunConfig.ts"
 import * as Lengths from "./Lengths.ts"
 import * as Prompt from "./Prompt.ts"
 import * as PythonRandom from "./PythonRandom.ts"
@@ -25,7 +26,7 @@ export interface Options {
   readonly stddevInputTokens: number
   readonly meanOutputTokens: number
   readonly stddevOutputTokens: number
-  readonly promptMode: Prompt.PromptMode
+  readonly promptMode: PromptMode
 }
 
 /**

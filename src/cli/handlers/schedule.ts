@@ -1,14 +1,13 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import * as Path from "effect/Path"
 import type { PlatformError } from "effect/PlatformError"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { type Command } from "effect/cli"
 import { type Schedule } from "../../domain/Schedule.ts"
 import { fromPlatformError } from "../../output/OutputError.ts"
+import * as AtomicFile from "../../output/AtomicFile.ts"
 import * as SchedulePlot from "../../output/SchedulePlot.ts"
 import * as Screen from "../../output/Screen.ts"
 import * as Arrival from "../../workload/Arrival.ts"
@@ -134,29 +133,11 @@ const readerIsGone = ({ reason }: PlatformError): boolean => {
   return typeof cause === "object" && cause !== null && "code" in cause && cause.code === "EPIPE"
 }
 
-/** Writes beside the target and renames, so that the target is never half written; what is no plain file is written to. */
-const writeFile = Effect.fnUntraced(function* (target: string, parts: Iterable<string>) {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const there = yield* Effect.option(fs.stat(target))
-  const inPlace = Option.isSome(there) && there.value.type !== "File"
-  const writeTo = inPlace ? target : path.join(path.dirname(target), `.${path.basename(target)}.tmp`)
-  const encoder = new TextEncoder()
-  const write = Effect.gen(function* () {
-    const file = yield* fs.open(writeTo, { flag: "w" })
-    yield* Effect.forEach(parts, (part) => file.writeAll(encoder.encode(part)), { discard: true })
-    if (!inPlace) yield* file.sync
-  })
-  yield* Effect.scoped(write).pipe(
-    Effect.andThen(inPlace ? Effect.void : fs.rename(writeTo, target)),
-    Effect.onError(() => (inPlace ? Effect.void : Effect.ignore(fs.remove(writeTo)))),
-    Effect.mapError(cannotWrite(target))
-  )
-})
-
 const write = Effect.fnUntraced(function* (output: Option.Option<string>, schedule: Schedule) {
   const parts = ScheduleFile.toCsv(schedule)
-  if (Option.isSome(output)) return yield* writeFile(output.value, parts)
+  if (Option.isSome(output)) {
+    return yield* AtomicFile.write(output.value, Stream.fromIterable(parts), cannotWrite(output.value))
+  }
   const stdio = yield* Stdio.Stdio
   return yield* Stream.run(Stream.fromIterable(parts), stdio.stdout()).pipe(
     Effect.catchIf(readerIsGone, () => Effect.void),

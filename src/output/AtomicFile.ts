@@ -1,0 +1,46 @@
+/**
+ * Files that are written as a whole or not at all.
+ *
+ * @since 0.2.0
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
+import type { PlatformError } from "effect/PlatformError"
+import * as Stream from "effect/Stream"
+
+/**
+ * Writes to a file beside the target, has it put on the disk, and renames it: a reader sees the earlier file or the new one,
+ * never a part. A target that is there and no plain file (a device, a pipe) is written to as it is.
+ * `describe` says of a failure of the file system what it means here; a failure of `text` stays as it is.
+ *
+ * @category writing
+ * @since 0.2.0
+ */
+export const write = Effect.fn("AtomicFile.write")(function* <E, R, Failure>(
+  target: string,
+  text: Stream.Stream<string, E, R>,
+  describe: (error: PlatformError) => Failure
+): Effect.fn.Return<void, Failure | E, FileSystem.FileSystem | Path.Path | R> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const encoder = new TextEncoder()
+  const described = Effect.mapError(describe)
+  const fill = (file: string) =>
+    Effect.gen(function* () {
+      const opened = yield* fs.open(file, { flag: "w" }).pipe(described)
+      yield* Stream.runForEach(text, (part) => opened.writeAll(encoder.encode(part)).pipe(described))
+      if (file !== target) yield* opened.sync.pipe(described)
+    }).pipe(Effect.scoped)
+
+  const there = yield* Effect.option(fs.stat(target))
+  if (Option.isSome(there) && there.value.type !== "File") return yield* fill(target)
+
+  const temporary = path.join(path.dirname(target), `.${path.basename(target)}.tmp`)
+  yield* fill(temporary).pipe(
+    Effect.andThen(fs.rename(temporary, target).pipe(described)),
+    // What made it fail is told already; the leftover is of no use
+    Effect.onError(() => Effect.ignore(fs.remove(temporary, { force: true })))
+  )
+})
