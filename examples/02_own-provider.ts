@@ -39,6 +39,7 @@ const layer = Layer.succeed(Provider, Provider.of({ name: "echo", origin: null, 
 const plans = Array.from({ length: 6 }, (_, index): RequestPlan => ({
   id: index + 1,
   dueSeconds: null,
+  sampled: true,
   prompt: "and summer's lease hath all too short a date",
   inputTokens: 9,
   targetInputTokens: 9,

@@ -11,6 +11,7 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { loadTest } from "./commands/loadTest.ts"
+import { recover } from "./commands/recover.ts"
 import { schedule } from "./commands/schedule.ts"
 import { serve } from "./commands/serve.ts"
 import { Ended, ExitCode } from "./ExitCode.ts"
@@ -19,7 +20,7 @@ import * as Help from "./internal/help.ts"
 
 const root = Command.make("llmperf").pipe(
   Command.withDescription("Load tests for LLM endpoints whose numbers can be trusted."),
-  Command.withSubcommands([loadTest, schedule, serve])
+  Command.withSubcommands([loadTest, recover, schedule, serve])
 )
 
 const plain = CliOutput.defaultFormatter({ colors: false })

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import * as Latency from "../simulator/Latency.ts"
 import * as Fault from "../simulator/Fault.ts"
 import { parseSeconds } from "../domain/DurationText.ts"
+import { arrivals, scheduleEdits } from "./internal/scheduleFlags.ts"
 import * as Setting from "./internal/setting.ts"
 
 const keyValues: Setting.Reader<ReadonlyArray<readonly [string, string]>> = {
@@ -164,9 +165,132 @@ export const serve = {
   truth: Setting.toggle("truth", false, "Keep when each request came and each chunk was sent, for GET /_truth")
 }
 
+/** What is sent and when, and where the results go: for every command that runs a load. */
+export const workload = {
+  model: Setting.required("model", Setting.text("name"), "The model to ask for"),
+  meanInputTokens: Setting.noted(
+    "mean-input-tokens",
+    Setting.positiveInt("tokens"),
+    550,
+    "Mean length of a prompt, in tokens"
+  ),
+  stddevInputTokens: Setting.noted(
+    "stddev-input-tokens",
+    Setting.nonNegative("tokens"),
+    150,
+    "Standard deviation of the length of a prompt, in tokens"
+  ),
+  meanOutputTokens: Setting.noted(
+    "mean-output-tokens",
+    Setting.positiveInt("tokens"),
+    150,
+    "Mean of max_tokens, the length asked of an answer, in tokens"
+  ),
+  stddevOutputTokens: Setting.noted(
+    "stddev-output-tokens",
+    Setting.nonNegative("tokens"),
+    80,
+    "Standard deviation of max_tokens, in tokens"
+  ),
+  numConcurrentRequests: Setting.noted(
+    "num-concurrent-requests",
+    Setting.positiveInt("requests"),
+    10,
+    "Closed loop: requests in flight at any time"
+  ),
+  maxNumCompletedRequests: Setting.noted(
+    "max-num-completed-requests",
+    Setting.positiveInt("requests"),
+    10,
+    "Requests to send in all; with a rate there is no limit unless it is given"
+  ),
+  timeout: Setting.noted(
+    "timeout",
+    Setting.positiveDuration,
+    90,
+    "After this time no new request starts; with a rate there is no limit unless it is given",
+    "90s"
+  ),
+  grace: Setting.withDefault(
+    "grace",
+    Setting.duration,
+    30,
+    "How long requests in flight may go on after --timeout or the first Ctrl-C before they are cancelled",
+    "30s"
+  ),
+  ...arrivals,
+  scheduleFile: Setting.optional(
+    "schedule-file",
+    Setting.text("file"),
+    "Open loop: send the requests of a schedule or a trace when they are due (CSV or JSON lines, also with gzip)"
+  ),
+  scheduleFileSubdir: Setting.toggle(
+    "schedule-file-subdir",
+    true,
+    "Give a run of --schedule-file a folder of its own in --results-dir"
+  ),
+  scheduleTimeout: Setting.optional(
+    "schedule-timeout",
+    Setting.positiveDuration,
+    "With --schedule-file: after this time no new request starts"
+  ),
+  ...scheduleEdits,
+  maxSampledRequestsPerSecond: Setting.optional(
+    "max-sampled-requests-per-second",
+    Setting.naturalInt("requests/s"),
+    "Open loop: measure at most so many requests of each second; the others are sent and counted, but are in no distribution"
+  ),
+  maxInFlight: Setting.optional("max-in-flight", Setting.positiveInt("requests"), "Open loop: most requests in flight"),
+  whenFull: Setting.noted(
+    "when-full",
+    Setting.oneOf("queue", "drop", "abort"),
+    "queue",
+    "What becomes of a request that is due while --max-in-flight are in flight: it waits, is left out, or ends the test"
+  ),
+  requestTimeout: Setting.withDefault(
+    "request-timeout",
+    Setting.durationOrNone,
+    null,
+    "Limit for one request, from start to end",
+    "none"
+  ),
+  runId: Setting.optional("run-id", runId, "Name of this run; by default made from time and chance"),
+  seed: Setting.withDefault(
+    "seed",
+    Setting.naturalInt("integer"),
+    11_111,
+    "Decides prompts, lengths and arrivals: the same seed sends the same requests"
+  ),
+  tokenizer: Setting.withDefault(
+    "tokenizer",
+    Setting.text("name"),
+    "llama",
+    "What counts tokens: llama, a Hugging Face model id, or a folder with tokenizer.json"
+  ),
+  promptMode: Setting.withDefault(
+    "prompt-mode",
+    Setting.oneOf("exact", "llmperf"),
+    "exact",
+    "exact counts the final text; llmperf makes LLMPerf's prompts, bit for bit"
+  ),
+  resultsDir: Setting.optional(
+    "results-dir",
+    Setting.text("folder"),
+    "Folder for the result files; without it nothing is saved"
+  ),
+  metadata: Setting.repeated("metadata", keyValues, "Kept in the summary"),
+  json: Setting.toggle("json", false, "Print the summary as JSON on standard output"),
+  quiet: Setting.toggle("quiet", false, "Show no progress and no table"),
+  config: Setting.optional(
+    "config",
+    Setting.text("file"),
+    "YAML file with flags as keys; flags on the command line win"
+  )
+}
+
 /** The flags of `llmperf load-test`. */
 export const loadTest = {
-  model: Setting.required("model", Setting.text("name"), "The model to ask for"),
+  ...workload,
   llmApi: Setting.withDefault(
     "llm-api",
     Setting.oneOf(...llmApis),
@@ -183,57 +307,6 @@ export const loadTest = {
     Setting.oneOf("chat", "completions"),
     "chat",
     "Chat completions, or the older text completions"
-  ),
-  meanInputTokens: Setting.withDefault(
-    "mean-input-tokens",
-    Setting.positiveInt("tokens"),
-    550,
-    "Mean length of a prompt, in tokens"
-  ),
-  stddevInputTokens: Setting.withDefault(
-    "stddev-input-tokens",
-    Setting.nonNegative("tokens"),
-    150,
-    "Standard deviation of the length of a prompt, in tokens"
-  ),
-  meanOutputTokens: Setting.withDefault(
-    "mean-output-tokens",
-    Setting.positiveInt("tokens"),
-    150,
-    "Mean of max_tokens, the length asked of an answer, in tokens"
-  ),
-  stddevOutputTokens: Setting.withDefault(
-    "stddev-output-tokens",
-    Setting.nonNegative("tokens"),
-    80,
-    "Standard deviation of max_tokens, in tokens"
-  ),
-  numConcurrentRequests: Setting.withDefault(
-    "num-concurrent-requests",
-    Setting.positiveInt("requests"),
-    10,
-    "Requests in flight at any time"
-  ),
-  maxNumCompletedRequests: Setting.withDefault(
-    "max-num-completed-requests",
-    Setting.positiveInt("requests"),
-    10,
-    "Requests to send in all"
-  ),
-  timeout: Setting.withDefault("timeout", Setting.positiveDuration, 90, "After this time no new request starts", "90s"),
-  grace: Setting.withDefault(
-    "grace",
-    Setting.duration,
-    30,
-    "How long requests in flight may go on after --timeout or the first Ctrl-C before they are cancelled",
-    "30s"
-  ),
-  requestTimeout: Setting.withDefault(
-    "request-timeout",
-    Setting.durationOrNone,
-    null,
-    "Limit for one request, from start to end",
-    "none"
   ),
   idleTimeout: Setting.withDefault(
     "idle-timeout",
@@ -268,25 +341,6 @@ export const loadTest = {
     "x-request-id",
     "The header that carries <run id>-<request id>; none sends none"
   ),
-  runId: Setting.optional("run-id", runId, "Name of this run; by default made from time and chance"),
-  seed: Setting.withDefault(
-    "seed",
-    Setting.naturalInt("integer"),
-    11_111,
-    "Decides prompts and lengths: the same seed sends the same requests"
-  ),
-  tokenizer: Setting.withDefault(
-    "tokenizer",
-    Setting.text("name"),
-    "llama",
-    "What counts tokens: llama, a Hugging Face model id, or a folder with tokenizer.json"
-  ),
-  promptMode: Setting.withDefault(
-    "prompt-mode",
-    Setting.oneOf("exact", "llmperf"),
-    "exact",
-    "exact counts the final text; llmperf makes LLMPerf's prompts, bit for bit"
-  ),
   warmup: Setting.toggle(
     "warmup",
     true,
@@ -298,18 +352,12 @@ export const loadTest = {
     0,
     "Real requests to send and leave out, before the clock starts"
   ),
-  resultsDir: Setting.optional(
-    "results-dir",
-    Setting.text("folder"),
-    "Folder for the result files; without it nothing is saved"
-  ),
-  metadata: Setting.repeated("metadata", keyValues, "Kept in the summary"),
-  json: Setting.toggle("json", false, "Print the summary as JSON on standard output"),
-  quiet: Setting.toggle("quiet", false, "Show no progress and no table"),
-  config: Setting.optional(
-    "config",
-    Setting.text("file"),
-    "YAML file with flags as keys; flags on the command line win"
-  ),
   sim: simulator("sim-")
+}
+
+/** The flags of `llmperf simulate`. */
+export const simulate = {
+  ...workload,
+  model: Setting.withDefault("model", Setting.text("name"), "simulated", "A name for the model, for the results"),
+  server: simulator("")
 }

@@ -14,6 +14,7 @@ import * as Schema from "effect/Schema"
  * - `prompt`: the final text
  * - `inputTokens`: tokens of that text as counted; `targetInputTokens`: what was aimed at
  * - `outputTokens`: how many tokens the server is asked for
+ * - `sampled`: whether it is measured. The others are load like any: counted, but in no distribution
  *
  * @category models
  * @since 0.1.0
@@ -24,7 +25,8 @@ export const RequestPlan = Schema.Struct({
   prompt: Schema.String,
   inputTokens: Schema.Int,
   targetInputTokens: Schema.Int,
-  outputTokens: Schema.Int
+  outputTokens: Schema.Int,
+  sampled: Schema.Boolean
 })
 
 /**

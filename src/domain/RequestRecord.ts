@@ -20,6 +20,7 @@ const Count = Schema.NullOr(Schema.Int)
  * - `dispatch_lag_s` = `sent_offset_s` − `intended_offset_s`; the `scheduled_…` latencies count from the intended moment
  * - `dns_s`, `connect_s`, `tls_s` are set when a connection was opened for this request
  * - `usage_…` are the server's own counts
+ * - `sampled` is `false` for a request that counts in the totals only
  *
  * @category models
  * @since 0.1.0
@@ -63,7 +64,8 @@ export const RequestRecord = Schema.Struct({
   usage_cached_input_tokens: Count,
   usage_reasoning_tokens: Count,
   retry_after_s: Seconds,
-  rate_limit: Schema.NullOr(Schema.Record(Schema.String, Schema.String))
+  rate_limit: Schema.NullOr(Schema.Record(Schema.String, Schema.String)),
+  sampled: Schema.Boolean
 })
 
 /**

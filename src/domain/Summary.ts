@@ -125,6 +125,12 @@ export interface UsageComparison extends Schema.Schema.Type<typeof UsageComparis
 /**
  * The results of a run, keys in the order of the file.
  *
+ * - `num_unsampled_requests`: requests that are in the totals and in no distribution
+ * - `num_unsent_requests`: planned requests that were never started, the dropped ones included
+ * - `num_late_requests`: written to the socket more than 10 ms after they were due; `num_queued_requests`: waited for a place
+ *   among those in flight; `num_dropped_requests`: left out because there was none. All three `null` in a closed loop, where
+ *   nothing is due
+ *
  * @category models
  * @since 0.1.0
  */
@@ -162,6 +168,11 @@ export const Summary = Schema.Struct({
 
   num_failed_requests: Schema.Int,
   num_cancelled_requests: Schema.Int,
+  num_unsampled_requests: Schema.Int,
+  num_unsent_requests: Schema.Int,
+  num_late_requests: Schema.NullOr(Schema.Int),
+  num_queued_requests: Schema.NullOr(Schema.Int),
+  num_dropped_requests: Schema.NullOr(Schema.Int),
   error_reason_frequency: Frequency,
   errors: Schema.Array(ErrorGroup),
 

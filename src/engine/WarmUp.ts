@@ -102,7 +102,14 @@ const sendAll = Effect.fnUntraced(function* (
 })
 
 const rehearse = Effect.fnUntraced(function* (concurrency: number): Effect.fn.Return<void, LlmError, Transport> {
-  const plan = { dueSeconds: null, prompt: "word ".repeat(400), inputTokens: 1, targetInputTokens: 1, outputTokens: 1 }
+  const plan = {
+    dueSeconds: null,
+    sampled: true,
+    prompt: "word ".repeat(400),
+    inputTokens: 1,
+    targetInputTokens: 1,
+    outputTokens: 1
+  }
   const plans = Array.from({ length: rehearsals }, (_, index) => ({ ...plan, id: index + 1 }))
   yield* Effect.gen(function* () {
     const provider = yield* OpenAi.make({ apiBase: yield* rehearsalServer, apiKey: null, model: "rehearsal" })

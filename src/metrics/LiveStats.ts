@@ -6,6 +6,7 @@
  */
 import type { RequestRecord } from "../domain/RequestRecord.ts"
 import * as Quantile from "./Quantile.ts"
+import { LATE_SECONDS } from "./SummarySink.ts"
 
 const RECENT = 512
 
@@ -21,6 +22,10 @@ export interface LiveStats {
   completed: number
   failed: number
   cancelled: number
+  /** Of an open loop: sent later than they should be, had to wait for a place, were left out. */
+  late: number
+  queued: number
+  dropped: number
   /** Chunks with content, counted as they arrive. */
   chunks: number
   /** Tokens and chunks of the completed requests. Tokens are known only when an answer has ended. */
@@ -45,6 +50,9 @@ export interface LiveSnapshot {
   readonly completed: number
   readonly failed: number
   readonly cancelled: number
+  readonly late: number
+  readonly queued: number
+  readonly dropped: number
   readonly chunks: number
   readonly completedTokens: number
   readonly completedChunks: number
@@ -63,6 +71,9 @@ export const make = (): LiveStats => ({
   completed: 0,
   failed: 0,
   cancelled: 0,
+  late: 0,
+  queued: 0,
+  dropped: 0,
   chunks: 0,
   completedTokens: 0,
   completedChunks: 0,
@@ -88,6 +99,26 @@ export const start = (self: LiveStats, nowNanos: number): void => {
  */
 export const requestStarted = (self: LiveStats): void => {
   self.started++
+}
+
+/**
+ * A request that is due finds no place in flight and waits for one.
+ *
+ * @category updating
+ * @since 0.2.0
+ */
+export const requestQueued = (self: LiveStats): void => {
+  self.queued++
+}
+
+/**
+ * A request that is due finds no place in flight and is left out.
+ *
+ * @category updating
+ * @since 0.2.0
+ */
+export const requestDropped = (self: LiveStats): void => {
+  self.dropped++
 }
 
 /**
@@ -118,6 +149,7 @@ export const chunksArrived = (self: LiveStats, count: number): void => {
  * @since 0.1.0
  */
 export const requestEnded = (self: LiveStats, record: RequestRecord): void => {
+  if ((record.dispatch_lag_s ?? 0) > LATE_SECONDS) self.late++
   if (record.error_code !== null) {
     if (record.error_reason === "Cancelled") self.cancelled++
     else self.failed++
@@ -146,6 +178,9 @@ export const snapshot = (self: LiveStats, nowNanos: number): LiveSnapshot => {
     completed: self.completed,
     failed: self.failed,
     cancelled: self.cancelled,
+    late: self.late,
+    queued: self.queued,
+    dropped: self.dropped,
     chunks: self.chunks,
     completedTokens: self.completedTokens,
     completedChunks: self.completedChunks,

@@ -203,7 +203,8 @@ export const toOutcome = (
     usage_cached_input_tokens: usage?.cachedInputTokens ?? null,
     usage_reasoning_tokens: usage?.reasoningTokens ?? null,
     retry_after_s: retryAfter,
-    rate_limit: measurement.rateLimit
+    rate_limit: measurement.rateLimit,
+    sampled: plan.sampled
   }
   return { record, interChunkSeconds: gaps }
 }

@@ -19,14 +19,28 @@ import { UsageTally } from "./internal/UsageTally.ts"
 import * as Quantile from "./Quantile.ts"
 
 /**
- * What the requests themselves do not tell. `wallSeconds` runs from the start of the test to its end.
+ * What the requests themselves do not tell.
+ *
+ * - `wallSeconds`: from the start of the test to its end
+ * - `unsent`: planned requests that were never started
+ * - `openLoop`: requests that waited for a place in flight, and that were left out for want of one; `null` in a closed loop
  *
  * @category models
  * @since 0.1.0
  */
 export interface RunContext {
   readonly wallSeconds: number
+  readonly unsent?: number | undefined
+  readonly openLoop?: { readonly queued: number; readonly dropped: number } | null | undefined
 }
+
+/**
+ * A request of an open loop is late when it is written to the socket more than so many seconds after it was due.
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const LATE_SECONDS = 0.01
 
 /**
  * Where a run stands. `failed` does not include `cancelled`.
@@ -73,9 +87,15 @@ export class SummarySink {
   #completed = 0
   #failed = 0
   #cancelled = 0
+  #unsampled = 0
+  #late = 0
+  // Of the requests that are measured
+  #measuredErrors = 0
   #outputTokens = 0
   #inputTokens = 0
   #chunks = 0
+  // The sum of the latencies of the requests that completed
+  #requestSeconds = 0
   // Tokens and chunks of the requests whose tokens are known
   #tokensInChunks = 0
   #chunksWithTokens = 0
@@ -96,11 +116,16 @@ export class SummarySink {
       this.#sent.push(record.sent_offset_s)
       this.#end.push(Math.max(record.sent_offset_s, record.end_offset_s))
     }
+    if ((record.dispatch_lag_s ?? 0) > LATE_SECONDS) this.#late++
+    if (!record.sampled) this.#unsampled++
     if (record.error_code === null) {
       this.#addCompleted(record)
+      if (!record.sampled) return
+      this.#addMeasured(record)
       Histogram.addAll(this.#inter_chunk_latency_s, outcome.interChunkSeconds)
       return
     }
+    if (record.sampled) this.#measuredErrors++
     if (record.error_reason === "Cancelled") this.#cancelled++
     else this.#failed++
     this.#errors.add(record.error_reason ?? "Unknown", record.error_code, record.error_msg)
@@ -133,9 +158,13 @@ export class SummarySink {
     this.#completed += that.#completed
     this.#failed += that.#failed
     this.#cancelled += that.#cancelled
+    this.#unsampled += that.#unsampled
+    this.#late += that.#late
+    this.#measuredErrors += that.#measuredErrors
     this.#outputTokens += that.#outputTokens
     this.#inputTokens += that.#inputTokens
     this.#chunks += that.#chunks
+    this.#requestSeconds += that.#requestSeconds
     this.#tokensInChunks += that.#tokensInChunks
     this.#chunksWithTokens += that.#chunksWithTokens
   }
@@ -154,6 +183,7 @@ export class SummarySink {
   summary(context: RunContext): Summary {
     const wall = context.wallSeconds > 0 && Number.isFinite(context.wallSeconds) ? context.wallSeconds : null
     const perWallSecond = (value: number) => (wall === null ? null : quotient(value, wall))
+    const openLoop = context.openLoop ?? null
     const errors = this.#failed + this.#cancelled
     const started = this.#completed + errors
     const ttft = this.#ttft_s.sorted()
@@ -161,8 +191,7 @@ export class SummarySink {
     const endToEndDistribution = Distribution.fromSorted(endToEnd)
     const inFlight = flight(this.#sent.sorted(), this.#end.sorted())
     const meanInFlight = perWallSecond(inFlight.requestSeconds)
-    const expectedInFlight =
-      endToEndDistribution.mean === null ? null : perWallSecond(this.#completed * endToEndDistribution.mean)
+    const expectedInFlight = this.#completed === 0 ? null : perWallSecond(this.#requestSeconds)
 
     return {
       inter_token_latency_s: Distribution.fromSorted(this.#inter_token_latency_s.sorted()),
@@ -194,14 +223,21 @@ export class SummarySink {
       connect_s: Distribution.detailedFromSorted(this.#connect_s.sorted()),
       tls_s: Distribution.detailedFromSorted(this.#tls_s.sorted()),
       failed_as_infinite: {
-        ttft_s: { quantiles: Distribution.quantiles((q) => Quantile.quantileWithInfinite(ttft, errors, q)) },
+        ttft_s: {
+          quantiles: Distribution.quantiles((q) => Quantile.quantileWithInfinite(ttft, this.#measuredErrors, q))
+        },
         end_to_end_latency_s: {
-          quantiles: Distribution.quantiles((q) => Quantile.quantileWithInfinite(endToEnd, errors, q))
+          quantiles: Distribution.quantiles((q) => Quantile.quantileWithInfinite(endToEnd, this.#measuredErrors, q))
         }
       },
 
       num_failed_requests: this.#failed,
       num_cancelled_requests: this.#cancelled,
+      num_unsampled_requests: this.#unsampled,
+      num_unsent_requests: context.unsent ?? 0,
+      num_late_requests: openLoop === null ? null : this.#late,
+      num_queued_requests: openLoop?.queued ?? null,
+      num_dropped_requests: openLoop?.dropped ?? null,
       error_reason_frequency: this.#errors.byReason(),
       errors: this.#errors.groups(),
 
@@ -230,6 +266,21 @@ export class SummarySink {
 
   #addCompleted(record: RequestRecord): void {
     this.#completed++
+    this.#requestSeconds += record.end_to_end_latency_s ?? 0
+    this.#inputTokens += record.number_input_tokens
+    this.#chunks += record.number_chunks
+    if (record.number_output_tokens !== null) {
+      this.#outputTokens += record.number_output_tokens
+      if (record.number_chunks > 0) {
+        this.#tokensInChunks += record.number_output_tokens
+        this.#chunksWithTokens += record.number_chunks
+      }
+      this.#usageOutput.add(record.number_output_tokens, record.usage_output_tokens)
+    }
+    this.#usageInput.add(record.number_input_tokens, record.usage_input_tokens)
+  }
+
+  #addMeasured(record: RequestRecord): void {
     this.#inter_token_latency_s.pushKnown(record.inter_token_latency_s)
     this.#sum_inter_token_latency_s.pushKnown(record.sum_inter_token_latency_s)
     this.#mean_inter_token_latency_s.pushKnown(record.mean_inter_token_latency_s)
@@ -246,17 +297,6 @@ export class SummarySink {
     this.#dns_s.pushKnown(record.dns_s)
     this.#connect_s.pushKnown(record.connect_s)
     this.#tls_s.pushKnown(record.tls_s)
-    this.#inputTokens += record.number_input_tokens
-    this.#chunks += record.number_chunks
-    if (record.number_output_tokens !== null) {
-      this.#outputTokens += record.number_output_tokens
-      if (record.number_chunks > 0) {
-        this.#tokensInChunks += record.number_output_tokens
-        this.#chunksWithTokens += record.number_chunks
-      }
-      this.#usageOutput.add(record.number_output_tokens, record.usage_output_tokens)
-    }
-    this.#usageInput.add(record.number_input_tokens, record.usage_input_tokens)
   }
 }
 

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import type { DetailedDistribution, Distribution, ErrorGroup, Summary } from "../domain/Summary.ts"
+import { LATE_SECONDS } from "../metrics/SummarySink.ts"
 import { style, type Style } from "./internal/style.ts"
 import { table, type TableColumn, type TableRow } from "./internal/table.ts"
 import * as Text from "./internal/text.ts"
@@ -171,7 +172,8 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
       "in flight",
       `${Text.number(summary.mean_requests_in_flight)} on average, ${summary.max_requests_in_flight} at most`
     ],
-    ["tokens", `${summary.total_input_tokens} in, ${summary.total_output_tokens} out`]
+    ["tokens", `${summary.total_input_tokens} in, ${summary.total_output_tokens} out`],
+    ...dispatch(summary)
   ]
   if (summary.error_rate > 0 && summary.num_completed_requests > 0) {
     rows.push(["p99 incl. failures", failedAsInfinite(summary)])
@@ -182,6 +184,23 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
       (line, index) => marks.dim(Text.padEnd(index === 0 ? label : "", labelWidth)) + line
     )
   )
+}
+
+/** Of an open loop: how it kept to its times. */
+const dispatch = (summary: Summary): ReadonlyArray<readonly [label: string, value: string]> => {
+  const { num_dropped_requests, num_late_requests, num_queued_requests, num_unsampled_requests } = summary
+  if (num_late_requests === null) return []
+  const unsent = summary.num_unsent_requests - (num_dropped_requests ?? 0)
+  const kept =
+    `${num_late_requests} late (over ${LATE_SECONDS * 1000} ms), ${num_queued_requests ?? 0} queued, ` +
+    `${num_dropped_requests ?? 0} dropped, ${unsent} unsent`
+  const measured = summary.num_requests_started - num_unsampled_requests
+  return [
+    ["dispatch", kept],
+    ...(num_unsampled_requests === 0
+      ? []
+      : [["measured", `${measured} of ${summary.num_requests_started} requests`] as const])
+  ]
 }
 
 const perSecond = (value: number | null): string => (value === null ? "–" : `${Text.number(value)} tok/s`)

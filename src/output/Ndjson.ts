@@ -3,23 +3,17 @@
  *
  * @since 0.1.0
  */
-import type * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as NdjsonEncoding from "effect/encoding/Ndjson"
-import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { RequestRecord } from "../domain/RequestRecord.ts"
-import { fromPlatformError, type OutputError } from "./OutputError.ts"
-
-/** So many records are turned into text at one go; the event loop has other work. */
-const MAX_BATCH = 128
-const READ_BYTES = 64 * 1024
+import { makeLineWriter } from "./internal/lineWriter.ts"
+import * as Text from "./internal/text.ts"
+import { type OutputError } from "./OutputError.ts"
 
 /**
  * A file of records cannot be read: line `line` is not what it should be. A last line without its end, as a killed run
@@ -73,51 +67,8 @@ export interface RecordWriter {
 export const makeWriter = Effect.fn("Ndjson.makeWriter")(function* (
   path: string
 ): Effect.fn.Return<RecordWriter, OutputError, FileSystem.FileSystem | Scope.Scope> {
-  const fs = yield* FileSystem.FileSystem
-  const toOutputError = Effect.mapError(fromPlatformError(path))
-  const file = yield* fs.open(path, { flag: "wx+" }).pipe(toOutputError)
-  const queue = yield* Queue.unbounded<RequestRecord, Cause.Done>()
-  const failed = yield* Deferred.make<never, OutputError>()
-  let written = 0
-
-  const writeBatch = Effect.flatMap(Queue.takeBetween(queue, 1, MAX_BATCH), (records) =>
-    file.writeAll(encodeLines(records)).pipe(
-      toOutputError,
-      Effect.tap(() =>
-        Effect.sync(() => {
-          written += records.length
-        })
-      )
-    )
-  )
-  const writing = yield* writeBatch.pipe(
-    Effect.forever,
-    Effect.catchTags({
-      Done: () => Effect.void,
-      OutputError: (error) => Effect.andThen(Deferred.fail(failed, error), Queue.shutdown(queue))
-    }),
-    Effect.forkScoped
-  )
-
-  // Runs before the fiber is stopped and the file closed, for finalizers run in reverse order
-  yield* Effect.addFinalizer(() =>
-    Queue.end(queue).pipe(Effect.andThen(Fiber.await(writing)), Effect.andThen(Effect.ignore(file.sync)))
-  )
-
-  return {
-    append: (record) => {
-      Queue.offerUnsafe(queue, record)
-    },
-    failure: Deferred.await(failed),
-    close: Queue.end(queue).pipe(
-      Effect.andThen(Fiber.join(writing)),
-      Effect.andThen(Effect.suspend(() => (Deferred.isDoneUnsafe(failed) ? Deferred.await(failed) : Effect.void))),
-      Effect.andThen(file.sync.pipe(toOutputError)),
-      Effect.map(() => written)
-    ),
-    written: () => written,
-    stream: decode(path, readHandle(file))
-  }
+  const { bytes, ...writer } = yield* makeLineWriter(path, encodeLine)
+  return { ...writer, stream: decode(path, bytes) }
 })
 
 /**
@@ -141,7 +92,7 @@ export const read = (path: string): Stream.Stream<RequestRecord, RecordsError, F
     Stream.mapEffect(([json, index]) =>
       Effect.mapError(
         decodeRecord(json),
-        (error) => new RecordsError({ path, line: index + 1, problem: error.message })
+        (error) => new RecordsError({ path, line: index + 1, problem: Text.oneLine(error.message) })
       )
     )
   )
@@ -176,15 +127,8 @@ const decodeIdentified = Schema.decodeUnknownOption(
 )
 
 const keys = Object.keys(RequestRecord.fields)
-const textEncoder = new TextEncoder()
 
-/** Lines with the keys in the order of the schema, whatever the order in memory. Not a number becomes `null`. */
-const encodeLines = (records: ReadonlyArray<RequestRecord>): Uint8Array => {
-  let text = ""
-  for (const record of records) text += `${encodeLine(record)}\n`
-  return textEncoder.encode(text)
-}
-
+/** A line with the keys in the order of the schema, whatever the order in memory. Not a number becomes `null`. */
 const encodeLine = (record: RequestRecord): string => {
   const values: { readonly [key: string]: unknown } = { ...record }
   const ordered: { [key: string]: unknown } = {}
@@ -212,13 +156,3 @@ const decode = <E extends { readonly message: string }, R>(
       )
     )
   })
-
-const readHandle = (file: FileSystem.File) =>
-  Stream.paginate(0n, (position) =>
-    Effect.map(file.readAlloc(READ_BYTES, { position }), (read) =>
-      Option.match(read, {
-        onNone: () => [[], Option.none<bigint>()] as const,
-        onSome: (bytes) => [[bytes], Option.some(position + BigInt(bytes.length))] as const
-      })
-    )
-  )

@@ -95,7 +95,7 @@ export const run = Effect.fnUntraced(function* (
 export const renderLine = (frame: Frame, options: { readonly columns: number; readonly color: boolean }): string => {
   const { snapshot, total } = frame
   const { bold, dim, green, red, yellow } = style(options.color)
-  const done = snapshot.completed + snapshot.failed + snapshot.cancelled
+  const done = snapshot.completed + snapshot.failed + snapshot.cancelled + snapshot.dropped
   const ttft = snapshot.recentTtft
 
   // Kept from the left as far as they fit
@@ -103,6 +103,8 @@ export const renderLine = (frame: Frame, options: { readonly columns: number; re
   const part = (text: string, mark: (text: string) => string = (same) => same) => parts.push([text, mark(text)])
   part(total === null ? `${done} done` : `${done}/${total}`, bold)
   if (snapshot.failed > 0) part(`${snapshot.failed} failed`, red)
+  if (snapshot.dropped > 0) part(`${snapshot.dropped} dropped`, red)
+  if (snapshot.late > 0) part(`${snapshot.late} late`, yellow)
   part(Text.duration(snapshot.elapsedSeconds))
   part(`${snapshot.inFlight} in flight`)
   part(`~${frame.tokensPerSecond.toFixed(0)} tok/s`)
@@ -142,13 +144,15 @@ const MIN_BAR_COLUMNS = 8
  */
 export const renderPlain = (frame: Frame): string => {
   const { snapshot, total } = frame
-  const done = snapshot.completed + snapshot.failed + snapshot.cancelled
+  const done = snapshot.completed + snapshot.failed + snapshot.cancelled + snapshot.dropped
   const ttft = snapshot.recentTtft
   const parts = [
     `${total === null ? done : `${done}/${total}`} requests done`,
     `${snapshot.inFlight} in flight`,
     `${snapshot.failed} failed`,
     ...(snapshot.cancelled > 0 ? [`${snapshot.cancelled} cancelled`] : []),
+    ...(snapshot.late > 0 ? [`${snapshot.late} late`] : []),
+    ...(snapshot.dropped > 0 ? [`${snapshot.dropped} dropped`] : []),
     `~${frame.tokensPerSecond.toFixed(0)} tok/s`,
     ...(ttft === null ? [] : [`TTFT p50 ${milliseconds(ttft.p50)} ms, p99 ${milliseconds(ttft.p99)} ms`])
   ]

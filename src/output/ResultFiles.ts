@@ -1,6 +1,7 @@
 /**
  * The two files of results that LLMPerf writes, with its names and keys: `<model>_<in>_<out>_summary.json` and
- * `<model>_<in>_<out>_individual_responses.json`. `docs/results.md` describes them.
+ * `<model>_<in>_<out>_individual_responses.json`, or `summary.json` and `individual_responses.json` in the folder of a
+ * schedule. `docs/results.md` describes them.
  *
  * @since 0.1.0
  */
@@ -10,6 +11,7 @@ import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
 import type { Frequency, Summary } from "../domain/Summary.ts"
+import { SummarySink } from "../metrics/SummarySink.ts"
 import * as AtomicFile from "./AtomicFile.ts"
 import * as Json from "./internal/Json.ts"
 import { fromPlatformError, type OutputError } from "./OutputError.ts"
@@ -41,7 +43,8 @@ export interface Fields {
 }
 
 /**
- * What a closed-loop load test was asked for, the first keys of its summary.
+ * What a load test was asked for, the first keys of its summary. `numConcurrentRequests` is `null` in an open loop, which
+ * has no such number.
  *
  * @category models
  * @since 0.1.0
@@ -52,7 +55,26 @@ export interface Parameters {
   readonly stddevInputTokens: number
   readonly meanOutputTokens: number
   readonly stddevOutputTokens: number
-  readonly numConcurrentRequests: number
+  readonly numConcurrentRequests: number | null
+  readonly additionalSamplingParams: Fields
+}
+
+/**
+ * What the run of a schedule was asked for.
+ *
+ * - `launched`, `unsampled`: the requests of the schedule that are measured, and the others
+ * - `scheduleFile`: the path as it was given
+ * - `resultsSubdir`: the folder of the run, `null` when nothing is saved
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface ScheduleParameters {
+  readonly model: string
+  readonly launched: number
+  readonly unsampled: number
+  readonly scheduleFile: string
+  readonly resultsSubdir: string | null
   readonly additionalSamplingParams: Fields
 }
 
@@ -90,6 +112,17 @@ export interface Published {
   readonly individualResponses: string
 }
 
+/**
+ * The names of the two files, without `.json`.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Names {
+  readonly summary: string
+  readonly individualResponses: string
+}
+
 const MAX_MODEL_BYTES = 180
 
 /**
@@ -112,10 +145,29 @@ export const baseName = (model: string, meanInputTokens: number, meanOutputToken
   return `${name}${tokens}`.replaceAll(/-+/g, "-")
 }
 
+/**
+ * The names of the files of a load test: `baseName`, then `_summary` and `_individual_responses`.
+ *
+ * @category naming
+ * @since 0.2.0
+ */
+export const names = (model: string, meanInputTokens: number, meanOutputTokens: number): Names => {
+  const base = baseName(model, meanInputTokens, meanOutputTokens)
+  return { summary: `${base}_summary`, individualResponses: `${base}_individual_responses` }
+}
+
+/**
+ * The names in the folder of a schedule run.
+ *
+ * @category naming
+ * @since 0.2.0
+ */
+export const scheduleNames: Names = { summary: "summary", individualResponses: "individual_responses" }
+
 const sanitize = (text: string): string => text.replaceAll(/[^\p{L}\p{N}_-]+/gu, "-").replaceAll(/-+/g, "-")
 
 /**
- * LLMPerf's keys for the parameters of a closed-loop test, in its order. No sampling parameters leave no key.
+ * LLMPerf's keys for the parameters of a load test, in its order. No sampling parameters leave no key.
  *
  * @category constructors
  * @since 0.1.0
@@ -127,6 +179,22 @@ export const parameters = (parameters: Parameters): Fields => ({
   mean_output_tokens: parameters.meanOutputTokens,
   stddev_output_tokens: parameters.stddevOutputTokens,
   num_concurrent_requests: parameters.numConcurrentRequests,
+  additional_sampling_params: parameters.additionalSamplingParams
+})
+
+/**
+ * LLMPerf's keys for the parameters of a schedule, in its order, then the sampling parameters.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const scheduleParameters = (parameters: ScheduleParameters): Fields => ({
+  model: parameters.model,
+  num_concurrent_requests: "scheduled",
+  num_launched: parameters.launched,
+  num_unsampled: parameters.unsampled,
+  schedule_file: parameters.scheduleFile,
+  results_subdir: parameters.resultsSubdir,
   additional_sampling_params: parameters.additionalSamplingParams
 })
 
@@ -161,6 +229,7 @@ const TIMESTAMP = "timestamp"
 
 /**
  * The keys of user metadata that would collide with results and are therefore not written: to be refused before a run.
+ * With a prefix these are all names that begin with it, without one the names of the results.
  *
  * @category constructors
  * @since 0.1.0
@@ -168,10 +237,13 @@ const TIMESTAMP = "timestamp"
 export const reservedMetadata = (metadata: Fields, resultsPrefix: string): Array<string> => {
   const entries = new Map<string, unknown>()
   flattenAll(entries, metadata)
-  return [...entries.keys()].filter(
-    (key) => key === TIMESTAMP || (resultsPrefix !== "" && key.startsWith(resultsPrefix))
-  )
+  const isResult =
+    resultsPrefix === "" ? (key: string) => resultKeys().has(key) : (key: string) => key.startsWith(resultsPrefix)
+  return [...entries.keys()].filter((key) => key === TIMESTAMP || isResult(key))
 }
+
+/** The keys of the results: those of any summary, as they do not depend on the numbers. */
+const resultKeys = (): Entries => resultEntries(new SummarySink().summary({ wallSeconds: 0 }), "")
 
 /**
  * The text of a summary file: JSON, indented by four.
@@ -183,28 +255,28 @@ export const stringify = (document: Document): string => `${Json.stringifyOrdere
 
 /**
  * Writes both files into `directory`, each as a whole or not at all: a reader sees the earlier file or the new one, never
- * a part. Files of the same name are replaced. `records` are written as they come, without gathering them; `summary` is
- * given the time of saving in epoch seconds.
+ * a part. Files of the same name are replaced. `records` are written as they come, without gathering them, but for those
+ * that are not measured (`sampled` is `false`); `summary` is given its name and the time of saving in epoch seconds.
  *
  * @category writing
  * @since 0.1.0
  */
 export const publish = Effect.fn("ResultFiles.publish")(function* <E, R>(options: {
   readonly directory: string
-  readonly base: string
+  readonly names: Names
   readonly summary: (parts: { readonly name: string; readonly timestamp: number }) => Document
   readonly records: Stream.Stream<unknown, E, R>
 }): Effect.fn.Return<Published, OutputError | E, FileSystem.FileSystem | Path.Path | R> {
   const path = yield* Path.Path
-  const name = `${options.base}_summary`
+  const name = options.names.summary
   const published: Published = {
     summary: path.join(options.directory, `${name}.json`),
-    individualResponses: path.join(options.directory, `${options.base}_individual_responses.json`)
+    individualResponses: path.join(options.directory, `${options.names.individualResponses}.json`)
   }
   // The records first: whoever waits for the summary finds the other file complete
   yield* AtomicFile.write(
     published.individualResponses,
-    jsonArray(options.records),
+    jsonArray(Stream.filter(options.records, isMeasured)),
     fromPlatformError(published.individualResponses)
   )
   const timestamp = Math.floor((yield* Clock.currentTimeMillis) / 1000)
@@ -215,6 +287,9 @@ export const publish = Effect.fn("ResultFiles.publish")(function* <E, R>(options
   )
   return published
 })
+
+const isMeasured = (record: unknown): boolean =>
+  !(typeof record === "object" && record !== null && "sampled" in record && record.sampled === false)
 
 type Entries = Map<string, unknown>
 

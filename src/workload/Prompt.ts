@@ -2,7 +2,7 @@
  * The text of a request: LLMPerf's instruction and lines of the corpus.
  *
  * Two modes. `exact`, the default: the final text has exactly the wanted number of tokens, counted on the final text,
- * and no text comes twice. `llmperf`: byte for byte what LLMPerf builds from the same seed, which is about 6 % shorter
+ * and no text comes twice, unless that is allowed. `llmperf`: byte for byte what LLMPerf builds from the same seed, which is about 6 % shorter
  * than the length it reports, because it counts a start token in every line and cuts the last line after that many
  * characters instead of tokens.
  *
@@ -17,12 +17,14 @@ import * as Schema from "effect/Schema"
 import type { PromptMode } from "../domain/RunConfig.ts"
 import * as Corpus from "./Corpus.ts"
 import * as ExactPrompt from "./internal/ExactPrompt.ts"
+import * as GivenTexts from "./internal/givenTexts.ts"
 import { ImpossibleLength } from "./Lengths.ts"
 import type { PythonRandom } from "./PythonRandom.ts"
 import { Tokenizer } from "./Tokenizer.ts"
 
 /**
- * The wanted number of tokens is below the smallest possible one.
+ * The wanted number of tokens is below the smallest possible one. `row` is the `PromptRequest.id` of the one who wanted it,
+ * if it had any.
  *
  * @category reasons
  * @since 0.1.0
@@ -30,11 +32,13 @@ import { Tokenizer } from "./Tokenizer.ts"
 export class TooShort extends Schema.TaggedError<TooShort>("llmperf/workload/Prompt/TooShort")("TooShort", {
   inputTokens: Schema.Finite,
   minimumInputTokens: Schema.Int,
-  outputTokens: Schema.Int
+  outputTokens: Schema.Int,
+  row: Schema.optionalKey(Schema.Int)
 }) {
   override get message(): string {
+    const place = this.row === undefined ? "" : `Row ${this.row}: `
     return (
-      `A prompt of ${this.inputTokens} input tokens is too short: with the instruction that asks for ` +
+      `${place}A prompt of ${this.inputTokens} input tokens is too short: with the instruction that asks for ` +
       `${this.outputTokens} output tokens, the smallest possible value is ${this.minimumInputTokens}`
     )
   }
@@ -94,7 +98,20 @@ export interface Prompt {
 }
 
 /**
+ * A prompt, and whether a builder gave out the same text before.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface BuiltPrompt extends Prompt {
+  readonly repeated: boolean
+}
+
+/**
  * What to build: a text of `inputTokens` tokens whose instruction asks for `outputTokens`.
+ *
+ * `id` is the number of the request, for errors and for the draws beyond the first order of lines. Without it these depend
+ * on how many prompts were built before.
  *
  * @category models
  * @since 0.1.0
@@ -102,6 +119,18 @@ export interface Prompt {
 export interface PromptRequest {
   readonly inputTokens: number
   readonly outputTokens: number
+  readonly id?: number | undefined
+}
+
+/**
+ * - `repeat`: when no new text of a length is left, give one of that length again and say so (`BuiltPrompt.repeated`)
+ *   instead of failing with `NotDistinct`. `false` when left out
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Options {
+  readonly repeat?: boolean | undefined
 }
 
 /**
@@ -116,11 +145,17 @@ export interface PromptRequest {
  */
 export interface PromptBuilder {
   readonly minimumInputTokens: (outputTokens: number) => number
-  readonly build: (random: PythonRandom, request: PromptRequest) => Result.Result<Prompt, PromptError>
+  readonly build: (random: PythonRandom, request: PromptRequest) => Result.Result<BuiltPrompt, PromptError>
 }
 
 const failure = (reason: PromptError["reason"]): Result.Result<never, PromptError> =>
   Result.fail(new PromptError({ reason }))
+
+const tooShort = (
+  { id, inputTokens, outputTokens }: PromptRequest,
+  minimumInputTokens: number
+): Result.Result<never, PromptError> =>
+  failure(new TooShort({ inputTokens, minimumInputTokens, outputTokens, ...(id === undefined ? {} : { row: id }) }))
 
 const shuffledLines = (random: PythonRandom): Array<number> => {
   const order = [...Corpus.lines.keys()]
@@ -137,7 +172,7 @@ interface Head extends ExactPrompt.Text {
   readonly minimumInputTokens: number
 }
 
-const makeExact = (tokenizer: Tokenizer["Service"]): PromptBuilder => {
+const makeExact = (tokenizer: Tokenizer["Service"], repeat: boolean): PromptBuilder => {
   const texts = ExactPrompt.make(tokenizer.count)
   const heads = new Map<number, Head>()
   const headOf = (outputTokens: number): Head => {
@@ -151,17 +186,16 @@ const makeExact = (tokenizer: Tokenizer["Service"]): PromptBuilder => {
   }
   return {
     minimumInputTokens: (outputTokens) => headOf(outputTokens).minimumInputTokens,
-    build: (random, { inputTokens, outputTokens }) => {
+    build: (random, request) => {
+      const { id, inputTokens, outputTokens } = request
       const order = shuffledLines(random)
       const head = headOf(outputTokens)
       const { minimumInputTokens } = head
-      if (inputTokens < minimumInputTokens) {
-        return failure(new TooShort({ inputTokens, minimumInputTokens, outputTokens }))
-      }
-      const built = texts.build(head, inputTokens, order, random)
+      if (inputTokens < minimumInputTokens) return tooShort(request, minimumInputTokens)
+      const built = texts.build({ head, target: inputTokens, order, random, id, repeat })
       return built === undefined
         ? failure(new NotDistinct({ inputTokens, minimumInputTokens }))
-        : Result.succeed({ text: built.text, inputTokens: built.tokens })
+        : Result.succeed({ text: built.text, inputTokens: built.tokens, repeated: built.repeated })
     }
   }
 }
@@ -169,41 +203,49 @@ const makeExact = (tokenizer: Tokenizer["Service"]): PromptBuilder => {
 // Every digit is a token of its own for Llama. The start token is counted, as LLMPerf does.
 const llmperfHeaderTokens = (outputTokens: number): number => 24 + String(outputTokens).length
 
-const makeLlmperf = (tokenizer: Tokenizer["Service"]): PromptBuilder => ({
-  minimumInputTokens: llmperfHeaderTokens,
-  build: (random, { inputTokens, outputTokens }) => {
-    const order = shuffledLines(random)
-    const minimumInputTokens = llmperfHeaderTokens(outputTokens)
-    let left = inputTokens - minimumInputTokens
-    if (left < 0) return failure(new TooShort({ inputTokens, minimumInputTokens, outputTokens }))
-    let text = header(outputTokens)
-    for (let index = 0; ; index = (index + 1) % order.length) {
-      const line = order[index] ?? 0
-      const lineTokens = Corpus.llamaTokens[line] ?? 0
-      const lineText = Corpus.lines[line] ?? ""
-      if (left < lineTokens) {
-        text += lineText.slice(0, left)
-        break
+const makeLlmperf = (tokenizer: Tokenizer["Service"]): PromptBuilder => {
+  const given = GivenTexts.make()
+  return {
+    minimumInputTokens: llmperfHeaderTokens,
+    build: (random, request) => {
+      const { inputTokens, outputTokens } = request
+      const order = shuffledLines(random)
+      const minimumInputTokens = llmperfHeaderTokens(outputTokens)
+      let left = inputTokens - minimumInputTokens
+      if (left < 0) return tooShort(request, minimumInputTokens)
+      let text = header(outputTokens)
+      for (let index = 0; ; index = (index + 1) % order.length) {
+        const line = order[index] ?? 0
+        const lineTokens = Corpus.llamaTokens[line] ?? 0
+        const lineText = Corpus.lines[line] ?? ""
+        if (left < lineTokens) {
+          text += lineText.slice(0, left)
+          break
+        }
+        text += lineText
+        left -= lineTokens
       }
-      text += lineText
-      left -= lineTokens
+      const key = given.keyOf(text)
+      const repeated = given.has(key)
+      if (!repeated) given.add(key)
+      return Result.succeed({ text, inputTokens: tokenizer.count(text), repeated })
     }
-    return Result.succeed({ text, inputTokens: tokenizer.count(text) })
   }
-})
+}
 
 /**
  * A builder for one run.
  *
  * `exact` counts with the given tokenizer. In the rare case that no text of exactly that length is found (a tokenizer
  * in which every word has two tokens, say), the nearest is given and `Prompt.inputTokens` says how long it is.
- * `llmperf` plans with Llama's counts whatever the tokenizer, and uses the given one to count the result.
+ * `llmperf` plans with Llama's counts whatever the tokenizer, and uses the given one to count the result. It repeats texts
+ * when it comes to that, with `repeat` or without.
  *
  * @category constructors
  * @since 0.1.0
  */
-export const make = (mode: PromptMode, tokenizer: Tokenizer["Service"]): PromptBuilder =>
-  mode === "exact" ? makeExact(tokenizer) : makeLlmperf(tokenizer)
+export const make = (mode: PromptMode, tokenizer: Tokenizer["Service"], options: Options = {}): PromptBuilder =>
+  mode === "exact" ? makeExact(tokenizer, options.repeat ?? false) : makeLlmperf(tokenizer)
 
 /**
  * The smallest mean number of input tokens that can be asked for when answers have `outputTokens` tokens.

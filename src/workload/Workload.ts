@@ -98,6 +98,7 @@ const planner = (options: Options, tokenizer: Tokenizer["Service"]) => {
     return Result.succeed({
       id,
       dueSeconds: null,
+      sampled: true,
       prompt: text,
       inputTokens,
       targetInputTokens: length.success.tokens,

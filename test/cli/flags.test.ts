@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import { file, parse } from "./invocation.ts"
+import { file, parse as parseNoted, type Surroundings, valuesOf } from "./invocation.ts"
+
+const parse = (given: ReadonlyArray<string>, around?: Surroundings) => Effect.map(parseNoted(given, around), valuesOf)
 
 const rejected = (args: ReadonlyArray<string>, env?: { readonly [name: string]: string }) =>
   Effect.map(Effect.flip(parse(args, { env })), (error) => {
@@ -26,6 +28,28 @@ describe("defaults", () => {
         maxNumCompletedRequests: 10,
         timeout: 90,
         grace: 30,
+        requestRate: Option.none(),
+        ramp: Option.none(),
+        stages: Option.none(),
+        arrival: "poisson",
+        burstiness: Option.none(),
+        burstSize: Option.none(),
+        duration: Option.none(),
+        scheduleFile: Option.none(),
+        scheduleFileSubdir: true,
+        scheduleTimeout: Option.none(),
+        map: Option.none(),
+        from: Option.none(),
+        to: Option.none(),
+        speed: Option.none(),
+        loop: Option.none(),
+        maxRate: Option.none(),
+        limit: Option.none(),
+        scaleInput: Option.none(),
+        scaleOutput: Option.none(),
+        maxSampledRequestsPerSecond: Option.none(),
+        maxInFlight: Option.none(),
+        whenFull: "queue",
         requestTimeout: null,
         idleTimeout: 180,
         connectTimeout: 10,

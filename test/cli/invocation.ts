@@ -100,6 +100,22 @@ export const parse = Effect.fnUntraced(function* (given: ReadonlyArray<string>, 
   return input
 })
 
+type LoadTestInput = Effect.Success<ReturnType<typeof parse>>
+
+/** The values of the flags, whether they were given or are the defaults. */
+export const valuesOf = (input: LoadTestInput) => ({
+  ...input,
+  meanInputTokens: input.meanInputTokens.value,
+  stddevInputTokens: input.stddevInputTokens.value,
+  meanOutputTokens: input.meanOutputTokens.value,
+  stddevOutputTokens: input.stddevOutputTokens.value,
+  numConcurrentRequests: input.numConcurrentRequests.value,
+  maxNumCompletedRequests: input.maxNumCompletedRequests.value,
+  timeout: input.timeout.value,
+  arrival: input.arrival.value,
+  whenFull: input.whenFull.value
+})
+
 /** A temporary folder, removed with the scope. */
 export const folder = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "llmperf-cli-"))),

@@ -60,7 +60,8 @@ describe.concurrent("llmperf load-test", { timeout: 90_000 }, () => {
       assert.deepStrictEqual(readdirSync(results).toSorted(), [
         "org-demo_60_5_individual_responses.json",
         "org-demo_60_5_summary.json",
-        "records.ndjson"
+        "records.ndjson",
+        "run.json"
       ])
       assert.strictEqual(outcome.stdout, readFileSync(join(results, "org-demo_60_5_summary.json"), "utf8"))
       const summary = json(outcome.stdout)
@@ -263,7 +264,7 @@ describe.concurrent("llmperf load-test", { timeout: 90_000 }, () => {
       const summary = json(outcome.stdout)
       const started = server.seen.length
       assert.strictEqual(summary["stopped"], "interrupted")
-      assert.strictEqual(summary["num_requests_not_started"], 500 - started)
+      assert.strictEqual(summary["results_num_unsent_requests"], 500 - started)
       assert.strictEqual(summary["results_num_completed_requests"], started)
       assert.match(outcome.stderr, /^Stopping: no new requests; those in flight have 30 s to end\./)
       assert.match(outcome.stderr, new RegExp(`Interrupted: ${500 - started} requests were not sent`))

@@ -234,7 +234,7 @@ describe.concurrent("a process", { timeout: 90_000 }, () => {
         rows.filter((row) => row["error_reason"] === "Cancelled"),
         4
       )
-      assert.deepStrictEqual(readdirSync(results), ["records.ndjson"])
+      assert.deepStrictEqual(readdirSync(results), ["records.ndjson", "run.json"])
     })
   )
 
@@ -275,7 +275,7 @@ describe.concurrent("a process", { timeout: 90_000 }, () => {
         []
       )
       assert.strictEqual(kept.size, lines.length)
-      assert.deepStrictEqual(readdirSync(results), ["records.ndjson"])
+      assert.deepStrictEqual(readdirSync(results), ["records.ndjson", "run.json"])
     })
   )
 })

@@ -9,6 +9,7 @@ import * as Path from "effect/Path"
 import * as TestClock from "effect/testing/TestClock"
 import { RateLimited, Truncated } from "../../src/domain/LlmError.ts"
 import * as LoadTest from "../../src/engine/LoadTest.ts"
+import { requestIdOf } from "../../src/engine/RequestId.ts"
 import * as LiveStats from "../../src/metrics/LiveStats.ts"
 import * as ResultFiles from "../../src/output/ResultFiles.ts"
 import { Provider } from "../../src/provider/Provider.ts"
@@ -84,7 +85,7 @@ describe("a run to its end", () => {
       assert.strictEqual(result.stopped, null)
       assert.strictEqual(result.notSent, 0)
       assert.strictEqual(result.uncounted, null)
-      assert.strictEqual(result.files, null)
+      assert.deepStrictEqual(result.files, [])
       assert.strictEqual(result.summary.ttft_s.mean, 0.1)
       assert.closeTo(result.summary.inter_token_latency_s.mean ?? 0, 0.02, 1e-12)
       assert.deepStrictEqual(
@@ -105,7 +106,8 @@ describe("a run to its end", () => {
         assert.deepStrictEqual(yield* Runs.files(folder), [
           "org-demo-7b_60_8_individual_responses.json",
           "org-demo-7b_60_8_summary.json",
-          "records.ndjson"
+          "records.ndjson",
+          "run.json"
         ])
         const rows = yield* Runs.readRecords(folder, "records.ndjson")
         assert.deepStrictEqual(yield* Runs.readRows(folder, "org-demo-7b_60_8_individual_responses.json"), rows)
@@ -253,7 +255,7 @@ describe("a run to its end", () => {
   it.effect("writes nothing without a results folder", () =>
     Effect.gen(function* () {
       const { result } = yield* Runs.complete({ config: { resultsDir: null } })
-      assert.strictEqual(result.files, null)
+      assert.deepStrictEqual(result.files, [])
       assert.strictEqual(result.document.get("name"), "org-demo-7b_60_8_summary")
       assert.strictEqual(result.document.get("results_num_completed_requests"), 10)
     }).pipe(Runs.withoutFiles)
@@ -401,7 +403,7 @@ describe("a run that is stopped", () => {
       assert.strictEqual(result.stopped, "timeout")
       assert.strictEqual(result.notSent, 92)
       assert.strictEqual(result.document.get("stopped"), "timeout")
-      assert.strictEqual(result.document.get("num_requests_not_started"), 92)
+      assert.strictEqual(result.document.get("results_num_unsent_requests"), 92)
       assert.strictEqual(result.summary.wall_time_s, 20)
     }).pipe(Runs.withoutFiles)
   )
@@ -529,7 +531,7 @@ describe("a run that is interrupted", () => {
           assert.strictEqual(row["number_chunks"], 5)
           assert.strictEqual(row["end_offset_s"], 2.5)
         }
-        assert.deepStrictEqual(yield* Runs.files(folder), ["records.ndjson"])
+        assert.deepStrictEqual(yield* Runs.files(folder), ["records.ndjson", "run.json"])
       })
     )
   )
@@ -700,7 +702,7 @@ describe("warm-up", () => {
   )
 
   it("has ids of its own", () => {
-    const of = LoadTest.requestIdOf("run1")
+    const of = requestIdOf("run1")
     assert.strictEqual(of(Scripted.plan(12)), "run1-12")
     assert.strictEqual(of(Scripted.plan(-3)), "run1-warmup-3")
   })

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { requestIdOf } from "../../src/engine/LoadTest.ts"
+import { requestIdOf } from "../../src/engine/RequestId.ts"
 import * as WarmUp from "../../src/engine/WarmUp.ts"
 import * as OpenAi from "../../src/provider/OpenAi.ts"
 import { Provider } from "../../src/provider/Provider.ts"

@@ -69,11 +69,12 @@ export const start = Effect.fnUntraced(function* (options: Options = {}) {
   return { fiber, live, log }
 })
 
-const realPause = Effect.promise(() => setTimeout(2))
+/** A moment of real time. */
+export const pause = Effect.promise(() => setTimeout(2))
 
 /** Waits in real time, at most ten seconds. */
 export const until = Effect.fnUntraced(function* (condition: () => boolean) {
-  for (let tries = 0; !condition() && tries < 5_000; tries++) yield* realPause
+  for (let tries = 0; !condition() && tries < 5_000; tries++) yield* pause
   if (!condition()) return yield* Effect.die(new Error("waited in vain"))
 })
 

@@ -96,6 +96,7 @@ export const plans = (count: number): ReadonlyArray<RequestPlan> =>
 export const plan = (id: number): RequestPlan => ({
   id,
   dueSeconds: null,
+  sampled: true,
   prompt: `prompt ${id}`,
   inputTokens: 10 + id,
   targetInputTokens: 10 + id,

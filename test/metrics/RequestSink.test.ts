@@ -11,6 +11,7 @@ import * as RequestSink from "../../src/metrics/RequestSink.ts"
 const plan: RequestPlan = {
   id: 7,
   dueSeconds: null,
+  sampled: true,
   prompt: "Hello",
   inputTokens: 550,
   targetInputTokens: 555,
@@ -114,7 +115,8 @@ describe("RequestSink.toOutcome", () => {
       usage_cached_input_tokens: 512,
       usage_reasoning_tokens: 4,
       retry_after_s: null,
-      rate_limit: { "x-ratelimit-remaining-requests": "59" }
+      rate_limit: { "x-ratelimit-remaining-requests": "59" },
+      sampled: true
     })
     assert.deepStrictEqual(interChunkSeconds, Float64Array.of(0.050_000_002, 0, 0.150_000_003))
   })

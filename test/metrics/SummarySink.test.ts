@@ -60,7 +60,25 @@ const bad = fc
       [1000]
     )
   )
-const outcomes = fc.array(fc.oneof({ weight: 4, arbitrary: ok }, { weight: 1, arbitrary: bad }), { maxLength: 40 })
+const mixed = fc.oneof({ weight: 4, arbitrary: ok }, { weight: 1, arbitrary: bad })
+/** Requests of an open loop, some of which are not measured and some late. */
+const openLoopOutcomes = fc.array(
+  fc
+    .record({
+      each: mixed,
+      sampled: fc.boolean(),
+      lag: fc.oneof(fc.double({ min: 0, max: 0.02, noNaN: true }), fc.constant(SummarySink.LATE_SECONDS))
+    })
+    .map(({ each, sampled, lag }): RequestOutcome => {
+      const { interChunkSeconds, record } = each
+      return {
+        record: { ...record, sampled, dispatch_lag_s: record.sent_offset_s === null ? null : lag },
+        interChunkSeconds
+      }
+    }),
+  { maxLength: 40 }
+)
+const outcomes = fc.array(mixed, { maxLength: 40 })
 
 /** Equal but for rounding: sums depend on the order in which they are formed. */
 const assertClose = (actual: unknown, expected: unknown, path = "summary"): void => {
@@ -80,6 +98,28 @@ const at = (sent: number, end: number): RequestOutcome =>
   outcome(
     record({ sent_offset_s: sent, end_offset_s: end, end_to_end_latency_s: end - sent, number_output_tokens: 50 })
   )
+
+/** The results that describe only what is measured: the distributions, and those with failures as infinite. */
+const measuredOnly = [
+  "inter_token_latency_s",
+  "ttft_s",
+  "end_to_end_latency_s",
+  "request_output_throughput_token_per_s",
+  "number_input_tokens",
+  "number_output_tokens",
+  "sum_inter_token_latency_s",
+  "mean_inter_token_latency_s",
+  "dispatch_lag_s",
+  "scheduled_ttft_s",
+  "scheduled_end_to_end_latency_s",
+  "inter_chunk_latency_s",
+  "tokens_per_chunk",
+  "time_to_first_answer_s",
+  "dns_s",
+  "connect_s",
+  "tls_s",
+  "failed_as_infinite"
+] as const
 
 const total = (frequency: { readonly [name: string]: number }): number =>
   Object.values(frequency).reduce((sum, count) => sum + count, 0)
@@ -188,6 +228,58 @@ describe("SummarySink", () => {
     assert.strictEqual(summary.request_rate_per_s, 3 / 20)
     assert.closeTo(summary.littles_law.rate_times_mean_latency ?? 0, 0.3, 1e-15)
     assert.closeTo(summary.littles_law.relative_difference ?? 1, 0, 1e-12)
+  })
+
+  it("has requests that are not measured in its totals and in no distribution", () => {
+    const summary = summarize([
+      outcome(record({ ttft_s: 0.2, number_output_tokens: 30 }), [0.1]),
+      outcome(record({ ttft_s: 70, number_output_tokens: 500, usage_output_tokens: 400, sampled: false }), [70]),
+      outcome(failure(503, "HttpStatus", "busy", { sampled: false }))
+    ])
+    assert.strictEqual(summary.num_unsampled_requests, 2)
+    assert.strictEqual(summary.num_requests_started, 3)
+    assert.strictEqual(summary.num_completed_requests, 2)
+    assert.strictEqual(summary.num_failed_requests, 1)
+    assert.deepStrictEqual(summary.error_code_frequency, { "503": 1 })
+    assert.strictEqual(summary.total_output_tokens, 530)
+    assert.strictEqual(summary.total_input_tokens, 100)
+    assert.strictEqual(summary.mean_output_throughput_token_per_s, 53)
+    assert.strictEqual(summary.usage_output_tokens.num_requests_compared, 1)
+    assert.strictEqual(summary.max_requests_in_flight, 3)
+    assert.strictEqual(summary.ttft_s.max, 0.2)
+    assert.strictEqual(summary.number_output_tokens.max, 30)
+    assert.strictEqual(summary.inter_chunk_latency_s.count, 1)
+    // The failure is not measured, so none of the measured requests is one that never ended
+    assert.strictEqual(summary.failed_as_infinite.ttft_s.quantiles.p99, 0.2)
+  })
+
+  it("counts as late what was written more than 10 ms after it was due, of any outcome", () => {
+    const sink = sinkOf([
+      outcome(record({ dispatch_lag_s: 0 })),
+      outcome(record({ dispatch_lag_s: 0.01 })),
+      outcome(record({ dispatch_lag_s: 0.010_001 })),
+      outcome(record({ dispatch_lag_s: 3, sampled: false })),
+      outcome(failure(500, "HttpStatus", "", { dispatch_lag_s: 0.5 })),
+      outcome(failure("connect_error", "Connect", "", { sent_offset_s: null, dispatch_lag_s: null }))
+    ])
+    const summary = sink.summary({ wallSeconds: 1, unsent: 7, openLoop: { queued: 4, dropped: 5 } })
+    assert.strictEqual(summary.num_late_requests, 3)
+    assert.strictEqual(summary.num_unsent_requests, 7)
+    assert.strictEqual(summary.num_queued_requests, 4)
+    assert.strictEqual(summary.num_dropped_requests, 5)
+  })
+
+  it("has nothing late, queued or dropped where nothing is due", () => {
+    for (const context of [{ wallSeconds: 1 }, { wallSeconds: 1, openLoop: null }]) {
+      const summary = sinkOf([outcome(record({ dispatch_lag_s: 5 }))]).summary(context)
+      assert.isNull(summary.num_late_requests)
+      assert.isNull(summary.num_queued_requests)
+      assert.isNull(summary.num_dropped_requests)
+      assert.strictEqual(summary.num_unsent_requests, 0)
+    }
+    const open = sinkOf([]).summary({ wallSeconds: 0, openLoop: { queued: 0, dropped: 0 } })
+    assert.strictEqual(open.num_late_requests, 0)
+    assert.isTrue(isSummary(open))
   })
 
   it("finds that Little's law is off when failures held places", () => {
@@ -328,6 +420,45 @@ describe("SummarySink", () => {
         ] as const) {
           assert.deepStrictEqual(summary[key], clean[key], key)
         }
+      })
+    )
+  })
+
+  it("describes the measured requests and counts all", () => {
+    const openLoop = { queued: 0, dropped: 0 }
+    fc.assert(
+      fc.property(openLoopOutcomes, (all) => {
+        const summary = sinkOf(all).summary({ wallSeconds: 7, openLoop })
+        assert.isTrue(isSummary(summary))
+        const measured = all.filter(({ record }) => record.sampled)
+        const described = sinkOf(measured).summary({ wallSeconds: 7, openLoop })
+        for (const key of measuredOnly) assert.deepStrictEqual(summary[key], described[key], key)
+        // Everything else is as if all had been measured
+        const counted = sinkOf(
+          all.map(({ interChunkSeconds, record }) => ({ interChunkSeconds, record: { ...record, sampled: true } }))
+        ).summary({ wallSeconds: 7, openLoop })
+        const totals = (of: Summary) => ({
+          ...of,
+          ...Object.fromEntries(measuredOnly.map((key) => [key, null])),
+          num_unsampled_requests: null
+        })
+        assert.deepStrictEqual(totals(summary), totals(counted))
+        assert.strictEqual(summary.num_unsampled_requests, all.length - measured.length)
+        assert.strictEqual(
+          summary.num_late_requests,
+          all.filter(({ record }) => record.dispatch_lag_s !== null && record.dispatch_lag_s > 0.01).length
+        )
+      })
+    )
+  })
+
+  it("merged, with requests that are not measured, is the summary of the union", () => {
+    const context = { wallSeconds: 7, unsent: 3, openLoop: { queued: 1, dropped: 2 } }
+    fc.assert(
+      fc.property(openLoopOutcomes, openLoopOutcomes, (left, right) => {
+        const merged = sinkOf(left)
+        merged.merge(sinkOf(right))
+        assertClose(merged.summary(context), sinkOf([...left, ...right]).summary(context))
       })
     )
   })

@@ -41,6 +41,7 @@ export const record = (overrides: Partial<RequestRecord> = {}): RequestRecord =>
   usage_reasoning_tokens: null,
   retry_after_s: null,
   rate_limit: null,
+  sampled: true,
   ...overrides
 })
 

@@ -47,6 +47,7 @@ const parts: ResultFiles.DocumentParts = {
 }
 
 const base = ResultFiles.baseName("meta-llama/Llama-2-7b-chat-hf", 550, 150)
+const names = ResultFiles.names("meta-llama/Llama-2-7b-chat-hf", 550, 150)
 
 describe("ResultFiles.baseName", () => {
   it("names files as LLMPerf does", () => {
@@ -134,6 +135,49 @@ describe("ResultFiles.document", () => {
     assert.deepStrictEqual(ResultFiles.reservedMetadata(metadata, "results_"), ["results_ttft_s_mean", "timestamp"])
   })
 
+  it("without a prefix, lets metadata replace no result either", () => {
+    const flat = [
+      ...ResultFiles.document({ ...parts, parameters: {}, details: {}, metadata: {}, resultsPrefix: "" }).keys()
+    ]
+    const results = flat.filter((key) => !["version", "name", "timestamp"].includes(key))
+    assert.isAbove(results.length, 150)
+    for (const key of results) assert.deepStrictEqual(ResultFiles.reservedMetadata({ [key]: "0" }, ""), [key])
+    const metadata = { region: "eu", ttft_s: { mean: "0" }, num_unsent_requests: "0", ttft_s_mean_of_last_week: "1" }
+    assert.deepStrictEqual(ResultFiles.reservedMetadata(metadata, ""), ["ttft_s_mean", "num_unsent_requests"])
+    const document = ResultFiles.document({ ...parts, metadata, resultsPrefix: "" })
+    assert.strictEqual(document.get("ttft_s_mean"), parts.results.ttft_s.mean)
+    assert.strictEqual(document.get("num_unsent_requests"), 0)
+    assert.strictEqual(document.get("ttft_s_mean_of_last_week"), "1")
+  })
+
+  it("has LLMPerf's keys for a schedule, in its order", () => {
+    const document = ResultFiles.document({
+      ...parts,
+      name: ResultFiles.scheduleNames.summary,
+      parameters: ResultFiles.scheduleParameters({
+        model: "m",
+        launched: 90,
+        unsampled: 10,
+        scheduleFile: "traffic.csv.gz",
+        resultsSubdir: "out/2026-11-24T09-30-00_schedule_run",
+        additionalSamplingParams: { top_p: 1 }
+      }),
+      resultsPrefix: ""
+    })
+    assert.deepStrictEqual([...document].slice(0, 9), [
+      ["version", "2023-08-31"],
+      ["name", "summary"],
+      ["model", "m"],
+      ["num_concurrent_requests", "scheduled"],
+      ["num_launched", 90],
+      ["num_unsampled", 10],
+      ["schedule_file", "traffic.csv.gz"],
+      ["results_subdir", "out/2026-11-24T09-30-00_schedule_run"],
+      ["additional_sampling_params_top_p", 1]
+    ])
+    assert.strictEqual(document.get("wall_time_s"), 5)
+  })
+
   it("writes the most frequent code first, also when codes are numbers", () => {
     const results: Summary = { ...parts.results, error_code_frequency: { "429": 1, "503": 5, truncated: 3 } }
     const text = ResultFiles.stringify(ResultFiles.document({ ...parts, results }))
@@ -155,7 +199,7 @@ describe("ResultFiles.document", () => {
 const publish = (directory: string) =>
   ResultFiles.publish({
     directory,
-    base,
+    names,
     summary: (given) => ResultFiles.document({ ...parts, ...given }),
     records: Stream.fromIterable(outcomes.map(({ record }) => record))
   })
@@ -188,7 +232,7 @@ describe("ResultFiles.publish", () => {
         yield* writer.close
         const published = yield* ResultFiles.publish({
           directory: join(),
-          base,
+          names,
           summary: (given) => ResultFiles.document({ ...parts, ...given }),
           records: writer.stream
         })
@@ -203,13 +247,38 @@ describe("ResultFiles.publish", () => {
     )
   )
 
+  it.effect("lists measured requests only, and takes the names of a schedule run", () =>
+    inTemporary((join) =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const rows = outcomes.map(({ record }, i) => ({ ...record, sampled: i % 3 === 0 }))
+        const published = yield* ResultFiles.publish({
+          directory: join(),
+          names: ResultFiles.scheduleNames,
+          summary: (given) => ResultFiles.document({ ...parts, ...given }),
+          records: Stream.fromIterable(rows)
+        })
+        assert.deepStrictEqual(published, {
+          summary: join("summary.json"),
+          individualResponses: join("individual_responses.json")
+        })
+        const list: unknown = JSON.parse(yield* fs.readFileString(published.individualResponses))
+        assert.deepStrictEqual(
+          list,
+          rows.filter(({ sampled }) => sampled)
+        )
+        assert.strictEqual(JSON.parse(yield* fs.readFileString(published.summary)).name, "summary")
+      })
+    )
+  )
+
   it.effect("writes an empty list for no records", () =>
     inTemporary((join) =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         const published = yield* ResultFiles.publish({
           directory: join(),
-          base,
+          names,
           summary: (given) => ResultFiles.document({ ...parts, ...given }),
           records: Stream.empty
         })
@@ -227,7 +296,7 @@ describe("ResultFiles.publish", () => {
         const error = yield* Effect.flip(
           ResultFiles.publish({
             directory: join(),
-            base,
+            names,
             summary: (given) => ResultFiles.document({ ...parts, ...given }),
             records: broken
           })

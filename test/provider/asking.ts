@@ -12,6 +12,7 @@ import * as Transport from "../../src/provider/Transport.ts"
 export const plan: RequestPlan = {
   id: 7,
   dueSeconds: null,
+  sampled: true,
   prompt: "Say “hello” 👋",
   inputTokens: 5,
   targetInputTokens: 5,

@@ -7,9 +7,11 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { TestClock } from "effect/testing"
 import tokenizer from "llama-tokenizer-js"
+import * as FastCheck from "fast-check"
 import * as Fault from "../../src/simulator/Fault.ts"
 import * as Latency from "../../src/simulator/Latency.ts"
 import * as ModelServer from "../../src/simulator/ModelServer.ts"
+import * as VirtualClock from "../../src/simulator/VirtualClock.ts"
 
 type Server = ModelServer.ModelServer["Service"]
 
@@ -466,4 +468,105 @@ describe("ModelServer", () => {
       assert.closeTo(stats.maxLateSeconds, 0, 1e-6)
     })
   )
+
+  describe("whole answers", () => {
+    interface Asked {
+      readonly at: number
+      readonly inputTokens: number
+      readonly outputTokens: number
+      /** Milliseconds after which the client goes away; most stay. */
+      readonly patience: number
+    }
+    const asked: FastCheck.Arbitrary<Asked> = FastCheck.record({
+      at: FastCheck.integer({ min: 1, max: 1_500 }),
+      inputTokens: FastCheck.integer({ min: 1, max: 300 }),
+      outputTokens: FastCheck.integer({ min: 1, max: 40 }),
+      patience: FastCheck.oneof(
+        { weight: 3, arbitrary: FastCheck.constant(1e6) },
+        FastCheck.integer({ min: 1, max: 900 })
+      )
+    })
+
+    /** What each client has received when it is done or goes away, and what the server counts. */
+    const serve = (
+      options: Parameters<typeof make>[0],
+      requests: ReadonlyArray<Asked>,
+      isWhole: (id: number) => boolean
+    ) =>
+      Effect.gen(function* () {
+        const server = yield* make(options)
+        const received = requests.map((): Array<ModelServer.Chunk> => [])
+        yield* Effect.forEach(
+          requests,
+          ({ at, inputTokens, outputTokens, patience }, id) => {
+            const request = { id, inputTokens, outputTokens }
+            const read = isWhole(id)
+              ? Effect.gen(function* () {
+                  let answer: ModelServer.WholeAnswer | undefined
+                  // Runs after the request was cancelled.
+                  yield* Effect.addFinalizer(() => Effect.sync(() => received[id]?.push(...(answer?.take() ?? []))))
+                  answer = yield* server.generateWhole(request)
+                  yield* answer.completed
+                })
+              : Effect.flatMap(
+                  server.generate(request),
+                  Stream.runForEach((chunk) => Effect.sync(() => received[id]?.push(chunk)))
+                )
+            // An odd number of nanoseconds, so that nobody comes or goes at a moment at which the server does something.
+            const sleep = (millis: number) => Effect.sleep(Duration.nanos(BigInt(millis) * 1_000_000n + 12_345n))
+            return Effect.andThen(sleep(at), Effect.raceFirst(Effect.scoped(read), sleep(patience)))
+          },
+          { concurrency: "unbounded", discard: true }
+        )
+        const { batch, cancelled, completed, inFlight, kvTokens, peakBatch, peakInFlight, queued, tokens } =
+          yield* server.stats
+        const stats = { batch, cancelled, completed, inFlight, kvTokens, peakBatch, peakInFlight, queued, tokens }
+        return { received, stats }
+      }).pipe(Effect.scoped, Effect.provide(VirtualClock.layer), Effect.runPromise)
+
+    it.each<readonly [string, Parameters<typeof make>[0]]>([
+      ["by the steps of the batch", { ...engine, maxBatch: 5, kvTokens: 1_000 }],
+      ["in chunks of several tokens", { ...engine, maxBatch: 5, tokensPerChunk: 3 }],
+      [
+        "with schedules of their own",
+        { ttft: Latency.constant(0.05), itl: { shape: "exponential", mean: 0.02, cv: 0 } }
+      ],
+      ["with schedules of their own and a small batch", { ...fixed, maxBatch: 3, tokensPerChunk: 4 }]
+    ])("are the same as those read chunk by chunk, at the same moments, %s", (_, options) =>
+      FastCheck.assert(
+        FastCheck.asyncProperty(FastCheck.array(asked, { minLength: 1, maxLength: 12 }), async (requests) => {
+          const byChunk = await serve(options, requests, () => false)
+          assert.deepStrictEqual(await serve(options, requests, () => true), byChunk)
+          assert.deepStrictEqual(await serve(options, requests, (id) => id % 2 === 0), byChunk)
+        }),
+        { numRuns: 60 }
+      )
+    )
+
+    it.effect("waken nobody before they are complete", () =>
+      Effect.gen(function* () {
+        const clock = yield* Clock.Clock
+        let sleeps = 0
+        const counting: Clock.Clock = {
+          currentTimeMillis: clock.currentTimeMillis,
+          currentTimeNanos: clock.currentTimeNanos,
+          monotonicTimeNanos: clock.monotonicTimeNanos,
+          currentTimeMillisUnsafe: () => clock.currentTimeMillisUnsafe(),
+          currentTimeNanosUnsafe: () => clock.currentTimeNanosUnsafe(),
+          monotonicTimeNanosUnsafe: () => clock.monotonicTimeNanosUnsafe(),
+          sleep: (duration) => {
+            sleeps++
+            return clock.sleep(duration)
+          }
+        }
+        const server = yield* Effect.provideService(make(engine), Clock.Clock, counting)
+        const answer = yield* server.generateWhole({ id: 1, inputTokens: 10, outputTokens: 500 })
+        yield* answer.completed
+        assert.strictEqual(answer.take().length, 500)
+        assert.deepStrictEqual(answer.take(), [])
+        assert.closeTo(Number(clock.monotonicTimeNanosUnsafe()), (10 + 499 * 12) * 1e6, 1_000)
+        assert.isBelow(sleeps, 4)
+      }).pipe(Effect.provide(VirtualClock.layer))
+    )
+  })
 })

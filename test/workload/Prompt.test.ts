@@ -137,6 +137,41 @@ describe("exact", () => {
     })
   )
 
+  it.effect("gives texts of that length again when that is allowed, and says so", () =>
+    Effect.map(llama, (tokenizer) => {
+      const builder = Prompt.make("exact", tokenizer, { repeat: true })
+      const strict = Prompt.make("exact", tokenizer)
+      const request = { inputTokens: builder.minimumInputTokens(150), outputTokens: 150 }
+      const prompts = Array.from({ length: 3_000 }, (_, i) => build(builder, PythonRandom.make(i), request))
+      const firsts = prompts.filter(({ repeated }) => !repeated)
+      assert.strictEqual(new Set(firsts.map(({ text }) => text)).size, firsts.length)
+      assert.strictEqual(new Set(prompts.map(({ text }) => text)).size, firsts.length)
+      assert.isTrue(firsts.length > 100 && firsts.length < 1_000)
+      // The repeats are not all the same
+      assert.isAbove(new Set(prompts.slice(-500).map(({ text }) => text)).size, 20)
+      assert.isTrue(prompts.every(({ inputTokens }) => inputTokens === request.inputTokens))
+      assert.strictEqual(tokenizer.count(prompts.at(-1)?.text ?? ""), request.inputTokens)
+      // As long as there are new texts, nothing is different
+      const strictly = firsts.map((_, i) => build(strict, PythonRandom.make(i), request))
+      assert.deepStrictEqual(strictly, prompts.slice(0, firsts.length))
+      const again = Prompt.make("exact", tokenizer, { repeat: true })
+      assert.deepStrictEqual(
+        Array.from({ length: 600 }, (_, i) => build(again, PythonRandom.make(i), request)),
+        prompts.slice(0, 600)
+      )
+    })
+  )
+
+  it.effect("depends on the generator and the number of the request, not on what was built before", () =>
+    Effect.map(llama, (tokenizer) => {
+      const request = { id: 7, inputTokens: 3_300, outputTokens: 10 }
+      const alone = build(Prompt.make("exact", tokenizer), PythonRandom.make(3), request)
+      const builder = Prompt.make("exact", tokenizer)
+      for (let id = 1; id < 4; id++) build(builder, PythonRandom.make(9), { ...request, id })
+      assert.deepStrictEqual(build(builder, PythonRandom.make(3), request), alone)
+    })
+  )
+
   it("gives the nearest text, truthfully counted, when the tokenizer allows no exact one", () => {
     const tokenizer = fake("two to a word", (text) => 2 * words(text))
     const builder = Prompt.make("exact", tokenizer)
@@ -161,6 +196,8 @@ describe("exact", () => {
         assert.include(result.failure.message, `smallest possible value is ${minimum}`)
       }
       build(builder, PythonRandom.make(1), { inputTokens: minimum, outputTokens: 150 })
+      const named = builder.build(PythonRandom.make(1), { id: 17, inputTokens: minimum - 1, outputTokens: 150 })
+      assert.match(Result.isFailure(named) ? named.failure.message : "", /^Row 17: /)
     }).pipe(Effect.provide(Tokenizer.layerLlama))
   )
 
@@ -209,6 +246,13 @@ describe("llmperf", () => {
     assert.strictEqual(a?.text, b?.text)
     assert.strictEqual(a?.inputTokens, words(a?.text ?? ""))
     assert.strictEqual(b?.inputTokens, b?.text.length)
+  })
+
+  it("says when it gives a text again", () => {
+    const builder = Prompt.make("llmperf", fake("words", words))
+    const request = { inputTokens: 27, outputTokens: 150 }
+    const repeated = [1, 2].map((seed) => build(builder, PythonRandom.make(seed), request).repeated)
+    assert.deepStrictEqual(repeated, [false, true])
   })
 
   it("refuses a length below the instruction", () => {

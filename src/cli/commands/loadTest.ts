@@ -10,7 +10,7 @@ export const loadTest = Command.make("load-test", flags, (input) =>
   )
 ).pipe(
   Command.withDescription(
-    'Keep a number of streaming requests in flight and measure every token: TTFT, inter-token latency, throughput. Durations are written 30s, 1m30s, 500ms, "2 seconds" or as a number of seconds.'
+    'Send streaming requests and measure every token: TTFT, inter-token latency, throughput. A closed loop keeps --num-concurrent-requests in flight. An open loop sends each request when it is due, at a rate (--request-rate, --ramp, --stages) or as a schedule or a trace says (--schedule-file). Durations are written 30s, 1m30s, 500ms, "2 seconds" or as a number of seconds.'
   ),
   Command.withShortDescription("Measure an LLM endpoint under load"),
   Command.withExamples([
@@ -22,6 +22,15 @@ export const loadTest = Command.make("load-test", flags, (input) =>
       command:
         "llmperf load-test --model meta-llama/Llama-3.1-8B-Instruct --api-base http://127.0.0.1:8000/v1 --num-concurrent-requests 20 --max-num-completed-requests 200 --results-dir result_outputs",
       description: "Test a server of your own; OPENAI_API_KEY holds its key"
+    },
+    {
+      command: "llmperf load-test --llm-api simulated --model demo --request-rate 8 --arrival poisson --duration 20s",
+      description: "Open loop: requests arrive at random, 8 a second, whatever becomes of those before"
+    },
+    {
+      command:
+        "llmperf load-test --llm-api simulated --model demo --schedule-file schedules/bursty_schedule.csv --results-dir result_outputs",
+      description: "Replay a schedule: every request at its time"
     },
     {
       command: "llmperf load-test --config run.yaml --json > summary.json",

@@ -10,26 +10,30 @@ import type * as Terminal from "effect/Terminal"
 import { type Command } from "effect/cli"
 import { type LlmError } from "../../domain/LlmError.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
-import { type LoadTestConfig } from "../../domain/RunConfig.ts"
+import { type RunConfig } from "../../domain/RunConfig.ts"
 import * as LoadTest from "../../engine/LoadTest.ts"
+import * as Pacer from "../../engine/Pacer.ts"
+import * as Replay from "../../engine/Replay.ts"
+import { requestIdOf } from "../../engine/RequestId.ts"
 import * as WarmUp from "../../engine/WarmUp.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
-import * as Report from "../../output/Console.ts"
 import * as Progress from "../../output/Progress.ts"
-import * as ResultFiles from "../../output/ResultFiles.ts"
 import * as Screen from "../../output/Screen.ts"
 import * as OpenAi from "../../provider/OpenAi.ts"
 import { type Provider } from "../../provider/Provider.ts"
 import * as Transport from "../../provider/Transport.ts"
 import { type SimulatorError } from "../../simulator/SimulatorError.ts"
 import * as SimulatorThread from "../../simulator/SimulatorThread.ts"
+import * as PromptMaker from "../../workload/PromptMaker.ts"
 import * as TokenCounter from "../../workload/TokenCounter.ts"
 import * as Tokenizer from "../../workload/Tokenizer.ts"
 import * as Workload from "../../workload/Workload.ts"
 import { CommandError, usage } from "../CommandError.ts"
-import { Ended, ExitCode } from "../ExitCode.ts"
+import { ExitCode } from "../ExitCode.ts"
 import { type loadTest } from "../flags.ts"
 import { Interruption } from "../Interruption.ts"
+import { connectionsOf, type Load, type OpenLoad, plannedOf, resolve } from "../internal/load.ts"
+import { checkMetadata, conclude } from "../internal/outcome.ts"
 import { modelOptions } from "../internal/simulated.ts"
 
 type Input = Command.Command.Config.Infer<typeof loadTest>
@@ -43,16 +47,9 @@ const newRunId = Effect.gen(function* () {
   return `${time}-${letters.map((index) => digits[index]).join("")}`
 })
 
-const configOf = (input: Input, runId: string): LoadTestConfig => ({
+const configOf = (input: Input, runId: string): RunConfig => ({
   model: input.model,
   llmApi: input.llmApi,
-  meanInputTokens: input.meanInputTokens,
-  stddevInputTokens: input.stddevInputTokens,
-  meanOutputTokens: input.meanOutputTokens,
-  stddevOutputTokens: input.stddevOutputTokens,
-  numConcurrentRequests: input.numConcurrentRequests,
-  maxNumCompletedRequests: input.maxNumCompletedRequests,
-  timeoutSeconds: input.timeout,
   graceSeconds: input.grace,
   requestTimeoutSeconds: input.requestTimeout,
   additionalSamplingParams: input.additionalSamplingParams,
@@ -69,7 +66,7 @@ const configOf = (input: Input, runId: string): LoadTestConfig => ({
 /** The API under test; a simulated one is started first. */
 const providerLayer = (
   input: Input,
-  config: LoadTestConfig
+  config: RunConfig
 ): Layer.Layer<Provider, LlmError | SimulatorError | Config.ConfigError, Transport.Transport> => {
   const options = {
     model: config.model,
@@ -77,9 +74,7 @@ const providerLayer = (
     samplingParams: config.additionalSamplingParams,
     headers: Object.fromEntries(input.header),
     requestId:
-      config.requestIdHeader === null
-        ? null
-        : { header: config.requestIdHeader, of: LoadTest.requestIdOf(config.runId) },
+      config.requestIdHeader === null ? null : { header: config.requestIdHeader, of: requestIdOf(config.runId) },
     ignoreEos: input.ignoreEos
   }
   switch (input.llmApi) {
@@ -98,15 +93,34 @@ const providerLayer = (
   }
 }
 
+/** Lengths for real warm-up requests. */
+const warmUpLengths = (load: Load) => {
+  if (load._tag === "Closed") return load.config
+  const { origin, schedule } = load
+  if (origin._tag === "Arrivals") return origin
+  return {
+    meanInputTokens: schedule.inputTokens[0] ?? 0,
+    stddevInputTokens: 0,
+    meanOutputTokens: schedule.outputTokens[0] ?? 0,
+    stddevOutputTokens: 0
+  }
+}
+
 /** Prompts for real warm-up requests: of the same lengths, but none that the test itself will send. */
-const warmUpPlans = Effect.fnUntraced(function* (config: LoadTestConfig) {
-  if (config.warmupRequests === 0) return []
-  const workload = yield* Workload.make({ ...config, seed: config.seed + 1, count: config.warmupRequests })
+const warmUpPlans = Effect.fnUntraced(function* (load: Load) {
+  const { promptMode, seed, warmupRequests } = load.config
+  if (warmupRequests === 0) return []
+  const workload = yield* Workload.make({
+    ...warmUpLengths(load),
+    promptMode,
+    seed: seed + 1,
+    count: warmupRequests
+  })
   return workload.plans.map((plan): RequestPlan => Object.assign({}, plan, { id: -plan.id }))
 })
 
 /** Ends at the first Ctrl-C, and says what comes now: without a word the grace looks like a hang. */
-const userStop = Effect.fnUntraced(function* (config: LoadTestConfig, quiet: boolean) {
+const userStop = Effect.fnUntraced(function* (config: RunConfig, quiet: boolean) {
   yield* yield* Interruption
   if (quiet) return
   const screen = yield* Screen.detect("stderr")
@@ -116,20 +130,27 @@ const userStop = Effect.fnUntraced(function* (config: LoadTestConfig, quiet: boo
   )
 })
 
-const runTest = Effect.fnUntraced(function* (config: LoadTestConfig, quiet: boolean) {
+/** What an open loop needs besides: prompts made on a thread of their own, and exact waits. */
+const openLayer = ({ config, schedule }: OpenLoad, tokenizer: string | undefined) =>
+  Layer.merge(
+    PromptMaker.layerWorker({
+      seed: config.seed,
+      promptMode: config.promptMode,
+      blockTokens: schedule.prefix?.blockTokens ?? null,
+      tokenizer
+    }),
+    Pacer.layerPrecise
+  )
+
+const runLoad = Effect.fnUntraced(function* (load: Load, tokenizer: string | undefined, quiet: boolean) {
+  const { config } = load
   const live = LiveStats.make()
   yield* Effect.forkScoped(
-    Progress.run({
-      snapshot: (now) => LiveStats.snapshot(live, now),
-      total: config.maxNumCompletedRequests,
-      quiet
-    })
+    Progress.run({ snapshot: (now) => LiveStats.snapshot(live, now), total: plannedOf(load), quiet })
   )
-  const requests = yield* warmUpPlans(config)
-  const concurrency = Math.min(config.numConcurrentRequests, config.maxNumCompletedRequests)
+  const requests = yield* warmUpPlans(load)
   const context = yield* Effect.context<Provider | Transport.Transport | Stdio.Stdio | Terminal.Terminal>()
-  return yield* LoadTest.run({
-    config,
+  const hooks = {
     live,
     userStop: Effect.provideContext(userStop(config, quiet), context),
     warmUp:
@@ -137,58 +158,27 @@ const runTest = Effect.fnUntraced(function* (config: LoadTestConfig, quiet: bool
         ? Effect.provideContext(
             WarmUp.run({
               client: config.warmup,
-              concurrency,
+              concurrency: connectionsOf(load),
               requests,
               requestTimeoutSeconds: config.requestTimeoutSeconds
             }),
             context
           )
         : undefined
-  })
-}, Effect.scoped)
-
-const remarks = (result: LoadTest.LoadTestResult, config: LoadTestConfig): ReadonlyArray<string> => [
-  ...(result.stopped === "timeout"
-    ? [
-        `Test timed out before all requests could be completed: ${result.notSent} were not sent (--timeout ${config.timeoutSeconds}s).`
-      ]
-    : []),
-  ...(result.stopped === "interrupted" ? [`Interrupted: ${result.notSent} requests were not sent.`] : []),
-  ...(result.uncounted === null ? [] : [`Some answers could not be counted: ${result.uncounted.message}`])
-]
-
-const present = Effect.fnUntraced(function* (input: Input, config: LoadTestConfig, result: LoadTest.LoadTestResult) {
-  if (input.json) yield* Console.log(ResultFiles.stringify(result.document).trimEnd())
-  if (!input.quiet) {
-    // With --json, standard output belongs to the data.
-    const stream = input.json ? "stderr" : "stdout"
-    const screen = yield* Screen.detect(stream)
-    const text = Report.render(
-      {
-        title: `Load test of ${config.model} (${config.llmApi}), ${config.numConcurrentRequests} in flight, run ${config.runId}`,
-        summary: result.summary,
-        remarks: remarks(result, config),
-        files: result.files === null ? undefined : Object.values(result.files)
-      },
-      screen
-    )
-    yield* stream === "stderr" ? Console.error(text.trimEnd()) : Console.log(text.trimEnd())
   }
-})
-
-const checkMetadata = (config: LoadTestConfig) => {
-  const reserved = ResultFiles.reservedMetadata(config.metadata, "results_")
-  return reserved.length === 0
-    ? Effect.void
-    : Effect.fail(usage(`--metadata may not set ${reserved.join(", ")}: those are names of results`))
-}
+  return load._tag === "Closed"
+    ? yield* LoadTest.run({ ...hooks, config: load.config })
+    : yield* Effect.provide(
+        Replay.run({ ...hooks, config: load.config, schedule: load.schedule, origin: load.origin }),
+        openLayer(load, tokenizer)
+      )
+}, Effect.scoped)
 
 /** Runs the test, shows it, and ends with the exit code that fits. */
 export const handle = Effect.fn("loadTest")(
   function* (input: Input) {
     const runId = Option.isSome(input.runId) ? input.runId.value : yield* newRunId
     const config = configOf(input, runId)
-    yield* checkMetadata(config)
     const tokenizer = input.tokenizer === Tokenizer.llamaName ? undefined : input.tokenizer
     const layer = Layer.mergeAll(
       Tokenizer.layer(tokenizer),
@@ -197,15 +187,12 @@ export const handle = Effect.fn("loadTest")(
         Layer.provideMerge(Transport.layer({ connectSeconds: input.connectTimeout, idleSeconds: input.idleTimeout }))
       )
     )
-    const result = yield* Effect.provide(runTest(config, input.quiet), layer)
-    yield* present(input, config, result)
-    const { num_completed_requests: completed, num_requests_started: started } = result.summary
-    if (result.stopped === "interrupted") {
-      return yield* new Ended({ exitCode: ExitCode.interrupted })
-    }
-    if (completed === 0 && started > 0) {
-      return yield* new Ended({ exitCode: ExitCode.failed })
-    }
+    const { load, result } = yield* Effect.gen(function* () {
+      const load = yield* resolve(input, config)
+      yield* checkMetadata(config.metadata, load)
+      return { load, result: yield* runLoad(load, tokenizer, input.quiet) }
+    }).pipe(Effect.provide(layer))
+    yield* conclude(input, load, result)
   },
   Effect.catchTags({
     LlmError: (error) => Effect.fail(usage(error.message)),

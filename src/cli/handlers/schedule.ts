@@ -10,38 +10,18 @@ import { fromPlatformError } from "../../output/OutputError.ts"
 import * as AtomicFile from "../../output/AtomicFile.ts"
 import * as SchedulePlot from "../../output/SchedulePlot.ts"
 import * as Screen from "../../output/Screen.ts"
-import * as Arrival from "../../workload/Arrival.ts"
-import * as Prompt from "../../workload/Prompt.ts"
-import * as PythonRandom from "../../workload/PythonRandom.ts"
 import * as ScheduleEdit from "../../workload/ScheduleEdit.ts"
 import * as ScheduleFile from "../../workload/ScheduleFile.ts"
 import * as Tokenizer from "../../workload/Tokenizer.ts"
 import * as PrefixSharing from "../../workload/trace/PrefixSharing.ts"
-import * as Synthetic from "../../workload/trace/Synthetic.ts"
 import { CommandError, usage } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
-import {
-  type convertFlags,
-  type generateFlags,
-  type inspectFlags,
-  type scheduleEdits
-} from "../internal/scheduleFlags.ts"
+import { type convertFlags, type generateFlags, type inspectFlags } from "../internal/scheduleFlags.ts"
+import { arrivalsOf, draw, type EditInput, editsOf } from "../internal/scheduleInput.ts"
 
-type EditInput = Command.Command.Config.Infer<typeof scheduleEdits>
 type InspectInput = Command.Command.Config.Infer<typeof inspectFlags>
 type ConvertInput = Command.Command.Config.Infer<typeof convertFlags>
 type GenerateInput = Command.Command.Config.Infer<typeof generateFlags>
-
-const editsOf = (input: EditInput): ScheduleEdit.Edits => ({
-  from: Option.getOrNull(input.from),
-  to: Option.getOrNull(input.to),
-  speed: Option.getOrNull(input.speed),
-  loop: Option.getOrNull(input.loop),
-  maxRate: Option.getOrNull(input.maxRate),
-  limit: Option.getOrNull(input.limit),
-  scaleInput: Option.getOrNull(input.scaleInput),
-  scaleOutput: Option.getOrNull(input.scaleOutput)
-})
 
 /** Reads the file and makes the changes; what is wrong with either is wrong use. */
 const load = Effect.fnUntraced(
@@ -152,70 +132,16 @@ export const convert = Effect.fn("schedule.convert")(function* (input: ConvertIn
   yield* write(input.output, loaded.schedule)
 })
 
-const rateOf = (input: GenerateInput) => {
-  const given = [Option.map(input.requestRate, Arrival.fixed), input.ramp, input.stages].flatMap(Option.toArray)
-  const [rate] = given
-  return rate === undefined || given.length > 1
-    ? Effect.fail(usage("Give one of --request-rate, --ramp and --stages"))
-    : Effect.succeed(rate)
-}
-
-const processOf = ({ arrival, burstiness, burstSize }: GenerateInput) => {
-  if (Option.isSome(burstiness) !== (arrival === "gamma")) {
-    return Effect.fail(usage("--burstiness goes with --arrival gamma, and only with it"))
-  }
-  if (Option.isSome(burstSize) !== (arrival === "burst")) {
-    return Effect.fail(usage("--burst-size goes with --arrival burst, and only with it"))
-  }
-  const process: Arrival.Process =
-    arrival === "gamma"
-      ? { kind: arrival, burstiness: Option.getOrElse(burstiness, () => 1) }
-      : arrival === "burst"
-        ? { kind: arrival, size: Option.getOrElse(burstSize, () => 1) }
-        : { kind: arrival }
-  return Effect.succeed(process)
-}
-
 /** `llmperf schedule generate`. */
-export const generate = Effect.fn("schedule.generate")(
-  function* (input: GenerateInput) {
-    const options: Arrival.Options = {
-      process: yield* processOf(input),
-      rate: yield* rateOf(input),
-      seconds: Option.getOrNull(input.duration),
-      count: Option.getOrNull(input.limit)
-    }
-    const random = PythonRandom.make(input.seed)
-    const arrivals = yield* Effect.fromResult(Arrival.make(options, random.fork("arrivals")))
-    const expected = Arrival.extent(options).count * input.turns
-    if (!(expected <= ScheduleEdit.MAXIMUM_ROWS)) {
-      return yield* usage(
-        expected === Infinity
-          ? "The requests have no end: give --duration or --limit"
-          : `About ${expected.toFixed(0)} requests are too many: at most ${ScheduleEdit.MAXIMUM_ROWS} can be made`
-      )
-    }
-    const prompts = Prompt.make("exact", yield* Tokenizer.Tokenizer)
-    const schedule = yield* Effect.fromResult(
-      Synthetic.make(
-        {
-          arrivals,
-          input: { mean: input.meanInputTokens, stddev: input.stddevInputTokens },
-          output: { mean: input.meanOutputTokens, stddev: input.stddevOutputTokens },
-          minimumInputTokens: prompts.minimumInputTokens,
-          conversations: input.turns === 1 ? null : { turns: input.turns, thinkSeconds: input.thinkTime }
-        },
-        random
-      )
-    )
-    if (schedule.length === 0) {
-      return yield* usage("No request arrives in that time: give a longer --duration, a higher rate or another --seed")
-    }
-    return yield* write(input.output, schedule)
-  },
-  Effect.provide(Tokenizer.layerLlama),
-  Effect.catchTags({
-    InvalidArrival: (error) => Effect.fail(usage(error.message)),
-    ImpossibleLength: (error) => Effect.fail(usage(error.message))
+export const generate = Effect.fn("schedule.generate")(function* (input: GenerateInput) {
+  const schedule = yield* draw({
+    arrivals: yield* arrivalsOf(input, Option.getOrNull(input.limit)),
+    input: { mean: input.meanInputTokens, stddev: input.stddevInputTokens },
+    output: { mean: input.meanOutputTokens, stddev: input.stddevOutputTokens },
+    conversations: input.turns === 1 ? null : { turns: input.turns, thinkSeconds: input.thinkTime },
+    promptMode: "exact",
+    seed: input.seed,
+    countFlag: "--limit"
   })
-)
+  return yield* write(input.output, schedule)
+}, Effect.provide(Tokenizer.layerLlama))

@@ -52,6 +52,38 @@ export const scheduleEdits = {
   scaleOutput: Setting.optional("scale-output", factor, "Make answers so many times as long")
 }
 
+/** When requests arrive, for every command that draws them. */
+export const arrivals = {
+  requestRate: Setting.optional("request-rate", ratePerSecond, "Mean rate of the requests"),
+  ramp: Setting.optional(
+    "ramp",
+    profile(Arrival.parseRamp, "FROM:TO:DURATION with rates per second, such as 1:20:5m", "from:to:duration"),
+    "A rate that changes in a straight line and then stays"
+  ),
+  stages: Setting.optional(
+    "stages",
+    profile(Arrival.parseStages, "RATE@DURATION,… with rates per second, such as 5@1m,0@10s,20@30s", "rate@duration,…"),
+    "One rate after another"
+  ),
+  arrival: Setting.noted(
+    "arrival",
+    Setting.oneOf("constant", "poisson", "gamma", "burst"),
+    "poisson",
+    "How requests lie in time"
+  ),
+  burstiness: Setting.optional(
+    "burstiness",
+    factor,
+    "Shape of gamma arrivals: below 1 burstier than poisson, above 1 smoother"
+  ),
+  burstSize: Setting.optional(
+    "burst-size",
+    Setting.positiveInt("requests"),
+    "Requests at the same moment with --arrival burst"
+  ),
+  duration: Setting.optional("duration", Setting.positiveDuration, "How long requests arrive")
+}
+
 const output = Setting.optional("output", Setting.text("file"), "Where to write it; standard output without it").pipe(
   Setting.alias("o")
 )
@@ -72,34 +104,7 @@ export const convertFlags = { file, ...scheduleEdits, output }
 
 /** The flags of `llmperf schedule generate`. */
 export const generateFlags = {
-  requestRate: Setting.optional("request-rate", ratePerSecond, "Mean rate of the requests"),
-  ramp: Setting.optional(
-    "ramp",
-    profile(Arrival.parseRamp, "FROM:TO:DURATION with rates per second, such as 1:20:5m", "from:to:duration"),
-    "A rate that changes in a straight line and then stays"
-  ),
-  stages: Setting.optional(
-    "stages",
-    profile(Arrival.parseStages, "RATE@DURATION,… with rates per second, such as 5@1m,0@10s,20@30s", "rate@duration,…"),
-    "One rate after another"
-  ),
-  arrival: Setting.withDefault(
-    "arrival",
-    Setting.oneOf("constant", "poisson", "gamma", "burst"),
-    "poisson",
-    "How requests lie in time"
-  ),
-  burstiness: Setting.optional(
-    "burstiness",
-    factor,
-    "Shape of gamma arrivals: below 1 burstier than poisson, above 1 smoother"
-  ),
-  burstSize: Setting.optional(
-    "burst-size",
-    Setting.positiveInt("requests"),
-    "Requests at the same moment with --arrival burst"
-  ),
-  duration: Setting.optional("duration", Setting.positiveDuration, "How long requests arrive"),
+  ...arrivals,
   limit: Setting.optional(
     "limit",
     Setting.positiveInt("requests"),

@@ -124,6 +124,26 @@ export const withDefault = <A>(
     Flag.withDefault(fallback)
   )
 
+/** A value, and whether it was given or is the default. */
+export interface Noted<A> {
+  readonly value: A
+  readonly given: boolean
+}
+
+/** A flag with a default that tells whether it was given, be it with the value of the default. */
+export const noted = <A>(
+  name: string,
+  reader: Reader<A>,
+  fallback: NoInfer<A>,
+  description: string,
+  shown: string = String(fallback)
+): Flag.Flag<Noted<A>> =>
+  valued(name, reader).pipe(
+    Flag.map((value): Noted<A> => ({ value, given: true })),
+    Flag.withDescription(explain(description, name, [`default: ${shown}`])),
+    Flag.withDefault({ value: fallback, given: false })
+  )
+
 /** A flag that may be left out. */
 export const optional = <A>(name: string, reader: Reader<A>, description: string): Flag.Flag<Option.Option<A>> =>
   valued(name, reader).pipe(Flag.withDescription(explain(description, name, [])), Flag.optional)

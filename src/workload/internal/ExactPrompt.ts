@@ -7,10 +7,20 @@
  */
 import * as Corpus from "../Corpus.ts"
 import type { PythonRandom } from "../PythonRandom.ts"
+import * as GivenTexts from "./givenTexts.ts"
 
 export interface Text {
   readonly text: string
   readonly tokens: number
+}
+
+/** A text, and whether it was given out before. */
+export interface Built extends Text {
+  readonly repeated: boolean
+}
+
+interface Found extends Text {
+  readonly key: number
 }
 
 interface Line extends Text {
@@ -35,26 +45,13 @@ const WORDS = Corpus.text.split(/\s+/)
 // Stands before a line when it is counted, so that it is counted as a line in the middle of a text.
 const BEFORE = SONNET_LINES[1] ?? ""
 
-// Two independent hashes in one safe integer: a run remembers these and not its texts.
-const fingerprint = (text: string): number => {
-  let a = 0x811c9dc5
-  let b = 0x9e3779b9
-  for (let i = 0; i < text.length; i++) {
-    const code = text.charCodeAt(i)
-    a = Math.imul(a ^ code, 0x01000193)
-    b = Math.imul(b ^ code, 0x85ebca6b)
-    b ^= b >>> 13
-  }
-  return (a >>> 0) * 2 ** 21 + (b >>> 11)
-}
-
 export const make = (count: (text: string) => number) => {
   const before = count(BEFORE)
   const toText = (text: string): Text => ({ text, tokens: count(BEFORE + text) - before })
   const toLine = (text: string): Line => ({ ...toText(text), cuts: new Map() })
   const sonnets = SONNET_LINES.map(toLine)
   const noLine: Line = { text: "", tokens: 0, cuts: new Map() }
-  const seen = new Set<number>()
+  const given = GivenTexts.make()
   // Heads and lengths for which no new text was found: not searched again.
   const exhausted = new Set<string>()
   let texts = 0
@@ -133,30 +130,27 @@ export const make = (count: (text: string) => number) => {
     }
   }
 
-  /**
-   * A text that begins with `head`, has `target` tokens and was not given out before. `order` is the first pass over
-   * the lines; from `random` only forks are taken. When no such text is found, the nearest new one; `undefined` when
-   * there is no new one at all.
-   */
-  const build = (head: Text, target: number, order: ReadonlyArray<number>, random: PythonRandom): Text | undefined => {
-    texts++
-    const place = `${target} ${head.text}`
-    if (exhausted.has(place)) return undefined
-    let nearest: (Text & { readonly key: number }) | undefined
+  // From `random` only forks are taken, `name` being part of their names.
+  const search = (
+    head: Text,
+    target: number,
+    order: ReadonlyArray<number>,
+    random: PythonRandom,
+    name: number,
+    onlyNew: boolean
+  ): Found | undefined => {
+    let nearest: Found | undefined
     for (let attempt = 0; attempt < ORDERS; attempt++) {
       let fork: PythonRandom | undefined
-      const own = () => (fork ??= random.fork(`text ${texts} order ${attempt}`))
+      const own = () => (fork ??= random.fork(`text ${name} order ${attempt}`))
       const lineAt = attempt < ORDERS_OF_SONNETS ? sonnetOrder(attempt === 0 ? order : [], own) : wordOrder(own)
       let budget = target - head.tokens
       for (let repair = 0; repair < REPAIRS; repair++) {
         const text = head.text + compose(lineAt, budget, repair)
         const tokens = count(text)
-        const key = fingerprint(text)
-        if (!seen.has(key)) {
-          if (tokens === target) {
-            seen.add(key)
-            return { text, tokens }
-          }
+        const key = given.keyOf(text)
+        if (!onlyNew || !given.has(key)) {
+          if (tokens === target) return { text, tokens, key }
           if (nearest === undefined || Math.abs(target - tokens) < Math.abs(target - nearest.tokens)) {
             nearest = { text, tokens, key }
           }
@@ -165,9 +159,38 @@ export const make = (count: (text: string) => number) => {
       }
       if (nearest !== undefined && attempt + 1 >= ORDERS_OF_SONNETS) break
     }
-    if (nearest === undefined) exhausted.add(place)
-    else seen.add(nearest.key)
     return nearest
+  }
+
+  /**
+   * A text that begins with `head`, has `target` tokens and was not given out before; when no such text is found, the
+   * nearest new one. When there is no new one at all: any with `repeat`, else `undefined`.
+   *
+   * `order` is the first pass over the lines; what is drawn besides comes from forks of `random`, which depend on `id`, or
+   * on how many texts were built before.
+   */
+  const build = (options: {
+    readonly head: Text
+    readonly target: number
+    readonly order: ReadonlyArray<number>
+    readonly random: PythonRandom
+    readonly id: number | undefined
+    readonly repeat: boolean
+  }): Built | undefined => {
+    const { head, id, order, random, repeat, target } = options
+    texts++
+    const name = id ?? texts
+    const place = `${target} ${head.text}`
+    let found = exhausted.has(place) ? undefined : search(head, target, order, random, name, true)
+    if (found === undefined) {
+      exhausted.add(place)
+      if (repeat) found = search(head, target, order, random, name, false)
+    }
+    if (found === undefined) return undefined
+    const { key, text, tokens } = found
+    const repeated = given.has(key)
+    if (!repeated) given.add(key)
+    return { text, tokens, repeated }
   }
 
   return { build }

@@ -24,4 +24,23 @@ describe("dueHeap", () => {
       })
     )
   })
+
+  it("keeps the order of what it retains, and of what is added after", () => {
+    const moments = FastCheck.array(FastCheck.integer({ min: 0, max: 20 }), { maxLength: 60 })
+    FastCheck.assert(
+      FastCheck.property(moments, moments, FastCheck.func(FastCheck.boolean()), (before, after, keep) => {
+        const heap = dueHeap.make<dueHeap.Due & { readonly name: number }>()
+        before.forEach((dueNanos, name) => heap.push({ dueNanos, order: 0, name }))
+        heap.retain(({ name }) => keep(name))
+        after.forEach((dueNanos, i) => heap.push({ dueNanos, order: 0, name: before.length + i }))
+        const expected = [...before, ...after]
+          .map((due, name) => ({ due, name }))
+          .filter(({ name }) => name >= before.length || keep(name))
+          .toSorted((a, b) => a.due - b.due || a.name - b.name)
+        assert.strictEqual(heap.size(), expected.length)
+        for (const { name } of expected) assert.strictEqual(heap.pop()?.name, name)
+        assert.strictEqual(heap.size(), 0)
+      })
+    )
+  })
 })

@@ -1,0 +1,255 @@
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { type Command } from "effect/cli"
+import { type LoadTestConfig, type ReplayConfig, type RunConfig } from "../../domain/RunConfig.ts"
+import { type Schedule } from "../../domain/Schedule.ts"
+import type * as Replay from "../../engine/Replay.ts"
+import * as Arrival from "../../workload/Arrival.ts"
+import * as Prompt from "../../workload/Prompt.ts"
+import * as ScheduleEdit from "../../workload/ScheduleEdit.ts"
+import * as ScheduleFile from "../../workload/ScheduleFile.ts"
+import { Tokenizer } from "../../workload/Tokenizer.ts"
+import { usage } from "../CommandError.ts"
+import { type workload } from "../flags.ts"
+import { arrivalsOf, draw, editsOf, ratesOf } from "./scheduleInput.ts"
+
+export type WorkloadInput = Command.Command.Config.Infer<typeof workload>
+
+/** A number of requests kept in flight, or requests that are sent when they are due. */
+export type Load = ClosedLoad | OpenLoad
+
+export interface ClosedLoad {
+  readonly _tag: "Closed"
+  readonly config: LoadTestConfig
+}
+
+/** `shape` says in a few words what is sent when; `timeoutFlag` is what the user sets a limit with. */
+export interface OpenLoad {
+  readonly _tag: "Open"
+  readonly config: ReplayConfig
+  readonly schedule: Schedule
+  readonly origin: Replay.FromFile | Replay.FromArrivals
+  readonly shape: string
+  readonly timeoutFlag: string
+}
+
+/** How long requests arrive when nothing else ends them. */
+const DEFAULT_DURATION_SECONDS = 60
+
+type Given = ReadonlyArray<readonly [flag: string, given: boolean]>
+
+const namesOf = (given: Given): ReadonlyArray<string> => given.flatMap(([flag, isGiven]) => (isGiven ? [flag] : []))
+
+const some = (option: Option.Option<unknown>): boolean => Option.isSome(option)
+
+/** Flags that mean something only with `--schedule-file`. */
+const ofFiles = (input: WorkloadInput): Given => [
+  ["--map", some(input.map)],
+  ["--from", some(input.from)],
+  ["--to", some(input.to)],
+  ["--speed", some(input.speed)],
+  ["--loop", some(input.loop)],
+  ["--max-rate", some(input.maxRate)],
+  ["--limit", some(input.limit)],
+  ["--scale-input", some(input.scaleInput)],
+  ["--scale-output", some(input.scaleOutput)],
+  ["--schedule-timeout", some(input.scheduleTimeout)],
+  ["--no-schedule-file-subdir", !input.scheduleFileSubdir]
+]
+
+/** Flags that mean something only with a rate. */
+const ofRates = (input: WorkloadInput): Given => [
+  ["--arrival", input.arrival.given],
+  ["--burstiness", some(input.burstiness)],
+  ["--burst-size", some(input.burstSize)],
+  ["--duration", some(input.duration)]
+]
+
+/** Flags that mean something only in an open loop. */
+const ofOpenLoops = (input: WorkloadInput): Given => [
+  ["--max-in-flight", some(input.maxInFlight)],
+  ["--when-full", input.whenFull.given],
+  ["--max-sampled-requests-per-second", some(input.maxSampledRequestsPerSecond)]
+]
+
+/** What LLMPerf leaves aside in schedule mode, in its order. */
+const ignoredWithFile = (input: WorkloadInput): ReadonlyArray<string> =>
+  namesOf([
+    ["--stddev-input-tokens", input.stddevInputTokens.given],
+    ["--stddev-output-tokens", input.stddevOutputTokens.given],
+    ["--num-concurrent-requests", input.numConcurrentRequests.given],
+    ["--timeout (--schedule-timeout sets one)", input.timeout.given],
+    ["--max-num-completed-requests", input.maxNumCompletedRequests.given],
+    ["--mean-input-tokens", input.meanInputTokens.given],
+    ["--mean-output-tokens", input.meanOutputTokens.given]
+  ])
+
+const goesWith = (flags: ReadonlyArray<string>, what: string) =>
+  flags.length === 0 ? Effect.void : Effect.fail(usage(`${flags.join(", ")}: only with ${what}`))
+
+const openConfig = Effect.fnUntraced(function* (input: WorkloadInput, run: RunConfig, timeoutSeconds: number | null) {
+  if (input.whenFull.given && Option.isNone(input.maxInFlight)) {
+    return yield* usage("--when-full says what happens when --max-in-flight is reached: give that too")
+  }
+  const config: ReplayConfig = {
+    ...run,
+    timeoutSeconds,
+    maxInFlight: Option.getOrNull(input.maxInFlight),
+    whenFull: input.whenFull.value,
+    maxSampledRequestsPerSecond: Option.getOrNull(input.maxSampledRequestsPerSecond)
+  }
+  return config
+})
+
+const closed = Effect.fnUntraced(function* (input: WorkloadInput, run: RunConfig) {
+  yield* goesWith(namesOf(ofRates(input)), "--request-rate, --ramp or --stages")
+  yield* goesWith(namesOf(ofOpenLoops(input)), "an open loop: --schedule-file, --request-rate, --ramp or --stages")
+  const load: ClosedLoad = {
+    _tag: "Closed",
+    config: {
+      ...run,
+      meanInputTokens: input.meanInputTokens.value,
+      stddevInputTokens: input.stddevInputTokens.value,
+      meanOutputTokens: input.meanOutputTokens.value,
+      stddevOutputTokens: input.stddevOutputTokens.value,
+      numConcurrentRequests: input.numConcurrentRequests.value,
+      maxNumCompletedRequests: input.maxNumCompletedRequests.value,
+      timeoutSeconds: input.timeout.value
+    }
+  }
+  return load
+})
+
+const rateText = (rate: Arrival.RateProfile): string => {
+  const [first, ...others] = rate.segments
+  if (first === undefined) return `${rate.afterwards} requests/s`
+  if (others.length === 0 && first.from !== first.to) {
+    return `${first.from} to ${first.to} requests/s over ${first.seconds} s`
+  }
+  return `${rate.segments.map(({ from, seconds }) => `${from}@${seconds}s`).join(",")} requests/s`
+}
+
+const drawn = Effect.fnUntraced(function* (input: WorkloadInput, run: RunConfig) {
+  if (input.numConcurrentRequests.given) {
+    return yield* usage(
+      "--num-concurrent-requests keeps a number of requests in flight; with a rate there is --max-in-flight"
+    )
+  }
+  const count = input.maxNumCompletedRequests.given ? input.maxNumCompletedRequests.value : null
+  const asked = yield* arrivalsOf(input, count)
+  const isEndless = Arrival.extent(asked).count === Infinity
+  const arrivals = isEndless ? { ...asked, seconds: DEFAULT_DURATION_SECONDS } : asked
+  const lengths = {
+    input: { mean: input.meanInputTokens.value, stddev: input.stddevInputTokens.value },
+    output: { mean: input.meanOutputTokens.value, stddev: input.stddevOutputTokens.value }
+  }
+  const schedule = yield* draw({
+    ...lengths,
+    arrivals,
+    conversations: null,
+    promptMode: run.promptMode,
+    seed: run.seed,
+    countFlag: "--max-num-completed-requests"
+  })
+  const process = arrivals.process
+  const load: OpenLoad = {
+    _tag: "Open",
+    config: yield* openConfig(input, run, input.timeout.given ? input.timeout.value : null),
+    schedule,
+    origin: {
+      _tag: "Arrivals",
+      meanInputTokens: lengths.input.mean,
+      stddevInputTokens: lengths.input.stddev,
+      meanOutputTokens: lengths.output.mean,
+      stddevOutputTokens: lengths.output.stddev,
+      details: {
+        request_rate: rateText(arrivals.rate),
+        arrival: process.kind,
+        burstiness: process.kind === "gamma" ? process.burstiness : null,
+        burst_size: process.kind === "burst" ? process.size : null,
+        duration_s: arrivals.seconds,
+        max_num_completed_requests: count
+      }
+    },
+    shape: `${rateText(arrivals.rate)}, ${process.kind} arrivals`,
+    timeoutFlag: "--timeout"
+  }
+  return load
+})
+
+const fromFile = Effect.fnUntraced(
+  function* (input: WorkloadInput, run: RunConfig, path: string) {
+    if (ratesOf(input).length > 0) {
+      return yield* usage("Give either --schedule-file or a rate (--request-rate, --ramp, --stages), not both")
+    }
+    yield* goesWith(namesOf(ofRates(input)), "--request-rate, --ramp or --stages")
+    const edits = editsOf(input)
+    const { minimumInputTokens } = Prompt.make(run.promptMode, yield* Tokenizer)
+    const loaded = yield* ScheduleFile.load(path, {
+      mapping: Option.getOrUndefined(input.map),
+      // Lengths that are still to be changed are checked when they are
+      minimumInputTokens: edits.scaleInput === null ? minimumInputTokens : undefined
+    })
+    const edited = yield* Effect.fromResult(ScheduleEdit.apply(loaded.schedule, edits))
+    const changes = Object.entries(edits).filter(([, value]) => value !== null)
+    const verbatim =
+      loaded.format.name === "llmperf" && loaded.syntax === "csv" && !loaded.compressed && changes.length === 0
+    const ignored = ignoredWithFile(input)
+    if (ignored.length > 0 && !input.quiet) {
+      yield* Console.error(`Without effect, because the requests come from --schedule-file: ${ignored.join(", ")}`)
+    }
+    if (loaded.skipped > 0 && !input.quiet) {
+      yield* Console.error(`${loaded.skipped} of ${loaded.rows} rows of ${path} are left out: ${loaded.skippedWhat}`)
+    }
+    const load: OpenLoad = {
+      _tag: "Open",
+      config: yield* openConfig(input, run, Option.getOrNull(input.scheduleTimeout)),
+      // A request is known by its row in the schedule.csv that the run keeps
+      schedule: verbatim ? edited : { ...edited, id: edited.id.map((_, row) => row + 1) },
+      origin: {
+        _tag: "File",
+        path,
+        verbatim,
+        subdir: input.scheduleFileSubdir,
+        details: { schedule_format: loaded.format.name, schedule_changes: Object.fromEntries(changes) }
+      },
+      shape: path,
+      timeoutFlag: "--schedule-timeout"
+    }
+    return load
+  },
+  Effect.catchTags({
+    ScheduleError: (error) => Effect.fail(usage(error.message)),
+    EditError: (error) => Effect.fail(usage(error.message))
+  })
+)
+
+/** What the flags ask for, checked: contradictions and bad files end here, before anything is sent. */
+export const resolve = Effect.fnUntraced(function* (input: WorkloadInput, run: RunConfig) {
+  if (Option.isSome(input.scheduleFile)) return yield* fromFile(input, run, input.scheduleFile.value)
+  yield* goesWith(namesOf(ofFiles(input)), "--schedule-file")
+  return ratesOf(input).length > 0 ? yield* drawn(input, run) : yield* closed(input, run)
+})
+
+/** How many requests there will be. */
+export const plannedOf = (load: Load): number =>
+  load._tag === "Closed" ? load.config.maxNumCompletedRequests : load.schedule.length
+
+const MOST_CONNECTIONS = 256
+
+const busiestSecond = ({ length, offsetSeconds }: Schedule): number => {
+  let most = 0
+  let first = 0
+  for (let row = 0; row < length; row++) {
+    while ((offsetSeconds[row] ?? 0) - (offsetSeconds[first] ?? 0) >= 1) first++
+    most = Math.max(most, row - first + 1)
+  }
+  return most
+}
+
+/** How many connections are worth opening ahead. */
+export const connectionsOf = (load: Load): number =>
+  load._tag === "Closed"
+    ? Math.min(load.config.numConcurrentRequests, load.config.maxNumCompletedRequests)
+    : Math.min(busiestSecond(load.schedule), load.config.maxInFlight ?? MOST_CONNECTIONS, MOST_CONNECTIONS)

@@ -1,0 +1,74 @@
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import { type RunResult } from "../../engine/RunResult.ts"
+import * as Report from "../../output/Console.ts"
+import * as ResultFiles from "../../output/ResultFiles.ts"
+import * as Screen from "../../output/Screen.ts"
+import { usage } from "../CommandError.ts"
+import { Ended, ExitCode } from "../ExitCode.ts"
+import { type Load, type OpenLoad } from "./load.ts"
+
+/** Metadata that would take the place of results is refused before anything is sent. */
+export const checkMetadata = (metadata: ResultFiles.Fields, load: Load) => {
+  const prefix = load._tag === "Open" && load.origin._tag === "File" ? "" : "results_"
+  const reserved = ResultFiles.reservedMetadata(metadata, prefix)
+  return reserved.length === 0
+    ? Effect.void
+    : Effect.fail(usage(`--metadata may not set ${reserved.join(", ")}: those are names of results`))
+}
+
+const openTitle = ({ schedule, shape }: OpenLoad): string => {
+  const seconds = schedule.offsetSeconds[schedule.length - 1] ?? 0
+  return `${schedule.length} requests over ${seconds.toFixed(0)} s, ${shape}`
+}
+
+const titleOf = (load: Load): string => {
+  const { llmApi, model, runId } = load.config
+  const what = load._tag === "Closed" ? `${load.config.numConcurrentRequests} in flight` : openTitle(load)
+  return `Load test of ${model} (${llmApi}), ${what}, run ${runId}`
+}
+
+const stoppedText = ({ notSent, stopped }: RunResult, { config, ...load }: Load): string | null => {
+  switch (stopped) {
+    case null:
+      return null
+    case "timeout": {
+      const flag = load._tag === "Open" ? load.timeoutFlag : "--timeout"
+      return `Test timed out before all requests could be completed: ${notSent} were not sent (${flag} ${config.timeoutSeconds}s).`
+    }
+    case "interrupted":
+      return `Interrupted: ${notSent} requests were not sent.`
+    case "full":
+      return `Aborted: a request was due while as many were in flight as may be (--max-in-flight, --when-full abort); ${notSent} requests were not sent.`
+  }
+}
+
+const remarks = (result: RunResult, load: Load): ReadonlyArray<string> => {
+  const stopped = stoppedText(result, load)
+  return [
+    ...(stopped === null ? [] : [stopped]),
+    ...(result.uncounted === null ? [] : [`Some answers could not be counted: ${result.uncounted.message}`])
+  ]
+}
+
+/** Shows the result, and ends with the exit code that fits. */
+export const conclude = Effect.fnUntraced(function* (
+  input: { readonly json: boolean; readonly quiet: boolean },
+  load: Load,
+  result: RunResult
+) {
+  if (input.json) yield* Console.log(ResultFiles.stringify(result.document).trimEnd())
+  if (!input.quiet) {
+    // With --json, standard output belongs to the data.
+    const stream = input.json ? "stderr" : "stdout"
+    const screen = yield* Screen.detect(stream)
+    const { files, summary } = result
+    const text = Report.render({ title: titleOf(load), summary, remarks: remarks(result, load), files }, screen)
+    yield* stream === "stderr" ? Console.error(text.trimEnd()) : Console.log(text.trimEnd())
+  }
+  if (result.stopped === "interrupted") return yield* new Ended({ exitCode: ExitCode.interrupted })
+  const { num_completed_requests: completed, num_requests_started: started } = result.summary
+  if (result.stopped === "full" || (completed === 0 && started > 0)) {
+    return yield* new Ended({ exitCode: ExitCode.failed })
+  }
+})

@@ -1,0 +1,201 @@
+/**
+ * The replay: sends the requests of a schedule when they are due, and folds what comes back into a summary and files.
+ *
+ * @since 0.2.0
+ */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type ReplayConfig } from "../domain/RunConfig.ts"
+import { type Schedule } from "../domain/Schedule.ts"
+import * as LiveStats from "../metrics/LiveStats.ts"
+import * as AtomicFile from "../output/AtomicFile.ts"
+import type * as Ndjson from "../output/Ndjson.ts"
+import { fromPlatformError, type OutputError } from "../output/OutputError.ts"
+import * as ResultFiles from "../output/ResultFiles.ts"
+import * as RunDirectory from "../output/RunDirectory.ts"
+import { type Provider } from "../provider/Provider.ts"
+import { type PromptError } from "../workload/Prompt.ts"
+import { type PromptMaker } from "../workload/PromptMaker.ts"
+import * as ScheduledWorkload from "../workload/ScheduledWorkload.ts"
+import * as ScheduleEdit from "../workload/ScheduleEdit.ts"
+import * as ScheduleFile from "../workload/ScheduleFile.ts"
+import { type TokenCounter } from "../workload/TokenCounter.ts"
+import { type TokenizerError } from "../workload/Tokenizer.ts"
+import { measuredRun } from "./internal/measuredRun.ts"
+import * as OpenLoop from "./OpenLoop.ts"
+import { type RunResult } from "./RunResult.ts"
+import { type WarmUpReport } from "./WarmUp.ts"
+
+/**
+ * A schedule from a file. The run gets a folder of its own in the results folder (unless `subdir` is `false`), with LLMPerf's
+ * names for schedule mode and a copy of the schedule.
+ *
+ * - `path`: the file, as the user wrote it
+ * - `verbatim`: whether the schedule is the file, row for row; it is then copied byte for byte, and else written as it is
+ *   replayed
+ * - `details`: more for the summary, such as the format of a trace and what was changed
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface FromFile {
+  readonly _tag: "File"
+  readonly path: string
+  readonly verbatim: boolean
+  readonly subdir: boolean
+  readonly details: ResultFiles.Fields
+}
+
+/**
+ * A schedule that was drawn from an arrival process and distributions of lengths, in tokens. Its files are named as those of a
+ * load test.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface FromArrivals {
+  readonly _tag: "Arrivals"
+  readonly meanInputTokens: number
+  readonly stddevInputTokens: number
+  readonly meanOutputTokens: number
+  readonly stddevOutputTokens: number
+  readonly details: ResultFiles.Fields
+}
+
+/**
+ * - `schedule`: what to send when, its `id`s all different
+ * - `origin`: where it is from
+ * - `warmUp`, `userStop`, `live`: as in `LoadTest.Options`
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Options {
+  readonly config: ReplayConfig
+  readonly schedule: Schedule
+  readonly origin: FromFile | FromArrivals
+  readonly warmUp?: Effect.Effect<WarmUpReport> | undefined
+  readonly userStop?: Effect.Effect<void> | undefined
+  readonly live?: LiveStats.LiveStats | undefined
+}
+
+/**
+ * Runs the replay. It fails before anything is sent when a prompt cannot be built (`PromptError`) or the results folder
+ * cannot be written to (`OutputError`); a request that fails is a row, never a failure of the replay. Interrupting it cancels
+ * the requests in flight and still writes the rows of all that ended.
+ *
+ * @category running
+ * @since 0.2.0
+ */
+export const run = Effect.fn("Replay.run")(function* (
+  options: Options
+): Effect.fn.Return<
+  RunResult,
+  PromptError | TokenizerError | OutputError | Ndjson.RecordsError,
+  Provider | PromptMaker | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
+> {
+  const { config, origin, schedule } = options
+  const live = options.live ?? LiveStats.make()
+  yield* ScheduledWorkload.check(schedule)
+  const directory = yield* openDirectory(config, origin)
+  if (directory !== null && origin._tag === "File") yield* keepSchedule(directory.schedule, schedule, origin)
+
+  const sampled = sampledRows(schedule, config.maxSampledRequestsPerSecond)
+  const workload = yield* ScheduledWorkload.make({ schedule, sampled: sampled?.marks ?? null })
+  const measured = sampled?.count ?? schedule.length
+  return yield* measuredRun({
+    live,
+    userStop: options.userStop,
+    warmUp: options.warmUp,
+    settings: config,
+    directory,
+    planned: schedule.length,
+    openLoop: true,
+    logsSent: origin._tag === "File",
+    ready: workload.ready,
+    loop: ({ runner, startNanos, stop }) =>
+      OpenLoop.run({
+        plans: workload.plans,
+        startNanos,
+        maxInFlight: config.maxInFlight,
+        whenFull: config.whenFull,
+        stop,
+        runner,
+        onQueued: () => LiveStats.requestQueued(live),
+        onDropped: () => LiveStats.requestDropped(live)
+      }),
+    account: {
+      ...named(config, origin, { measured, unmeasured: schedule.length - measured, subdir: directory?.shown ?? null }),
+      details: {
+        prompt_mode: config.promptMode,
+        seed: config.seed,
+        ...origin.details,
+        timeout_s: config.timeoutSeconds,
+        request_timeout_s: config.requestTimeoutSeconds,
+        max_in_flight: config.maxInFlight,
+        when_full: config.maxInFlight === null ? null : config.whenFull,
+        max_sampled_requests_per_second: config.maxSampledRequestsPerSecond
+      }
+    },
+    lateDetails: () => ({
+      inexact_prompts: workload.counts.inexactPrompts,
+      repeated_prompts: workload.counts.repeatedPrompts
+    })
+  })
+})
+
+const openDirectory = (config: ReplayConfig, origin: Options["origin"]) => {
+  const { resultsDir } = config
+  if (resultsDir === null) return Effect.succeed(null)
+  return origin._tag === "File"
+    ? RunDirectory.openScheduleRun({ resultsDir, subdir: origin.subdir })
+    : RunDirectory.open(resultsDir)
+}
+
+const keepSchedule = Effect.fnUntraced(function* (target: string, schedule: Schedule, { path, verbatim }: FromFile) {
+  const failed = fromPlatformError(target)
+  if (!verbatim) return yield* AtomicFile.write(target, Stream.fromIterable(ScheduleFile.toCsv(schedule)), failed)
+  const fs = yield* FileSystem.FileSystem
+  return yield* Effect.mapError(fs.copyFile(path, target), failed)
+})
+
+/** A mark for each row that is measured, and how many these are; `null` when all are. */
+const sampledRows = (schedule: Schedule, perSecond: number | null) => {
+  if (perSecond === null) return null
+  const picked = perSecond === 0 ? new Uint32Array(0) : ScheduleEdit.pickPerSecond(schedule, perSecond)
+  const marks = new Uint8Array(schedule.length)
+  for (const row of picked) marks[row] = 1
+  return { marks, count: picked.length }
+}
+
+const named = (
+  config: ReplayConfig,
+  origin: Options["origin"],
+  rows: { readonly measured: number; readonly unmeasured: number; readonly subdir: string | null }
+) =>
+  origin._tag === "File"
+    ? {
+        files: ResultFiles.scheduleNames,
+        resultsPrefix: "",
+        parameters: ResultFiles.scheduleParameters({
+          model: config.model,
+          launched: rows.measured,
+          unsampled: rows.unmeasured,
+          scheduleFile: origin.path,
+          resultsSubdir: rows.subdir,
+          additionalSamplingParams: config.additionalSamplingParams
+        })
+      }
+    : {
+        files: ResultFiles.names(config.model, origin.meanInputTokens, origin.meanOutputTokens),
+        resultsPrefix: "results_",
+        parameters: ResultFiles.parameters({
+          ...origin,
+          model: config.model,
+          numConcurrentRequests: null,
+          additionalSamplingParams: config.additionalSamplingParams
+        })
+      }

@@ -1,0 +1,96 @@
+import type * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import type { PlatformError } from "effect/PlatformError"
+import * as Queue from "effect/Queue"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { fromPlatformError, type OutputError } from "../OutputError.ts"
+
+/** So many values are turned into text at one go; the event loop has other work. */
+const MAX_BATCH = 128
+const READ_BYTES = 64 * 1024
+
+/** A file that lines are appended to, one per value. `bytes` reads back what has been written, through the same handle. */
+export interface LineWriter<A> {
+  readonly append: (value: A) => void
+  readonly failure: Effect.Effect<never, OutputError>
+  readonly close: Effect.Effect<number, OutputError>
+  readonly written: () => number
+  readonly bytes: Stream.Stream<Uint8Array, PlatformError>
+}
+
+/**
+ * Makes the file, which must not exist yet, and keeps it open until the scope closes. `line` gives the text of a value,
+ * without its end. Whatever was appended is written before the scope closes, also when the run is interrupted; after a
+ * failure nothing more is.
+ */
+export const makeLineWriter = Effect.fnUntraced(function* <A>(
+  path: string,
+  line: (value: A) => string
+): Effect.fn.Return<LineWriter<A>, OutputError, FileSystem.FileSystem | Scope.Scope> {
+  const fs = yield* FileSystem.FileSystem
+  const toOutputError = Effect.mapError(fromPlatformError(path))
+  const file = yield* fs.open(path, { flag: "wx+" }).pipe(toOutputError)
+  const queue = yield* Queue.unbounded<A, Cause.Done>()
+  const failed = yield* Deferred.make<never, OutputError>()
+  const textEncoder = new TextEncoder()
+  let written = 0
+
+  const encode = (values: ReadonlyArray<A>): Uint8Array => {
+    let text = ""
+    for (const value of values) text += `${line(value)}\n`
+    return textEncoder.encode(text)
+  }
+  const writeBatch = Effect.flatMap(Queue.takeBetween(queue, 1, MAX_BATCH), (values) =>
+    file.writeAll(encode(values)).pipe(
+      toOutputError,
+      Effect.tap(() =>
+        Effect.sync(() => {
+          written += values.length
+        })
+      )
+    )
+  )
+  const writing = yield* writeBatch.pipe(
+    Effect.forever,
+    Effect.catchTags({
+      Done: () => Effect.void,
+      OutputError: (error) => Effect.andThen(Deferred.fail(failed, error), Queue.shutdown(queue))
+    }),
+    Effect.forkScoped
+  )
+
+  // Runs before the fiber is stopped and the file closed, for finalizers run in reverse order
+  yield* Effect.addFinalizer(() =>
+    Queue.end(queue).pipe(Effect.andThen(Fiber.await(writing)), Effect.andThen(Effect.ignore(file.sync)))
+  )
+
+  return {
+    append: (value) => {
+      Queue.offerUnsafe(queue, value)
+    },
+    failure: Deferred.await(failed),
+    close: Queue.end(queue).pipe(
+      Effect.andThen(Fiber.join(writing)),
+      Effect.andThen(Effect.suspend(() => (Deferred.isDoneUnsafe(failed) ? Deferred.await(failed) : Effect.void))),
+      Effect.andThen(file.sync.pipe(toOutputError)),
+      Effect.map(() => written)
+    ),
+    written: () => written,
+    bytes: readHandle(file)
+  }
+})
+
+const readHandle = (file: FileSystem.File) =>
+  Stream.paginate(0n, (position) =>
+    Effect.map(file.readAlloc(READ_BYTES, { position }), (read) =>
+      Option.match(read, {
+        onNone: () => [[], Option.none<bigint>()] as const,
+        onSome: (bytes) => [[bytes], Option.some(position + BigInt(bytes.length))] as const
+      })
+    )
+  )
