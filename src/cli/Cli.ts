@@ -14,13 +14,14 @@ import { loadTest } from "./commands/loadTest.ts"
 import { recover } from "./commands/recover.ts"
 import { schedule } from "./commands/schedule.ts"
 import { serve } from "./commands/serve.ts"
+import { simulate } from "./commands/simulate.ts"
 import { Ended, ExitCode } from "./ExitCode.ts"
 import * as ConfigFile from "./internal/configFile.ts"
 import * as Help from "./internal/help.ts"
 
 const root = Command.make("llmperf").pipe(
   Command.withDescription("Load tests for LLM endpoints whose numbers can be trusted."),
-  Command.withSubcommands([loadTest, recover, schedule, serve])
+  Command.withSubcommands([loadTest, recover, schedule, serve, simulate])
 )
 
 const plain = CliOutput.defaultFormatter({ colors: false })

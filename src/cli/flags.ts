@@ -254,6 +254,13 @@ export const workload = {
     "Limit for one request, from start to end",
     "none"
   ),
+  idleTimeout: Setting.withDefault(
+    "idle-timeout",
+    Setting.positiveDuration,
+    180,
+    "Limit for a server that sends nothing, before or in an answer",
+    "180s"
+  ),
   runId: Setting.optional("run-id", runId, "Name of this run; by default made from time and chance"),
   seed: Setting.withDefault(
     "seed",
@@ -307,13 +314,6 @@ export const loadTest = {
     Setting.oneOf("chat", "completions"),
     "chat",
     "Chat completions, or the older text completions"
-  ),
-  idleTimeout: Setting.withDefault(
-    "idle-timeout",
-    Setting.positiveDuration,
-    180,
-    "Limit for a server that sends nothing, before or in an answer",
-    "180s"
   ),
   connectTimeout: Setting.withDefault(
     "connect-timeout",

@@ -17,6 +17,7 @@ import { fromPlatformError, type OutputError } from "../output/OutputError.ts"
 import * as ResultFiles from "../output/ResultFiles.ts"
 import * as RunDirectory from "../output/RunDirectory.ts"
 import { type Provider } from "../provider/Provider.ts"
+import * as VirtualClock from "../simulator/VirtualClock.ts"
 import { type PromptError } from "../workload/Prompt.ts"
 import { type PromptMaker } from "../workload/PromptMaker.ts"
 import * as ScheduledWorkload from "../workload/ScheduledWorkload.ts"
@@ -36,6 +37,8 @@ import { type WarmUpReport } from "./WarmUp.ts"
  * - `path`: the file, as the user wrote it
  * - `verbatim`: whether the schedule is the file, row for row; it is then copied byte for byte, and else written as it is
  *   replayed
+ * - `portable`: whether the files say nothing of the folder they lie in (`results_subdir` is then `null`), so that they are the
+ *   same wherever that is
  * - `details`: more for the summary, such as the format of a trace and what was changed
  *
  * @category models
@@ -46,6 +49,7 @@ export interface FromFile {
   readonly path: string
   readonly verbatim: boolean
   readonly subdir: boolean
+  readonly portable: boolean
   readonly details: ResultFiles.Fields
 }
 
@@ -118,7 +122,7 @@ export const run = Effect.fn("Replay.run")(function* (
     ready: workload.ready,
     loop: ({ runner, startNanos, stop }) =>
       OpenLoop.run({
-        plans: workload.plans,
+        plans: standingStill(workload.plans),
         startNanos,
         maxInFlight: config.maxInFlight,
         whenFull: config.whenFull,
@@ -146,6 +150,10 @@ export const run = Effect.fn("Replay.run")(function* (
     })
   })
 })
+
+/** In virtual time prompts take none, though another thread makes them. */
+const standingStill = <A, E, R>(plans: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
+  Stream.transformPull(plans, (pull) => Effect.succeed(VirtualClock.standingStill(pull)))
 
 const openDirectory = (config: ReplayConfig, origin: Options["origin"]) => {
   const { resultsDir } = config
@@ -185,7 +193,7 @@ const named = (
           launched: rows.measured,
           unsampled: rows.unmeasured,
           scheduleFile: origin.path,
-          resultsSubdir: rows.subdir,
+          resultsSubdir: origin.portable ? null : rows.subdir,
           additionalSamplingParams: config.additionalSamplingParams
         })
       }

@@ -111,7 +111,21 @@ export interface GenerateRequest {
 export interface Chunk extends batch.Chunk {}
 
 /**
- * What the server is doing and has done.
+ * An answer whose chunks are asked for when it is complete, which takes far less work than to be told of each.
+ *
+ * - `completed`: ends when the last chunk is ready
+ * - `take()`: its chunks, once: all when it is complete, those that were ready when it was cancelled
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface WholeAnswer {
+  readonly completed: Effect.Effect<void>
+  readonly take: () => ReadonlyArray<Chunk>
+}
+
+/**
+ * What the server is doing and has done. The tokens of a whole answer may be counted only when it is complete.
  *
  * - `inFlight`: requests not answered yet, `queued` of them waiting; `batch`: those at work
  * - `kvTokens`: tokens reserved by those at work; `tokens`: output tokens written since the start
@@ -154,6 +168,7 @@ export class RequestTooLarge extends Schema.TaggedError<RequestTooLarge>("llmper
  *
  * - `generate(request)`: joins the queue at once and gives the chunks as they become ready; when the scope closes before
  *   the last one, the request is cancelled and frees its place
+ * - `generateWhole(request)`: the same answer at the same moments, for a reader who does not look before it is complete
  * - `faults(id, more)`: counts one request as arrived and says which faults hit it, those of the options and of `more`.
  *   Whoever serves the answer acts them out
  * - `stats`: the counters now
@@ -166,6 +181,7 @@ export class ModelServer extends Context.Service<
   {
     readonly options: ModelServerOptions
     readonly generate: (request: GenerateRequest) => Effect.Effect<Stream.Stream<Chunk>, RequestTooLarge, Scope.Scope>
+    readonly generateWhole: (request: GenerateRequest) => Effect.Effect<WholeAnswer, RequestTooLarge, Scope.Scope>
     readonly faults: (
       id: string | number,
       more?: ReadonlyArray<Fault.Fault>
@@ -177,7 +193,7 @@ export class ModelServer extends Context.Service<
 /** Most things let happen before other fibers get a turn. */
 const advanceLimit = 4096
 
-const makeJob = (options: ModelServerOptions, request: GenerateRequest): batch.Job => {
+const makeJob = (options: ModelServerOptions, request: GenerateRequest, quiet: boolean): batch.Job => {
   const text = draws.make(options.seed, request.id, "text")
   const ttft = request.ttft ?? options.ttft
   const itl = request.itl ?? options.itl
@@ -199,6 +215,7 @@ const makeJob = (options: ModelServerOptions, request: GenerateRequest): batch.J
     kvTokens: request.inputTokens + outputTokens,
     schedule,
     word: () => Words.pick(text()),
+    quiet,
     state: "new",
     arrivedNanos: 0,
     admittedNanos: 0,
@@ -230,6 +247,24 @@ const pull = (job: batch.Job) => {
   })
   return Effect.succeed(Effect.suspend(take))
 }
+
+const whole = (job: batch.Job): WholeAnswer => ({
+  completed: Effect.callback((resume) => {
+    if (job.state === "ended") return resume(Effect.void)
+    job.wake = () => {
+      job.wake = undefined
+      resume(Effect.void)
+    }
+    return Effect.sync(() => {
+      job.wake = undefined
+    })
+  }),
+  take: () => {
+    const chunks = job.outbox
+    job.outbox = []
+    return chunks
+  }
+})
 
 /**
  * Starts a server, which works until the scope closes.
@@ -280,19 +315,24 @@ export const make = Effect.fnUntraced(function* (
   })
   yield* Effect.forkScoped(scheduler)
 
-  const submit = (request: GenerateRequest): Effect.Effect<batch.Job, RequestTooLarge> =>
+  const catchUp = (): void => {
+    for (const job of server.catchUp(now())) job.wake?.()
+  }
+  const submit = (request: GenerateRequest, quiet: boolean): Effect.Effect<batch.Job, RequestTooLarge> =>
     Effect.suspend(() => {
-      const job = makeJob(options, request)
+      const job = makeJob(options, request, quiet)
       if (job.kvTokens > options.kvTokens) {
         return Effect.fail(new RequestTooLarge({ neededTokens: job.kvTokens, kvTokens: options.kvTokens }))
       }
       const at = now()
+      catchUp()
       server.submit(job, Math.min(request.arrivedNanos ?? at, at), at)
       reschedule()
       return Effect.succeed(job)
     })
   const cancel = (job: batch.Job): Effect.Effect<void> =>
     Effect.sync(() => {
+      catchUp()
       server.cancel(job, now())
       reschedule()
     })
@@ -300,7 +340,8 @@ export const make = Effect.fnUntraced(function* (
   return ModelServer.of({
     options,
     generate: (request) =>
-      Effect.map(Effect.acquireRelease(submit(request), cancel), (job) => Stream.fromPull(pull(job))),
+      Effect.map(Effect.acquireRelease(submit(request, false), cancel), (job) => Stream.fromPull(pull(job))),
+    generateWhole: (request) => Effect.map(Effect.acquireRelease(submit(request, true), cancel), whole),
     faults: (id, more = []) =>
       Effect.sync(() => {
         arrived += 1
@@ -309,6 +350,7 @@ export const make = Effect.fnUntraced(function* (
         return Fault.select(faults, arrived, draws.make(options.seed, id, "faults"))
       }),
     stats: Effect.sync(() => {
+      catchUp()
       const { maxLateNanos, ...counts } = server.counts
       return { ...counts, maxLateSeconds: maxLateNanos * 1e-9 }
     })

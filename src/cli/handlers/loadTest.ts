@@ -192,7 +192,7 @@ export const handle = Effect.fn("loadTest")(
       yield* checkMetadata(config.metadata, load)
       return { load, result: yield* runLoad(load, tokenizer, input.quiet) }
     }).pipe(Effect.provide(layer))
-    yield* conclude(input, load, result)
+    yield* conclude(input, "Load test", load, result)
   },
   Effect.catchTags({
     LlmError: (error) => Effect.fail(usage(error.message)),

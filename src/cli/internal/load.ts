@@ -212,6 +212,7 @@ const fromFile = Effect.fnUntraced(
         path,
         verbatim,
         subdir: input.scheduleFileSubdir,
+        portable: false,
         details: { schedule_format: loaded.format.name, schedule_changes: Object.fromEntries(changes) }
       },
       shape: path,

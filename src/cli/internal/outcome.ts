@@ -22,10 +22,10 @@ const openTitle = ({ schedule, shape }: OpenLoad): string => {
   return `${schedule.length} requests over ${seconds.toFixed(0)} s, ${shape}`
 }
 
-const titleOf = (load: Load): string => {
+const titleOf = (kind: string, load: Load): string => {
   const { llmApi, model, runId } = load.config
   const what = load._tag === "Closed" ? `${load.config.numConcurrentRequests} in flight` : openTitle(load)
-  return `Load test of ${model} (${llmApi}), ${what}, run ${runId}`
+  return `${kind} of ${model} (${llmApi}), ${what}, run ${runId}`
 }
 
 const stoppedText = ({ notSent, stopped }: RunResult, { config, ...load }: Load): string | null => {
@@ -54,6 +54,7 @@ const remarks = (result: RunResult, load: Load): ReadonlyArray<string> => {
 /** Shows the result, and ends with the exit code that fits. */
 export const conclude = Effect.fnUntraced(function* (
   input: { readonly json: boolean; readonly quiet: boolean },
+  kind: "Load test" | "Simulation",
   load: Load,
   result: RunResult
 ) {
@@ -63,7 +64,7 @@ export const conclude = Effect.fnUntraced(function* (
     const stream = input.json ? "stderr" : "stdout"
     const screen = yield* Screen.detect(stream)
     const { files, summary } = result
-    const text = Report.render({ title: titleOf(load), summary, remarks: remarks(result, load), files }, screen)
+    const text = Report.render({ title: titleOf(kind, load), summary, remarks: remarks(result, load), files }, screen)
     yield* stream === "stderr" ? Console.error(text.trimEnd()) : Console.log(text.trimEnd())
   }
   if (result.stopped === "interrupted") return yield* new Ended({ exitCode: ExitCode.interrupted })

@@ -9,12 +9,15 @@ export interface DueHeap<A extends Due> {
   readonly push: (item: A) => void
   readonly peek: () => A | undefined
   readonly pop: () => A | undefined
+  /** Takes out whatever is not to be kept. */
+  readonly retain: (keep: (item: A) => boolean) => void
+  readonly size: () => number
 }
 
 const before = (a: Due, b: Due): boolean => a.dueNanos < b.dueNanos || (a.dueNanos === b.dueNanos && a.order < b.order)
 
 export const make = <A extends Due>(): DueHeap<A> => {
-  const items: Array<A> = []
+  let items: Array<A> = []
   let order = 0
 
   const push = (item: A): void => {
@@ -50,5 +53,10 @@ export const make = <A extends Due>(): DueHeap<A> => {
     return first
   }
 
-  return { push, peek: () => items[0], pop }
+  const retain = (keep: (item: A) => boolean): void => {
+    // Whatever is sorted is a heap.
+    items = items.filter(keep).toSorted((a, b) => (before(a, b) ? -1 : 1))
+  }
+
+  return { push, peek: () => items[0], pop, retain, size: () => items.length }
 }
