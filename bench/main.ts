@@ -10,12 +10,14 @@ import * as Schema from "effect/Schema"
 import { Argument, Command, Flag } from "effect/cli"
 import { FetchHttpClient } from "effect/http"
 import packageJson from "../package.json" with { type: "json" }
+import { BenchError } from "./internal/BenchError.ts"
 import * as Environment from "./internal/Environment.ts"
 import * as Setup from "./internal/Setup.ts"
 import * as Table from "./internal/Table.ts"
 import * as Accuracy from "./parts/accuracy.ts"
 import * as HotPath from "./parts/hotPath.ts"
 import * as Memory from "./parts/memory.ts"
+import * as Replay from "./parts/replay.ts"
 import * as Startup from "./parts/startup.ts"
 import * as Throughput from "./parts/throughput.ts"
 
@@ -24,10 +26,14 @@ const parts = {
   accuracy: Accuracy.run,
   throughput: Throughput.run,
   startup: Startup.run,
-  memory: Memory.run
+  replay: Replay.run,
+  memory: Memory.run,
+  "replay-long": Replay.runLong
 }
 
-const names = ["hot-path", "accuracy", "throughput", "startup", "memory"] as const
+/** What `all` means; `replay-long` takes nine minutes a side and must be named. */
+const all = ["hot-path", "accuracy", "throughput", "startup", "replay", "memory"] as const
+const names = [...all, "replay-long"] as const
 
 const positiveInt = Schema.Int.check(Schema.isGreaterThan(0))
 
@@ -40,7 +46,7 @@ const bench = Command.make(
     parts: Argument.Literals("parts", [...names, "all"]).pipe(
       Argument.variadic(),
       Argument.withDescription(
-        `What to measure; without any, everything with a short memory part (${memoryRequests.short} requests)`
+        `What to measure; without any, all with a short memory part (${memoryRequests.short} requests). all leaves out replay-long, which takes nine minutes a side`
       )
     ),
     pairs: Flag.Int("pairs").pipe(
@@ -55,6 +61,13 @@ const bench = Command.make(
       ),
       Flag.optional
     ),
+    rows: Flag.Int("rows").pipe(
+      Flag.withSchema(positiveInt),
+      Flag.withDescription(
+        "Rows of replay and replay-long, for a trial; bars are for the load in full (default: in full)"
+      ),
+      Flag.optional
+    ),
     sources: Flag.Boolean("sources").pipe(
       Flag.withDescription("Measure the sources although there is a build"),
       Flag.withDefault(false)
@@ -66,10 +79,12 @@ const bench = Command.make(
   },
   (input) => {
     const named = new Set(input.parts)
-    const chosen = names.filter((name) => named.size === 0 || named.has("all") || named.has(name))
+    const ofAll: ReadonlySet<string> = new Set(named.size === 0 || named.has("all") ? all : [])
+    const chosen = names.filter((name) => ofAll.has(name) || named.has(name))
     const setup = Setup.layer({
       pairs: input.pairs,
       sources: input.sources,
+      replayRows: Option.getOrNull(input.rows),
       memoryRequests: Option.getOrElse(input.memoryRequests, () =>
         named.has("memory") || named.has("all") ? memoryRequests.full : memoryRequests.short
       )
@@ -80,6 +95,8 @@ const bench = Command.make(
       yield* Console.log(
         input.json ? JSON.stringify({ environment, parts: results }, null, 2) : Table.render(environment, results)
       )
+      const failed = results.flatMap(({ failed }) => failed ?? [])
+      if (failed.length > 0) return yield* new BenchError({ description: failed.join("; ") })
     }).pipe(Effect.provide(Layer.merge(setup, FetchHttpClient.layer)))
   }
 ).pipe(
@@ -87,8 +104,9 @@ const bench = Command.make(
     "Measure llmperf and a hand-written client, in turn, in processes of their own. MOCKLLM names the binary of the mock server, HANDWRITTEN the script of the hand-written client."
   ),
   Command.withExamples([
-    { command: "npm run bench", description: "Everything, in about six minutes" },
+    { command: "npm run bench", description: "Everything, in about nine minutes" },
     { command: "npm run bench -- hot-path --pairs 5", description: "One part, five pairs" },
+    { command: "npm run bench -- replay-long --pairs 1", description: "The long replay, each side once" },
     { command: "npm run bench -- all --json", description: "Everything in full, as JSON" }
   ])
 )

@@ -40,8 +40,11 @@ const preload = new URL("preload.mjs", import.meta.url)
 
 const decodeReport = Schema.decodeUnknownEffect(Schema.fromJsonString(ProcessReport))
 
-/** Runs the program in a process of its own to its end; gives what was measured and what it printed. */
-export const run = Effect.fn("Measured.run")(
+/**
+ * Runs the program in a process of its own to its end; gives what was reported of it and what it printed, also when it got
+ * fewer answers than expected.
+ */
+export const observe = Effect.fn("Measured.observe")(
   function* (program: Program, expected: Expected) {
     const { root } = yield* Setup
     const fs = yield* FileSystem.FileSystem
@@ -67,21 +70,7 @@ export const run = Effect.fn("Measured.run")(
       return yield* new BenchError({ description: `${program.name} ended with ${exitCode}: ${stderr.slice(-2_000)}` })
     }
     const report = yield* decodeReport(yield* fs.readFileString(file))
-    const { begin, end, exit, answers, failures } = report
-    if (begin === null || end === null || answers !== expected.requests || failures > 0) {
-      return yield* new BenchError({
-        description: `${program.name} got ${answers} of ${expected.requests} answers, and ${failures} failures`
-      })
-    }
-    const measured: Measured = {
-      runWallSeconds: end.wallSeconds - begin.wallSeconds,
-      runCpuSeconds: end.cpuSeconds - begin.cpuSeconds,
-      savedCpuSeconds: exit.cpuSeconds - begin.cpuSeconds,
-      processCpuSeconds: exit.cpuSeconds,
-      peakResidentBytes: report.peakResidentBytes,
-      samples: report.samples
-    }
-    return { measured, stdout }
+    return { report, stdout }
   },
   Effect.scoped,
   Effect.catchTags({
@@ -89,3 +78,23 @@ export const run = Effect.fn("Measured.run")(
     SchemaError: (error) => Effect.fail(during("Reading what a measured process reported")(error))
   })
 )
+
+/** As `observe`; gives what was measured, and fails unless every expected answer came and nothing failed. */
+export const run = Effect.fn("Measured.run")(function* (program: Program, expected: Expected) {
+  const { report, stdout } = yield* observe(program, expected)
+  const { begin, end, exit, answers, failures } = report
+  if (begin === null || end === null || answers !== expected.requests || failures > 0) {
+    return yield* new BenchError({
+      description: `${program.name} got ${answers} of ${expected.requests} answers, and ${failures} failures`
+    })
+  }
+  const measured: Measured = {
+    runWallSeconds: end.wallSeconds - begin.wallSeconds,
+    runCpuSeconds: end.cpuSeconds - begin.cpuSeconds,
+    savedCpuSeconds: exit.cpuSeconds - begin.cpuSeconds,
+    processCpuSeconds: exit.cpuSeconds,
+    peakResidentBytes: report.peakResidentBytes,
+    samples: report.samples
+  }
+  return { measured, stdout }
+})

@@ -3,12 +3,16 @@ import * as Effect from "effect/Effect"
 import { type Row } from "./Row.ts"
 import { Setup } from "./Setup.ts"
 
-/** A part of the bench that was run: its settings, its table, and the single runs behind it for `--json`. */
+/**
+ * A part of the bench that was run: its settings, its table, and the single runs behind it for `--json`. `failed` says what
+ * went wrong that must not: the bench then ends with 1, whatever the bars say.
+ */
 export interface PartResult {
   readonly name: string
   readonly settings: string
   readonly rows: ReadonlyArray<Row>
   readonly runs: ReadonlyArray<unknown>
+  readonly failed?: string | null
 }
 
 /** Runs two sides in turn, ours first, as many times as there are pairs. */

@@ -13,6 +13,7 @@ import * as Path from "effect/Path"
  *   is `stale`
  * - `mockllm`: the binary of the mock server, `null` to serve with `llmperf serve`
  * - `handwritten`: the script of the yardstick
+ * - `replayRows`: rows of a replay, `null` for the load in full
  */
 export class Setup extends Context.Service<
   Setup,
@@ -23,6 +24,7 @@ export class Setup extends Context.Service<
     readonly handwritten: string
     readonly pairs: number
     readonly memoryRequests: number
+    readonly replayRows: number | null
   }
 >()("llmperf/bench/internal/Setup") {}
 
@@ -47,6 +49,7 @@ const isStale = Effect.fnUntraced(function* (build: string, sources: string) {
 export const layer = (options: {
   readonly pairs: number
   readonly memoryRequests: number
+  readonly replayRows: number | null
   readonly sources: boolean
 }) =>
   Layer.effect(
@@ -80,7 +83,8 @@ export const layer = (options: {
         mockllm: Option.getOrNull(mockllm),
         handwritten: Option.getOrElse(handwritten, () => path.join(root, "bench", "handwritten.mjs")),
         pairs: options.pairs,
-        memoryRequests: options.memoryRequests
+        memoryRequests: options.memoryRequests,
+        replayRows: options.replayRows
       })
     })
   )

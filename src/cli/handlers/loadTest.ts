@@ -139,7 +139,7 @@ const openLayer = ({ config, schedule }: OpenLoad, tokenizer: string | undefined
       blockTokens: schedule.prefix?.blockTokens ?? null,
       tokenizer
     }),
-    Pacer.layerPrecise
+    Pacer.layerThread
   )
 
 const runLoad = Effect.fnUntraced(function* (load: Load, tokenizer: string | undefined, quiet: boolean) {
