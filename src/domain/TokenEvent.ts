@@ -68,6 +68,18 @@ export interface Content {
 }
 
 /**
+ * The answer of an API that does not stream: all of its text at once. It has no first token and no gaps, only an end.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Whole {
+  readonly _tag: "Whole"
+  readonly at: number
+  readonly text: string
+}
+
+/**
  * The server's own token counts; `null` where it did not say.
  *
  * @category models
@@ -109,4 +121,4 @@ export interface Ended {
  * @category models
  * @since 0.1.0
  */
-export type TokenEvent = Sent | ResponseStarted | Content | Usage | Finished | Ended
+export type TokenEvent = Sent | ResponseStarted | Content | Whole | Usage | Finished | Ended

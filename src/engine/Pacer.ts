@@ -100,7 +100,8 @@ export const layerThread: Layer.Layer<never> = Layer.effect(
         waiters.splice(after < 0 ? waiters.length : after, 0, waiter)
         if (waiters[0] === waiter) alarm.set(nanos)
         return Effect.sync(() => {
-          waiters.splice(waiters.indexOf(waiter), 1)
+          const index = waiters.indexOf(waiter)
+          if (index >= 0) waiters.splice(index, 1)
         })
       })
     const turnUntil = (nanos: number) =>

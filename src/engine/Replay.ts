@@ -5,7 +5,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
+import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type ReplayConfig } from "../domain/RunConfig.ts"
@@ -13,7 +13,7 @@ import { type Schedule } from "../domain/Schedule.ts"
 import * as LiveStats from "../metrics/LiveStats.ts"
 import * as AtomicFile from "../output/AtomicFile.ts"
 import type * as Ndjson from "../output/Ndjson.ts"
-import { fromPlatformError, type OutputError } from "../output/OutputError.ts"
+import { fromPlatformError, OutputError } from "../output/OutputError.ts"
 import * as ResultFiles from "../output/ResultFiles.ts"
 import * as RunDirectory from "../output/RunDirectory.ts"
 import { type Provider } from "../provider/Provider.ts"
@@ -155,19 +155,38 @@ export const run = Effect.fn("Replay.run")(function* (
 const standingStill = <A, E, R>(plans: Stream.Stream<A, E, R>): Stream.Stream<A, E, R> =>
   Stream.transformPull(plans, (pull) => Effect.succeed(VirtualClock.standingStill(pull)))
 
-const openDirectory = (config: ReplayConfig, origin: Options["origin"]) => {
-  const { resultsDir } = config
-  if (resultsDir === null) return Effect.succeed(null)
-  return origin._tag === "File"
-    ? RunDirectory.openScheduleRun({ resultsDir, subdir: origin.subdir })
-    : RunDirectory.open(resultsDir)
-}
+const openDirectory = Effect.fnUntraced(function* ({ resultsDir }: ReplayConfig, origin: Options["origin"]) {
+  if (resultsDir === null) return null
+  if (origin._tag === "Arrivals") return yield* RunDirectory.open(resultsDir)
+  const isThere = yield* liesIn(resultsDir, origin)
+  if (isThere && !origin.verbatim) {
+    return yield* new OutputError({
+      path: origin.path,
+      problem: "the schedule that is replayed would be overwritten",
+      advice: "Choose another folder with --results-dir, or leave out --no-schedule-file-subdir."
+    })
+  }
+  return yield* RunDirectory.openScheduleRun({ resultsDir, subdir: origin.subdir, scheduleStays: isThere })
+})
 
-const keepSchedule = Effect.fnUntraced(function* (target: string, schedule: Schedule, { path, verbatim }: FromFile) {
-  const failed = fromPlatformError(target)
-  if (!verbatim) return yield* AtomicFile.write(target, Stream.fromIterable(ScheduleFile.toCsv(schedule)), failed)
+/** Whether the schedule is the very file that a copy of it would be written to. */
+const liesIn = Effect.fnUntraced(function* (resultsDir: string, { path: file, subdir }: FromFile) {
+  if (subdir) return false
   const fs = yield* FileSystem.FileSystem
-  return yield* Effect.mapError(fs.copyFile(path, target), failed)
+  const path = yield* Path.Path
+  const real = (name: string) => Effect.orElseSucceed(fs.realPath(name), () => null)
+  const source = yield* real(file)
+  return source !== null && source === (yield* real(path.join(resultsDir, "schedule.csv")))
+})
+
+const keepSchedule = Effect.fnUntraced(function* (target: string, schedule: Schedule, origin: FromFile) {
+  const failed = fromPlatformError(target)
+  if (!origin.verbatim) {
+    return yield* AtomicFile.write(target, Stream.fromIterable(ScheduleFile.toCsv(schedule)), failed)
+  }
+  // On itself, where it lies there already
+  const fs = yield* FileSystem.FileSystem
+  return yield* Effect.mapError(fs.copyFile(origin.path, target), failed)
 })
 
 /** A mark for each row that is measured, and how many these are; `null` when all are. */

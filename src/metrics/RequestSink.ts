@@ -72,6 +72,9 @@ export const add = (measurement: Measurement, event: TokenEvent): void => {
       if (event.kind !== "reasoning") measurement.firstAnswerAt ??= event.at[0] ?? null
       break
     }
+    case "Whole":
+      measurement.text.push(event.text)
+      break
     case "Sent":
       Object.assign(measurement, makeMeasurement(measurement.plan, measurement.intendedAt), { sent: event })
       break

@@ -61,8 +61,9 @@ export const render = (report: Report, options: RenderOptions): string => {
   if (report.remarks !== undefined && report.remarks.length > 0) {
     sections.push(report.remarks.flatMap((remark) => Text.wrap(Text.oneLine(remark), columns).map(marks.yellow)))
   }
-  if (summary.num_completed_requests > 0) {
-    const [header, ...rows] = table(tableColumns, distributionRows(summary), { columns })
+  const distributions = distributionRows(summary)
+  if (distributions.length > 0) {
+    const [header, ...rows] = table(tableColumns, distributions, { columns })
     sections.push([marks.bold(header ?? ""), ...rows])
   }
   sections.push(totals(summary, columns, marks))

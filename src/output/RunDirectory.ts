@@ -75,7 +75,8 @@ export const open = Effect.fn("RunDirectory.open")(function* (
 /**
  * The folder of the run of a schedule: `YYYY-MM-DDTHH-MM-SS_schedule_run` in `resultsDir`, the time in UTC, made for this
  * run alone; when another run of the same second was first, `-2`, `-3`, … is added. Without `subdir` it is `resultsDir`
- * itself. For the rest as `open`.
+ * itself: a `schedule.csv` of an earlier run is then moved away with its records, unless it `scheduleStays`. For the rest as
+ * `open`.
  *
  * @category constructors
  * @since 0.2.0
@@ -83,11 +84,16 @@ export const open = Effect.fn("RunDirectory.open")(function* (
 export const openScheduleRun = Effect.fn("RunDirectory.openScheduleRun")(function* (options: {
   readonly resultsDir: string
   readonly subdir: boolean
+  readonly scheduleStays?: boolean | undefined
 }): Effect.fn.Return<RunDirectory, OutputError, FileSystem.FileSystem | Path.Path> {
-  const { resultsDir } = options
-  if (!options.subdir) return yield* open(resultsDir)
+  const { resultsDir, scheduleStays = false } = options
   const path = yield* Path.Path
   const parent = path.resolve(resultsDir)
+  if (!options.subdir) {
+    yield* makeFolder(parent)
+    yield* tryWriting(parent)
+    return yield* opened(parent, resultsDir, !scheduleStays)
+  }
   yield* makeFolder(parent)
   const name = yield* makeOwnFolder(parent)
   const folder = path.join(parent, name)
@@ -95,10 +101,10 @@ export const openScheduleRun = Effect.fn("RunDirectory.openScheduleRun")(functio
   return yield* opened(folder, path.join(resultsDir, name))
 })
 
-const opened = Effect.fnUntraced(function* (folder: string, shown: string) {
+const opened = Effect.fnUntraced(function* (folder: string, shown: string, movesSchedule = false) {
   const path = yield* Path.Path
   const there = files(path, folder)
-  const kept = yield* Effect.mapError(keepEarlier(folder, there), fromPlatformError(there.records))
+  const kept = yield* Effect.mapError(keepEarlier(folder, there, movesSchedule), fromPlatformError(there.records))
   return { path: folder, ...there, shown, kept }
 })
 
@@ -147,12 +153,14 @@ const tryWriting = Effect.fnUntraced(function* (folder: string) {
 })
 
 /** Moves what an earlier run left, all of it under one label. Gives the new path of its records. */
-const keepEarlier = Effect.fnUntraced(function* (folder: string, { records, manifest, requestsSent }: Files) {
+const keepEarlier = Effect.fnUntraced(function* (folder: string, there: Files, movesSchedule: boolean) {
+  const { manifest, records, requestsSent, schedule } = there
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const earlier = yield* Effect.filter([records, manifest, requestsSent], (file) => fs.exists(file))
-  const [first] = earlier
+  const ofRun = yield* Effect.filter([records, manifest, requestsSent], (file) => fs.exists(file))
+  const [first] = ofRun
   if (first === undefined) return null
+  const earlier = movesSchedule && (yield* fs.exists(schedule)) ? [...ofRun, schedule] : ofRun
   const label = yield* labelOf(first, records, manifest)
   const keptAs = (file: string, n: number): string => {
     const { ext, name } = path.parse(file)

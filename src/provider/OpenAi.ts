@@ -5,15 +5,17 @@
  *
  * @since 0.1.0
  */
-import * as Config from "effect/Config"
+import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as LlmError from "../domain/LlmError.ts"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
+import * as Credentials from "./internal/credentials.ts"
+import * as RequestParts from "./internal/requestParts.ts"
 import { type Service, Provider } from "./Provider.ts"
+import { type RequestOptions } from "./RequestOptions.ts"
 import { type Format, type HttpRequest, Transport } from "./Transport.ts"
 import * as OpenAiChunk from "./wire/OpenAiChunk.ts"
 
@@ -27,23 +29,16 @@ export type Endpoint = "chat" | "completions"
 
 /**
  * - `apiBase`: `https://host`, `https://host/v1`, any other base path, or the full path of the endpoint
- * - `samplingParams`: put into the body over everything else; a `null` removes a field
- * - `headers`: sent with every request, over our own
- * - `requestId`: the name of the header that carries `requestIdOf(plan)`; `null` to send none
  * - `ignoreEos`: asks the server to go on until the asked number of tokens (vLLM, SGLang and others know `ignore_eos`)
  * - `includeUsage`: asks for `stream_options.include_usage`; a server that refuses it is asked again without
  *
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export interface Options extends RequestOptions {
   readonly apiBase: string
   readonly apiKey: Redacted.Redacted<string> | null
-  readonly model: string
   readonly endpoint?: Endpoint | undefined
-  readonly samplingParams?: { readonly [name: string]: unknown } | undefined
-  readonly headers?: { readonly [name: string]: string } | undefined
-  readonly requestId?: { readonly header: string; readonly of: (plan: RequestPlan) => string } | null | undefined
   readonly ignoreEos?: boolean | undefined
   readonly includeUsage?: boolean | undefined
 }
@@ -100,39 +95,28 @@ export const make = Effect.fn("OpenAi.make")(function* (options: Options) {
       new LlmError.Protocol({ description: `The API base is not an http(s) address: ${options.apiBase}` })
     )
   }
-  const usersHeaders = lowerCased(options.headers ?? {})
-  const headers = flatten({
-    "content-type": "application/json",
-    accept: "text/event-stream",
-    "user-agent": "llmperf",
-    ...(options.apiKey === null ? {} : { authorization: `Bearer ${Redacted.value(options.apiKey).trim()}` }),
-    ...usersHeaders
-  })
-  const requestId =
-    options.requestId && !Object.hasOwn(usersHeaders, options.requestId.header.toLowerCase()) ? options.requestId : null
-  const removed = Object.entries(options.samplingParams ?? {}).flatMap(([name, value]) =>
-    value === null ? [name] : []
+  const headersOf = RequestParts.headers(
+    options,
+    "text/event-stream",
+    options.apiKey === null ? {} : { authorization: `Bearer ${Redacted.value(options.apiKey).trim()}` }
   )
+  const bodyOf = RequestParts.body(options)
   let usage: "unknown" | "given" | "refused" = options.includeUsage === false ? "refused" : "unknown"
 
-  const body = (plan: RequestPlan, withUsage: boolean): string => {
-    const fields: { [name: string]: unknown } = {
+  const body = (plan: RequestPlan, withUsage: boolean): string =>
+    bodyOf({
       model: options.model,
       ...(endpoint === "chat" ? { messages: [{ role: "user", content: plan.prompt }] } : { prompt: plan.prompt }),
       stream: true,
       ...(withUsage ? { stream_options: { include_usage: true } } : {}),
       max_tokens: plan.outputTokens,
-      ...(options.ignoreEos === true ? { ignore_eos: true } : {}),
-      ...options.samplingParams
-    }
-    for (const name of removed) delete fields[name]
-    return JSON.stringify(fields)
-  }
+      ...(options.ignoreEos === true ? { ignore_eos: true } : {})
+    })
 
   const request = (plan: RequestPlan, withUsage: boolean): HttpRequest => ({
     origin: to.origin,
     path: to.path,
-    headers: requestId === null ? headers : [...headers, requestId.header, requestId.of(plan)],
+    headers: headersOf(plan),
     body: body(plan, withUsage)
   })
 
@@ -162,29 +146,12 @@ export const make = Effect.fn("OpenAi.make")(function* (options: Options) {
   return Provider.of({ name: "openai", origin: to.origin, stream })
 })
 
-const flatten = (headers: { readonly [name: string]: string }): ReadonlyArray<string> => Object.entries(headers).flat()
-
-const lowerCased = (headers: { readonly [name: string]: string }): { readonly [name: string]: string } =>
-  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
-
 /**
  * @category layers
  * @since 0.1.0
  */
 export const layer = (options: Options): Layer.Layer<Provider, LlmError.LlmError, Transport> =>
   Layer.effect(Provider, make(options))
-
-/**
- * The environment variables of the OpenAI API as LLMPerf reads them: `OPENAI_API_BASE` and `OPENAI_API_KEY`, an empty
- * value counting as not set.
- *
- * @category configuration
- * @since 0.1.0
- */
-export const credentials = {
-  apiBase: Config.String("OPENAI_API_BASE"),
-  apiKey: Config.Redacted("OPENAI_API_KEY")
-}
 
 /**
  * Takes address and key from the environment where `options` do not give them. Fails with `LlmError`
@@ -199,21 +166,15 @@ export const layerConfig = (
   Layer.effect(
     Provider,
     Effect.gen(function* () {
-      const base =
-        options.apiBase === undefined ? yield* Config.option(credentials.apiBase) : Option.some(options.apiBase)
-      if (Option.isNone(base) || base.value.trim() === "") {
-        return yield* missing(
-          "OPENAI_API_BASE",
-          "the address of the API, such as https://api.openai.com/v1 (or --api-base)"
-        )
-      }
-      const key = yield* Config.option(credentials.apiKey)
-      if (Option.isNone(key) || Redacted.value(key.value).trim() === "") {
-        return yield* missing("OPENAI_API_KEY", "the key of the API; any word will do for a server that checks none")
-      }
-      return yield* make({ ...options, apiBase: base.value, apiKey: key.value })
+      const apiBase = yield* Credentials.givenOr(
+        options.apiBase,
+        "OPENAI_API_BASE",
+        "the address of the API, such as https://api.openai.com/v1 (or --api-base)"
+      )
+      const apiKey = yield* Credentials.secret(
+        "OPENAI_API_KEY",
+        "the key of the API; any word will do for a server that checks none"
+      )
+      return yield* make({ ...options, apiBase, apiKey })
     })
   )
-
-const missing = (variable: string, description: string) =>
-  Effect.fail(LlmError.fromReason(new LlmError.MissingCredential({ variable, description })))

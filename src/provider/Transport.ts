@@ -39,12 +39,16 @@ export interface HttpRequest {
 /**
  * How an API's answers are read: a decoder per response, and its error object in a body that is no stream.
  *
+ * - `accepts`: whether a body of status 200 is for the decoder, by its first bytes and its `content-type`; by default event
+ *   streams are. Every other body is an error or not understood
+ *
  * @category models
  * @since 0.1.0
  */
 export interface Format {
   readonly makeDecoder: MakeDecoder
   readonly errorOf: (body: string) => LlmError.InStream | undefined
+  readonly accepts?: ((bytes: Buffer, contentType: string) => boolean) | undefined
 }
 
 /**

@@ -317,6 +317,121 @@ describe("values", () => {
   )
 })
 
+describe("flags of an open loop", () => {
+  const rates = ["request-rate", "burstiness", "speed", "scale-input", "scale-output"]
+  const counts = ["burst-size", "max-rate", "limit", "max-in-flight"]
+  const times = ["duration", "schedule-timeout", "to"]
+
+  it.effect("take what they are for", () =>
+    Effect.gen(function* () {
+      const input = yield* parse([
+        "--request-rate=0.5",
+        "--arrival=gamma",
+        "--burstiness=0.25",
+        "--burst-size=4",
+        "--duration=5m",
+        "--ramp=1:20:5m",
+        "--stages=5@1m,0@10s",
+        "--max-in-flight=64",
+        "--when-full=drop",
+        "--max-sampled-requests-per-second=0",
+        "--from=0",
+        "--to=1h",
+        "--speed=2.5",
+        "--scale-input=0.5",
+        "--schedule-timeout=90",
+        "--no-schedule-file-subdir",
+        "--map=offset=ts:ms,input=a,output=b"
+      ])
+      assert.deepInclude(input, {
+        requestRate: Option.some(0.5),
+        arrival: "gamma",
+        burstiness: Option.some(0.25),
+        burstSize: Option.some(4),
+        duration: Option.some(300),
+        maxInFlight: Option.some(64),
+        whenFull: "drop",
+        maxSampledRequestsPerSecond: Option.some(0),
+        from: Option.some(0),
+        to: Option.some(3_600),
+        speed: Option.some(2.5),
+        scaleInput: Option.some(0.5),
+        scheduleTimeout: Option.some(90),
+        scheduleFileSubdir: false
+      })
+      assert.deepStrictEqual(Option.getOrThrow(input.ramp).segments, [{ from: 1, to: 20, seconds: 300 }])
+      assert.deepStrictEqual(Option.getOrThrow(input.stages).segments, [
+        { from: 5, to: 5, seconds: 60 },
+        { from: 0, to: 0, seconds: 10 }
+      ])
+      assert.deepStrictEqual((yield* parse(["--loop=3"])).loop, Option.some(3))
+      assert.deepStrictEqual((yield* parse(["--loop=3h"])).loop, Option.some({ seconds: 10_800 }))
+    })
+  )
+
+  it.effect.each(["0", "-1", "abc", "NaN", "Infinity", "1e999", ""])("take no rate, count or time from %j", (text) =>
+    Effect.gen(function* () {
+      for (const [flags, expected] of [
+        [rates, "a number above 0"],
+        [counts, "a whole number above 0"],
+        [times, "a duration"]
+      ] as const) {
+        for (const flag of flags) {
+          const message = yield* rejected([`--${flag}`, text])
+          assert.include(message, `--${flag}`)
+          assert.include(message, expected)
+        }
+      }
+    })
+  )
+
+  it.effect("take only the choices and forms there are", () =>
+    Effect.gen(function* () {
+      for (const [flag, text, expected] of [
+        ["arrival", "uniform", "constant, poisson, gamma, burst"],
+        ["when-full", "wait", "queue, drop, abort"],
+        ["ramp", "1:20", "FROM:TO:DURATION"],
+        ["ramp", "0:0:5m", "FROM:TO:DURATION"],
+        ["stages", "5", "RATE@DURATION"],
+        ["map", "offset=ts", "offset=ts:ms,input=prompt_tokens"],
+        ["loop", "often", "a number of times, or a duration"],
+        ["max-sampled-requests-per-second", "0.5", "a whole number, 0 or more"],
+        ["schedule-file", "", "not empty"]
+      ] as const) {
+        const message = yield* rejected([`--${flag}`, text])
+        assert.include(message, `--${flag}`)
+        assert.include(message, expected)
+      }
+    })
+  )
+
+  it.effect("know whether they were given, be it with their default", () =>
+    Effect.gen(function* () {
+      for (const [flag, key, text] of [
+        ["mean-input-tokens", "meanInputTokens", "550"],
+        ["num-concurrent-requests", "numConcurrentRequests", "10"],
+        ["timeout", "timeout", "90s"],
+        ["arrival", "arrival", "poisson"],
+        ["when-full", "whenFull", "queue"]
+      ] as const) {
+        const variable = `LLMPERF_${flag.toUpperCase().replaceAll("-", "_")}`
+        const config = yield* file("run.yaml", `${flag.replaceAll("-", "_")}: ${text}`)
+        const left = (yield* parseNoted([]))[key]
+        assert.isFalse(left.given)
+        for (const given of [
+          yield* parseNoted([`--${flag}`, text]),
+          yield* parseNoted([], { env: { [variable]: text } }),
+          yield* parseNoted(["--config", config])
+        ]) {
+          assert.deepStrictEqual<unknown>(given[key], { value: left.value, given: true })
+        }
+        // Empty is as good as not set.
+        assert.isFalse((yield* parseNoted([], { env: { [variable]: "" } }))[key].given)
+      }
+    })
+  )
+})
+
 describe("the environment", () => {
   const env = {
     LLMPERF_MEAN_INPUT_TOKENS: "700",

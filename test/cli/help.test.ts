@@ -48,6 +48,7 @@ const ofWorkload: ReadonlyArray<Facts> = [
   ["max-in-flight", "<requests>", ""],
   ["when-full", "<queue|drop|abort>", "default: queue"],
   ["request-timeout", "<duration>", "default: none"],
+  ["idle-timeout", "<duration>", "default: 180s"],
   ["run-id", "<id>", ""],
   ["seed", "<integer>", "default: 11111"],
   ["tokenizer", "<name>", "default: llama"],
@@ -65,7 +66,6 @@ const ofLoadTest: ReadonlyArray<Facts> = [
   ["llm-api", "<openai|simulated>", "default: openai"],
   ["api-base", "<url>", "OPENAI_API_BASE"],
   ["endpoint", "<chat|completions>", "default: chat"],
-  ["idle-timeout", "<duration>", "default: 180s"],
   ["connect-timeout", "<duration>", "default: 10s"],
   ["additional-sampling-params", "<json>", "default: {}"],
   ["ignore-eos", "", "default: off"],
@@ -75,6 +75,8 @@ const ofLoadTest: ReadonlyArray<Facts> = [
   ["warmup-requests", "<requests>", "default: 0"],
   ...shared("sim-")
 ]
+
+const ofSimulate: ReadonlyArray<Facts> = [["model", "<name>", "default: simulated"], ...ofWorkload, ...shared("")]
 
 const ofServe: ReadonlyArray<Facts> = [
   ["port", "<port>", "default: 8089"],
@@ -117,6 +119,7 @@ describe("help", () => {
 
   for (const [command, facts] of [
     ["load-test", ofLoadTest],
+    ["simulate", ofSimulate],
     ["serve", ofServe]
   ] as const) {
     it.effect(`of ${command} has every flag with its unit, its default and its variable`, () =>

@@ -24,11 +24,13 @@ export interface OpenAiServer {
 }
 
 /**
- * How the n-th request is answered: with a status that is not 200, or with so many words (3 unless said otherwise), one
- * every `everyMillis`.
+ * How the n-th request is answered: with a status that is not 200 and such headers, or with so many words (3 unless said
+ * otherwise), one every `everyMillis`, the first at once when `eager`.
  */
 export interface Answer {
   readonly status?: number
+  readonly headers?: { readonly [name: string]: string }
+  readonly eager?: boolean
   readonly words?: number
   readonly everyMillis?: number
 }
@@ -43,11 +45,15 @@ const fieldsOf = (text: string): Seen["body"] => {
   return isFields(json) ? json : {}
 }
 
-const stream = (response: ServerResponse, chat: boolean, { words = 3, everyMillis = 1 }: Answer): void => {
+const stream = (response: ServerResponse, chat: boolean, { words = 3, everyMillis = 1, eager }: Answer): void => {
   const word = event(chat ? { delta: { content: " word" } } : { text: " word" })
   const last = event({ ...(chat ? { delta: {} } : { text: "" }), finish_reason: "length" })
   response.writeHead(200, { "content-type": "text/event-stream" })
   let left = words
+  if (eager === true) {
+    left--
+    response.write(word)
+  }
   const timer = setInterval(() => {
     if (left-- > 0) response.write(word)
     else {
@@ -80,7 +86,7 @@ export const make = (answer: (ordinal: number) => Answer = () => ({})) =>
           })
           const how = answer(seen.length)
           if (how.status === undefined) stream(response, request.url?.includes("/chat/") === true, how)
-          else response.writeHead(how.status).end('{"error":{"message":"out of order","code":null}}')
+          else response.writeHead(how.status, how.headers).end('{"error":{"message":"out of order","code":null}}')
         })
         response.on("close", () => {
           live--

@@ -1,68 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { spawn } from "node:child_process"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { get } from "node:http"
 import { join } from "node:path"
 import { folder } from "./invocation.ts"
 import * as OpenAiServer from "./openAiServer.ts"
-
-const bin = join(import.meta.dirname, "..", "..", "src", "bin.ts")
-
-interface Running {
-  readonly stdout: () => string
-  readonly stderr: () => string
-  readonly signal: (name: NodeJS.Signals) => void
-  /** The exit status once it has ended and all of its output has been read; the name of a signal that ended it. */
-  readonly ended: Effect.Effect<number | string>
-  readonly isRunning: () => boolean
-}
-
-/** Runs the program from a process of its own, which ends with the scope at the latest. */
-const start = (args: ReadonlyArray<string>, env: { readonly [name: string]: string } = {}) =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.sync(() =>
-        spawn(process.execPath, [bin, ...args], {
-          env: { ...env },
-          stdio: ["ignore", "pipe", "pipe"]
-        })
-      ),
-      (child) =>
-        Effect.sync(() => {
-          if (child.exitCode === null) child.kill("SIGKILL")
-        })
-    ),
-    (child): Running => {
-      let stdout = ""
-      let stderr = ""
-      child.stdout.on("data", (data) => (stdout += String(data)))
-      child.stderr.on("data", (data) => (stderr += String(data)))
-      let status: number | string | undefined
-      child.on("close", (code, signal) => {
-        status = code ?? signal ?? "?"
-      })
-      return {
-        stdout: () => stdout,
-        stderr: () => stderr,
-        signal: (name) => child.kill(name),
-        isRunning: () => status === undefined,
-        ended: Effect.map(
-          until(() => status !== undefined, "the process ends"),
-          () => status ?? "?"
-        )
-      }
-    }
-  )
-
-/** Looks again and again, for at most a minute: the computer may be busy. */
-const until = Effect.fnUntraced(function* (condition: () => boolean, what: string) {
-  for (let tries = 0; tries < 6_000; tries++) {
-    if (condition()) return
-    yield* Effect.sleep(10)
-  }
-  return yield* Effect.die(new Error(`waited in vain: ${what}`))
-})
+import { type Fields, json, rowsIn, start, until } from "./processes.ts"
 
 const loadTest = (server: OpenAiServer.OpenAiServer, count: number, ...args: ReadonlyArray<string>) =>
   start(
@@ -80,18 +23,6 @@ const loadTest = (server: OpenAiServer.OpenAiServer, count: number, ...args: Rea
     { OPENAI_API_BASE: server.url, OPENAI_API_KEY: "key" }
   )
 
-type Fields = { readonly [key: string]: unknown }
-
-const json = (text: string): Fields => JSON.parse(text)
-
-/** The rows of a file of records, of which every line must be whole. */
-const rowsIn = (path: string): ReadonlyArray<Fields> => {
-  const text = readFileSync(path, "utf8")
-  assert.isTrue(text === "" || text.endsWith("\n"))
-  assert.notMatch(text, /NaN|Infinity/)
-  return text.split("\n").slice(0, -1).map(json)
-}
-
 const idsOf = (rows: ReadonlyArray<Fields>): ReadonlyArray<string> =>
   rows.map((row) => String(row["x_request_id"])).toSorted()
 
@@ -108,7 +39,7 @@ describe.concurrent("a process", { timeout: 90_000 }, () => {
   it.live("tests the server of another, which has seen just what was planned", () =>
     Effect.gen(function* () {
       const serving = yield* start(["serve", "--port=0", "--truth", "--ttft=40ms", "--itl=2ms"])
-      yield* until(() => serving.stderr().includes("\n"), "the server is ready")
+      yield* serving.until(() => serving.stderr().includes("\n"), "the server is ready")
       const url = /http:\/\/127\.0\.0\.1:\d+/.exec(serving.stderr())?.[0] ?? ""
       const results = yield* folder
       const testing = yield* start(
@@ -188,7 +119,7 @@ describe.concurrent("a process", { timeout: 90_000 }, () => {
         const server = yield* OpenAiServer.make(() => ({ words: 10, everyMillis: 20 }))
         const results = yield* folder
         const running = yield* loadTest(server, 1_000, `--results-dir=${results}`)
-        yield* until(() => server.finished.length >= 4 && server.live() >= 2, "some requests are in flight")
+        yield* running.until(() => server.finished.length >= 4 && server.live() >= 2, "some requests are in flight")
         running.signal(name)
         assert.strictEqual(yield* running.ended, 130)
         const started = server.seen.length
@@ -214,9 +145,9 @@ describe.concurrent("a process", { timeout: 90_000 }, () => {
       const server = yield* OpenAiServer.make((ordinal) => ({ words: 2, everyMillis: ordinal > 8 ? 60_000 : 10 }))
       const results = yield* folder
       const running = yield* loadTest(server, 1_000, "--grace=1h", `--results-dir=${results}`)
-      yield* until(() => server.finished.length === 8 && server.live() === 4, "the last requests hang")
+      yield* running.until(() => server.finished.length === 8 && server.live() === 4, "the last requests hang")
       running.signal("SIGINT")
-      yield* until(() => running.stderr().includes("Stopping"), "it has noticed")
+      yield* running.until(() => running.stderr().includes("Stopping"), "it has noticed")
       // It waits for them, for an hour if need be.
       yield* Effect.sleep(100)
       assert.isTrue(running.isRunning())
@@ -244,7 +175,7 @@ describe.concurrent("a process", { timeout: 90_000 }, () => {
       const results = join(yield* folder, "results")
       // The folder is made first, and so many prompts take a while.
       const running = yield* loadTest(server, 200_000, `--results-dir=${results}`)
-      yield* until(() => existsSync(results), "the folder is there")
+      yield* running.until(() => existsSync(results), "the folder is there")
       running.signal("SIGINT")
       assert.strictEqual(yield* running.ended, 130)
       assert.lengthOf(server.seen, 0)
@@ -257,13 +188,13 @@ describe.concurrent("a process", { timeout: 90_000 }, () => {
       const results = yield* folder
       const path = join(results, "records.ndjson")
       const running = yield* loadTest(server, 1_000, `--results-dir=${results}`)
-      yield* until(() => server.finished.length >= 20, "some requests have ended")
+      yield* running.until(() => server.finished.length >= 20, "some requests have ended")
       const before = [...server.finished]
       const isKept = () => {
         const text = readFileSync(path, "utf8")
         return before.every((id) => text.includes(`"${id}"`))
       }
-      yield* until(isKept, "what has ended is in the file while the run goes on")
+      yield* running.until(isKept, "what has ended is in the file while the run goes on")
       assert.isTrue(running.isRunning())
       running.signal("SIGKILL")
       assert.strictEqual(yield* running.ended, "SIGKILL")

@@ -297,7 +297,10 @@ describe("schedule generate", () => {
     [["--request-rate", "1", "--limit", "1", "--arrival", "gamma"], /--burstiness goes with --arrival gamma/],
     [["--request-rate", "1", "--limit", "1", "--burst-size", "2"], /--burst-size goes with --arrival burst/],
     [["--request-rate", "0.001", "--duration", "1ms"], /No request arrives in that time/],
-    [["--request-rate", "1", "--limit", "1", "--mean-input-tokens", "5", "--stddev-input-tokens", "0"], /smallest possible value is \d+/]
+    [
+      ["--request-rate", "1", "--limit", "1", "--mean-input-tokens", "5", "--stddev-input-tokens", "0"],
+      /smallest possible value is \d+/
+    ]
   ] as const)("refuses %j", ([flags, told]) =>
     Effect.gen(function* () {
       assert.match(yield* refused(["generate", ...flags]), told)

@@ -141,6 +141,37 @@ describe("wrong use", () => {
     })
   )
 
+  const schedules = {
+    good: "scheduled_offset_s,input_tokens,output_tokens\n0,60,9\n",
+    negative: "scheduled_offset_s,input_tokens,output_tokens\n0,60,9\n-1,60,9\n"
+  }
+
+  it.live.each([
+    ["a schedule with a bad row", "negative", [], /line 3, scheduled_offset_s: got "-1", expected .*0 or more/],
+    ["a schedule whose prompts become too short", "good", ["--scale-input=0.1"], /Row 1: .*smallest possible value/],
+    ["a schedule and a rate", "good", ["--request-rate=5"], /not both/],
+    [
+      "a flag of the closed loop with a rate",
+      null,
+      ["--request-rate=5", "--num-concurrent-requests=3"],
+      /--max-in-flight/
+    ],
+    ["a flag of a schedule without one", null, ["--speed=2"], /--speed: only with --schedule-file/],
+    [
+      "metadata with the name of a result of a schedule",
+      "good",
+      ["--metadata=ttft_s_mean=0"],
+      /--metadata.*ttft_s_mean/
+    ]
+  ] as const)("is refused, with nothing sent and no folder made: %s", ([, text, args, told]) =>
+    Effect.gen(function* () {
+      const root = yield* folder
+      const schedule = text === null ? [] : [`--schedule-file=${yield* file("s.csv", schedules[text])}`]
+      yield* refused({ args: load(...schedule, ...args, `--results-dir=${join(root, "results")}`), told: [told] })
+      assert.deepStrictEqual(readdirSync(root), [])
+    })
+  )
+
   it.live("is refused before a results folder is made", () =>
     Effect.gen(function* () {
       const root = yield* folder

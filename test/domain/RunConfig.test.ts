@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Exit from "effect/Exit"
 import * as Schema from "effect/Schema"
-import { LoadTestConfig } from "../../src/domain/RunConfig.ts"
+import { LoadTestConfig, ReplayConfig } from "../../src/domain/RunConfig.ts"
 
 const valid: LoadTestConfig = {
   model: "m",
@@ -67,5 +67,55 @@ describe("LoadTestConfig", () => {
       const { [key as keyof LoadTestConfig]: _left, ...rest } = valid
       assert.isTrue(Exit.isFailure(decode(rest)), key)
     }
+  })
+})
+
+describe("ReplayConfig", () => {
+  const replay: ReplayConfig = {
+    model: "m",
+    llmApi: "openai",
+    timeoutSeconds: null,
+    graceSeconds: 0,
+    requestTimeoutSeconds: null,
+    maxInFlight: null,
+    whenFull: "queue",
+    maxSampledRequestsPerSecond: null,
+    additionalSamplingParams: {},
+    metadata: {},
+    seed: 0,
+    promptMode: "llmperf",
+    warmup: false,
+    warmupRequests: 0,
+    requestIdHeader: null,
+    runId: "run",
+    resultsDir: null
+  }
+  const decodeReplay = Schema.decodeUnknownExit(ReplayConfig)
+
+  it("takes no limits, and the smallest that make sense", () => {
+    assert.deepStrictEqual(decodeReplay(replay), Exit.succeed(replay))
+    const limited = {
+      ...replay,
+      timeoutSeconds: 0.001,
+      maxInFlight: 1,
+      whenFull: "abort",
+      maxSampledRequestsPerSecond: 0
+    }
+    assert.deepStrictEqual<unknown>(decodeReplay(limited), Exit.succeed(limited))
+  })
+
+  it.each([
+    ["timeoutSeconds", 0],
+    ["maxInFlight", 0],
+    ["maxInFlight", 1.5],
+    ["whenFull", "wait"],
+    ["maxSampledRequestsPerSecond", -1],
+    ["maxSampledRequestsPerSecond", 0.5],
+    ["seed", -1],
+    ["model", ""]
+  ])("refuses %s %j, and names it", (key, value) => {
+    const exit = decodeReplay({ ...replay, [key]: value })
+    assert.isTrue(Exit.isFailure(exit))
+    assert.include(String(exit), key)
   })
 })

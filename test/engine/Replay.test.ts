@@ -12,6 +12,7 @@ import type * as Replay from "../../src/engine/Replay.ts"
 import * as ResultFiles from "../../src/output/ResultFiles.ts"
 import * as RunManifest from "../../src/output/RunManifest.ts"
 import * as ScheduleFile from "../../src/workload/ScheduleFile.ts"
+import { TokenizerError } from "../../src/workload/Tokenizer.ts"
 import { layerChanged, systemFailure } from "../output/failingFiles.ts"
 import { fromFile, folderName, nanos, scheduleOf } from "./replays.ts"
 import * as Replays from "./replays.ts"
@@ -46,7 +47,8 @@ const tenSeconds = () => [Scripted.sent, Scripted.wait(2_000), Scripted.text("a"
 const every = (seconds: number, count: number): ReadonlyArray<Replays.Row> =>
   Array.from({ length: count }, (_, index) => ({ offset: index * seconds }))
 
-const inRunFolder = (root: string) => (name: string) => Effect.map(Path.Path, (path) => path.join(root, folderName, name))
+const inRunFolder = (root: string) => (name: string) =>
+  Effect.map(Path.Path, (path) => path.join(root, folderName, name))
 
 /** The files of the run of a schedule, rows in the order of their ids. */
 const read = Effect.fnUntraced(function* (root: string) {
@@ -163,7 +165,10 @@ describe("the replay of a schedule", () => {
         assert.strictEqual(nanos(summary["dispatch_lag_s_max"]), 6e6)
         assert.strictEqual(nanos(summary["dispatch_lag_s_mean"]), 3.5e6)
         assert.strictEqual(nanos(summary["wall_time_s"]), 2_000_000_001 + 6e6 + 220e6)
-        assert.strictEqual(ResultFiles.stringify(result.document), yield* Runs.readText(root, folderName, "summary.json"))
+        assert.strictEqual(
+          ResultFiles.stringify(result.document),
+          yield* Runs.readText(root, folderName, "summary.json")
+        )
       })
     )
   )
@@ -191,7 +196,7 @@ describe("the replay of a schedule", () => {
         assert.strictEqual(result.summary.num_late_requests, 0)
         assert.strictEqual(result.summary.num_completed_requests, due.length)
       }).pipe(Runs.withoutFiles),
-    { arbitrary: { numRuns: 25 } }
+    { arbitrary: { runs: 25 } }
   )
 
   it.effect("keeps the numbers of the rows of an unsorted file, and copies it byte for byte", () =>
@@ -224,10 +229,7 @@ describe("the replay of a schedule", () => {
         )
         assert.deepStrictEqual(Runs.column(sent, "request_id"), ids(4))
         const fs = yield* FileSystem.FileSystem
-        assert.deepStrictEqual(
-          yield* fs.readFile(yield* inRunFolder(root)("schedule.csv")),
-          yield* fs.readFile(file)
-        )
+        assert.deepStrictEqual(yield* fs.readFile(yield* inRunFolder(root)("schedule.csv")), yield* fs.readFile(file))
       })
     )
   )
@@ -361,6 +363,23 @@ describe("the replay of a schedule", () => {
     )
   )
 
+  it.effect("says nothing of where it lies when it is to be the same anywhere", () =>
+    Runs.inFolder((root) =>
+      Effect.gen(function* () {
+        yield* Replays.complete({
+          schedule: scheduleOf(every(0.25, 3)),
+          origin: { ...fromFile, portable: true },
+          config: { resultsDir: root }
+        })
+        const path = yield* Path.Path
+        for (const name of yield* Runs.files(path.join(root, folderName))) {
+          assert.notInclude(yield* Runs.readText(root, folderName, name), root)
+        }
+        assert.strictEqual((yield* read(root)).summary["results_subdir"], null)
+      })
+    )
+  )
+
   it.effect("keeps what the run is beside its records", () =>
     Runs.inFolder((root) =>
       Effect.gen(function* () {
@@ -399,10 +418,32 @@ describe("the replay of a schedule", () => {
           "run.first.json",
           "run.json",
           "schedule.csv",
+          "schedule.first.csv",
           "summary.json"
         ])
         assert.strictEqual(yield* Runs.readText(root, "records.first.ndjson"), earlier)
         assert.strictEqual(result.document.get("results_subdir"), root)
+      })
+    )
+  )
+
+  it.effect("does not destroy a schedule that lies in the results folder under that name", () =>
+    Runs.inFolder((root) =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const path = yield* Path.Path
+        const file = path.join(root, "schedule.csv")
+        yield* fs.writeFileString(file, scheduleText)
+        for (const verbatim of [true, false]) {
+          yield* Replays.complete({
+            schedule: scheduleOf(every(0.25, 3)),
+            origin: { ...fromFile, path: file, verbatim, subdir: false },
+            config: { resultsDir: root, runId: `run-${verbatim}` }
+          }).pipe(Effect.exit)
+          const texts = yield* Effect.forEach(yield* Runs.files(root), (name) => Runs.readText(root, name))
+          // Reading it as text takes away the mark at its beginning.
+          assert.include(texts, scheduleText.slice(1), `verbatim: ${verbatim}`)
+        }
       })
     )
   )
@@ -415,10 +456,7 @@ describe("the replay of a schedule", () => {
           config: { resultsDir: root }
         }).pipe(Effect.provide(TestClock.layer()))
         yield* Effect.all([once, once, once], { concurrency: "unbounded" })
-        assert.deepStrictEqual(
-          yield* Runs.files(root),
-          [folderName, `${folderName}-2`, `${folderName}-3`].toSorted()
-        )
+        assert.deepStrictEqual(yield* Runs.files(root), [folderName, `${folderName}-2`, `${folderName}-3`].toSorted())
         for (const name of yield* Runs.files(root)) {
           assert.lengthOf(yield* Runs.readRecords(root, name, "records.ndjson"), 3)
         }
@@ -441,7 +479,10 @@ describe("the replay of a schedule", () => {
       Effect.gen(function* () {
         const { result } = yield* Replays.complete({
           schedule: scheduleOf(every(1, 5)),
-          script: () => [Scripted.wait(3), Scripted.fail(new RateLimited({ status: 429, body: "", retryAfterSeconds: 7 }))],
+          script: () => [
+            Scripted.wait(3),
+            Scripted.fail(new RateLimited({ status: 429, body: "", retryAfterSeconds: 7 }))
+          ],
           config: { resultsDir: root }
         })
         assert.strictEqual(result.stopped, null)
@@ -453,6 +494,46 @@ describe("the replay of a schedule", () => {
         assert.deepStrictEqual(Runs.column(log, "dispatch_offset_s"), [null, null, null, null, null])
         assert.deepStrictEqual(Runs.column(log, "scheduled_offset_s"), [0, 1, 2, 3, 4])
         assert.deepStrictEqual(summary["error_reason_frequency"], { RateLimited: 5 })
+      })
+    )
+  )
+
+  it.effect("is over at once when there is nothing to send", () =>
+    Effect.gen(function* () {
+      const { result } = yield* Replays.complete({ schedule: scheduleOf([]) })
+      assert.strictEqual(result.stopped, null)
+      assert.deepInclude(result.summary, { num_requests_started: 0, num_unsent_requests: 0, error_rate: 0 })
+    }).pipe(Runs.withoutFiles)
+  )
+
+  it.effect("fails when prompts give out on the way, after all before them, whose rows it keeps", () =>
+    Runs.inFolder((root) =>
+      Effect.gen(function* () {
+        // More than wait ahead, so that it has begun when it happens.
+        const { fiber, log: provider } = yield* Replays.start({
+          schedule: scheduleOf(every(0.001, 5_000)),
+          script: () => [Scripted.sent, Scripted.wait(3_000), Scripted.text("a"), Scripted.ended],
+          maker: {
+            blockTokens: null,
+            minimumInputTokens: (lengths) => Effect.succeed(lengths.map(() => 1)),
+            build: (asked) =>
+              asked.some(({ id }) => id === 4_500)
+                ? Effect.fail(new TokenizerError({ tokenizer: "gone", description: "the thread is dead" }))
+                : Effect.succeed(asked.map(({ id }) => ({ text: `prompt ${id}`, inputTokens: 60, repeated: false })))
+          },
+          config: { resultsDir: root }
+        })
+        yield* TestClock.adjust("1 minute")
+        const error = yield* Effect.flip(Fiber.join(fiber))
+        assert.strictEqual(error._tag, "TokenizerError")
+        const { length } = provider.opened
+        assert.isAbove(length, 4_096)
+        assert.isBelow(length, 4_500)
+        for (const name of ["records.ndjson", "requests_sent.log"]) {
+          const rows = Runs.byId(yield* Runs.readRecords(root, folderName, name))
+          assert.deepStrictEqual(Runs.column(rows, "request_id"), ids(length))
+          assert.isTrue(rows.every((row) => row["error_code"] === null))
+        }
       })
     )
   )
@@ -538,8 +619,8 @@ describe("a schedule drawn from arrivals", () => {
         const path = yield* Path.Path
         assert.deepStrictEqual(
           result.files,
-          ["org-demo-7b_60_8_summary.json", "org-demo-7b_60_8_individual_responses.json", "records.ndjson"].map((name) =>
-            path.join(root, name)
+          ["org-demo-7b_60_8_summary.json", "org-demo-7b_60_8_individual_responses.json", "records.ndjson"].map(
+            (name) => path.join(root, name)
           )
         )
         const summary = yield* Runs.readSummary(root, "org-demo-7b_60_8_summary.json")
@@ -614,8 +695,8 @@ describe("requests that are not measured", () => {
   const offsets = [0, 0.1, 0.2, 0.3, 0.4, 0.5, 1, 1.2, 1.4, 1.6, 2.5]
   const schedule = scheduleOf(offsets.map((offset) => ({ offset })))
   // Of six, three: 0, 2.5 and 5 are 0, 2 and 5, as halves go to the even one. Of four: 0, 1.5 and 3 are 0, 2 and 3.
-  const measured = [1, 3, 6, 7, 9, 10, 11]
-  const isMeasured = (id: number) => measured.includes(id)
+  const measured = new Set([1, 3, 6, 7, 9, 10, 11])
+  const isMeasured = (id: number) => measured.has(id)
 
   const script = (plan: RequestPlan) =>
     plan.id === 2 || plan.id === 3
@@ -742,6 +823,18 @@ describe("a limit of requests in flight", () => {
     )
   )
 
+  it.effect("drop: what is left out does not make an end out of a time that was over later", () =>
+    Effect.gen(function* () {
+      const { result } = yield* Replays.complete({
+        schedule,
+        script: tenSeconds,
+        config: { maxInFlight: 2, whenFull: "drop", timeoutSeconds: 12 }
+      })
+      assert.deepInclude(result.summary, { num_completed_requests: 3, num_dropped_requests: 2, num_unsent_requests: 2 })
+      assert.strictEqual(result.stopped, null)
+    }).pipe(Runs.withoutFiles)
+  )
+
   it.effect("abort: the run ends, those in flight come to their end", () =>
     Effect.gen(function* () {
       const { log, result } = yield* Replays.complete({
@@ -851,10 +944,7 @@ describe("a replay that is stopped", () => {
         assert.strictEqual(result.notSent, 47)
         const { records, summary } = yield* read(root)
         assert.deepInclude(summary, { stopped: "interrupted", num_completed_requests: 2, num_cancelled_requests: 1 })
-        assert.strictEqual(
-          records[1]?.["error_msg"],
-          "Cancelled: the test was stopped, and the grace of 12 s was over"
-        )
+        assert.strictEqual(records[1]?.["error_msg"], "Cancelled: the test was stopped, and the grace of 12 s was over")
       })
     )
   )

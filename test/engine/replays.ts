@@ -58,6 +58,7 @@ export const fromFile: Replay.FromFile = {
   path: "some/schedule.csv",
   verbatim: false,
   subdir: true,
+  portable: false,
   details: {}
 }
 
@@ -70,6 +71,8 @@ export interface Options {
   readonly origin?: Replay.Options["origin"]
   readonly script?: (plan: RequestPlan) => ReadonlyArray<Scripted.Step>
   readonly run?: Pick<Replay.Options, "warmUp" | "userStop">
+  /** Makes the prompts; by default as a replay does. */
+  readonly maker?: PromptMaker.PromptMaker["Service"]
   /** When `start` returns; by default once the clock of the run has started. */
   readonly ready?: () => boolean
 }
@@ -79,11 +82,14 @@ export const start = Effect.fnUntraced(function* ({ schedule, ...options }: Opti
   const { provider, log } = yield* Scripted.make(options.script ?? Runs.usual)
   const live = LiveStats.make()
   const settings = { ...config, ...options.config }
-  const maker = PromptMaker.layerInline({
-    seed: settings.seed,
-    promptMode: settings.promptMode,
-    blockTokens: schedule.prefix?.blockTokens ?? null
-  })
+  const maker =
+    options.maker === undefined
+      ? PromptMaker.layerInline({
+          seed: settings.seed,
+          promptMode: settings.promptMode,
+          blockTokens: schedule.prefix?.blockTokens ?? null
+        })
+      : Layer.succeed(PromptMaker.PromptMaker, options.maker)
   const fiber = yield* Replay.run({
     ...options.run,
     config: settings,

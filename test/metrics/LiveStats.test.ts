@@ -38,6 +38,17 @@ describe("LiveStats", () => {
     })
   })
 
+  it("counts what an open loop does with its times", () => {
+    const stats = LiveStats.make()
+    // 10 ms are not late yet, and a request that never came to the socket has no lag.
+    for (const lag of [0, 0.01, 0.0101, null, 3]) LiveStats.requestEnded(stats, record({ dispatch_lag_s: lag }))
+    LiveStats.requestEnded(stats, failure(500, "HttpStatus", "", { dispatch_lag_s: 0.5 }))
+    for (let i = 0; i < 4; i++) LiveStats.requestQueued(stats)
+    for (let i = 0; i < 2; i++) LiveStats.requestDropped(stats)
+    const { dropped, late, queued, started } = LiveStats.snapshot(stats, 0)
+    assert.deepStrictEqual({ dropped, late, queued, started }, { dropped: 2, late: 3, queued: 4, started: 0 })
+  })
+
   it("describes only the last 512 first tokens", () => {
     const stats = LiveStats.make()
     for (let i = 0; i < 1000; i++) LiveStats.firstToken(stats, 100)

@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as CliOutput from "effect/cli/CliOutput"
 import * as Console from "../../src/output/Console.ts"
 import { failure, outcome, record } from "../metrics/records.ts"
+import { SummarySink } from "../../src/metrics/SummarySink.ts"
 import { outcomes, summaryOf } from "./results.ts"
 
 const title = "Results for token benchmark for a model queried with the openai api."
@@ -79,6 +80,35 @@ describe("Console", () => {
     assert.notInclude(text, "chunk is not")
     assert.notInclude(text, "Not completed")
     assert.notInclude(text, "incl. failures")
+  })
+
+  it("shows how an open loop kept to its times, and only of one", () => {
+    const sink = new SummarySink()
+    for (const [index, lag] of [0, 0.01, 0.02, 0.5].entries()) {
+      sink.add(outcome(record({ dispatch_lag_s: lag, sampled: index > 0 })))
+    }
+    const openLoop = { queued: 3, dropped: 2 }
+    const text = Console.render({ title, summary: sink.summary({ wallSeconds: 2, unsent: 7, openLoop }) }, plain)
+    // What was dropped is not said to be unsent again.
+    assert.match(text, /^dispatch +2 late \(over 10 ms\), 3 queued, 2 dropped, 5 unsent$/m)
+    assert.match(text, /^measured +3 of 4 requests$/m)
+    const closed = Console.render({ title, summary: sink.summary({ wallSeconds: 2, unsent: 7 }) }, plain)
+    assert.notMatch(closed, /^dispatch +\d+ late/m)
+    assert.notInclude(closed, "measured")
+    const all = summaryOf([outcome(record())], 2)
+    const whole = Console.render({ title, summary: { ...all, num_late_requests: 0 } }, plain)
+    assert.match(whole, /^dispatch +0 late/m)
+    assert.notInclude(whole, "measured")
+  })
+
+  it("shows no empty table when nothing was measured", () => {
+    const sink = new SummarySink()
+    sink.add(outcome(record({ sampled: false })))
+    const summary = sink.summary({ wallSeconds: 2, openLoop: { queued: 0, dropped: 0 } })
+    const text = Console.render({ title, summary }, plain)
+    assert.notInclude(text, "p50")
+    assert.match(text, /^requests +1 ok, 0 failed$/m)
+    assert.match(text, /^measured +0 of 1 requests$/m)
   })
 
   it("leaves columns out on a narrow terminal, and no line is too wide on any", () => {

@@ -54,6 +54,16 @@ describe("Progress.renderLine", () => {
     )
   })
 
+  it("shows what was left out, which counts as done, and what is late", () => {
+    assert.strictEqual(
+      Progress.renderLine(frame({ failed: 2, dropped: 8, late: 5, queued: 4 }), plain(160)),
+      "##################------------  60/100  2 failed  8 dropped  5 late  12.3 s  10 in flight  ~812 tok/s  TTFT p50 102.3  p99 234.6 ms"
+    )
+    const colored = Progress.renderLine(frame({ dropped: 8, late: 5 }), { columns: 160, color: true })
+    assert.include(colored, "\u001B[31m8 dropped")
+    assert.include(colored, "\u001B[33m5 late")
+  })
+
   it("has no bar when the total is not known", () => {
     assert.isTrue(Progress.renderLine(frame({}, null), plain(160)).startsWith("50 done  12.3 s"))
   })
@@ -104,6 +114,19 @@ const run = (
     yield* Fiber.interrupt(fiber)
     return written
   })
+
+describe("Progress.renderPlain", () => {
+  it("shows failures always, and the rest when there is any", () => {
+    assert.strictEqual(
+      Progress.renderPlain(frame()),
+      "[12.3 s] 50/100 requests done, 10 in flight, 0 failed, ~812 tok/s, TTFT p50 102.3 ms, p99 234.6 ms"
+    )
+    assert.strictEqual(
+      Progress.renderPlain(frame({ failed: 2, cancelled: 1, dropped: 8, late: 5, recentTtft: null }, null)),
+      "[12.3 s] 61 requests done, 10 in flight, 2 failed, 1 cancelled, 5 late, 8 dropped, ~812 tok/s"
+    )
+  })
+})
 
 describe("Progress.run", () => {
   it.effect("draws at most ten times a second on a terminal and takes the line away at the end", () =>

@@ -33,7 +33,7 @@ import { ExitCode } from "../ExitCode.ts"
 import { type loadTest } from "../flags.ts"
 import { Interruption } from "../Interruption.ts"
 import { connectionsOf, type Load, type OpenLoad, plannedOf, resolve } from "../internal/load.ts"
-import { checkMetadata, conclude } from "../internal/outcome.ts"
+import { checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
 import { modelOptions } from "../internal/simulated.ts"
 
 type Input = Command.Command.Config.Infer<typeof loadTest>
@@ -166,12 +166,14 @@ const runLoad = Effect.fnUntraced(function* (load: Load, tokenizer: string | und
           )
         : undefined
   }
-  return load._tag === "Closed"
-    ? yield* LoadTest.run({ ...hooks, config: load.config })
-    : yield* Effect.provide(
-        Replay.run({ ...hooks, config: load.config, schedule: load.schedule, origin: load.origin }),
-        openLayer(load, tokenizer)
-      )
+  const run =
+    load._tag === "Closed"
+      ? LoadTest.run({ ...hooks, config: load.config })
+      : Effect.provide(
+          Replay.run({ ...hooks, config: load.config, schedule: load.schedule, origin: load.origin }),
+          openLayer(load, tokenizer)
+        )
+  return yield* whileRunning(live)(run)
 }, Effect.scoped)
 
 /** Runs the test, shows it, and ends with the exit code that fits. */

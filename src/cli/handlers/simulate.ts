@@ -20,7 +20,7 @@ import { ExitCode } from "../ExitCode.ts"
 import { type simulate } from "../flags.ts"
 import { Interruption } from "../Interruption.ts"
 import { type Load, type OpenLoad, plannedOf, resolve } from "../internal/load.ts"
-import { checkMetadata, conclude } from "../internal/outcome.ts"
+import { checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
 import { modelOptions } from "../internal/simulated.ts"
 
 type Input = Command.Command.Config.Infer<typeof simulate>
@@ -76,6 +76,7 @@ const inVirtualTime = Effect.fnUntraced(function* (input: Input, load: Load, tok
   yield* Effect.forkScoped(Progress.run({ snapshot, total: plannedOf(load), quiet: input.quiet }))
   const userStop = yield* Interruption
   return yield* runLoad(load, tokenizer, { live, userStop }).pipe(
+    whileRunning(live),
     Effect.provide(serverLayer(input, load.config.seed)),
     Effect.provideContext(virtual)
   )

@@ -58,7 +58,7 @@ export const expand = Effect.fnUntraced(function* (
   args: ReadonlyArray<string>
 ): Effect.fn.Return<Expanded, CommandError, FileSystem.FileSystem> {
   const path = pathIn(args) ?? Option.getOrUndefined(yield* Effect.orElseSucceed(variable, () => Option.none<string>()))
-  const at = args.indexOf("load-test")
+  const at = args.findIndex((token) => token === "load-test" || token === "simulate")
   if (path === undefined || at < 0 || asksOnly(args)) return { args, file: null }
   const fs = yield* FileSystem.FileSystem
   const text = yield* fs

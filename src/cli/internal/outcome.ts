@@ -4,7 +4,10 @@ import { type RunResult } from "../../engine/RunResult.ts"
 import * as Report from "../../output/Console.ts"
 import * as ResultFiles from "../../output/ResultFiles.ts"
 import * as Screen from "../../output/Screen.ts"
-import { usage } from "../CommandError.ts"
+import { type LiveStats } from "../../metrics/LiveStats.ts"
+import { PromptError } from "../../workload/Prompt.ts"
+import { TokenizerError } from "../../workload/Tokenizer.ts"
+import { CommandError, usage } from "../CommandError.ts"
 import { Ended, ExitCode } from "../ExitCode.ts"
 import { type Load, type OpenLoad } from "./load.ts"
 
@@ -50,6 +53,23 @@ const remarks = (result: RunResult, load: Load): ReadonlyArray<string> => {
     ...(result.uncounted === null ? [] : [`Some answers could not be counted: ${result.uncounted.message}`])
   ]
 }
+
+/** Failures that are wrong use before anything is sent, and something else in the middle of a run. */
+export const whileRunning =
+  (live: LiveStats) =>
+  <A, E, R>(run: Effect.Effect<A, E | PromptError | TokenizerError, R>) =>
+    Effect.catchIf(
+      run,
+      (error): error is E & (PromptError | TokenizerError) =>
+        live.started > 0 && (error instanceof PromptError || error instanceof TokenizerError),
+      ({ message }) =>
+        Effect.fail(
+          new CommandError({
+            description: `The run could not go on: ${message}. With --results-dir, what had ended is saved; llmperf recover makes its summary.`,
+            exitCode: ExitCode.failed
+          })
+        )
+    )
 
 /** Shows the result, and ends with the exit code that fits. */
 export const conclude = Effect.fnUntraced(function* (

@@ -28,6 +28,8 @@ export interface ExchangeOptions {
   readonly makeDecoder: MakeDecoder
   /** Reads the API's error object from a body; `undefined` when it is none. */
   readonly errorOf: (body: string) => LlmError.InStream | undefined
+  /** Whether a body of status 200 is for the decoder; by default event streams are. */
+  readonly accepts?: ((bytes: Buffer, contentType: string) => boolean) | undefined
 }
 
 /**
@@ -144,7 +146,8 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #receive(bytes: Buffer, at: number): void {
     if (this.#ended) return
     if (this.#decoder === undefined && this.#body === undefined) {
-      if (this.#status === 200 && looksLikeEvents(bytes, single(this.#headers["content-type"]) ?? "")) {
+      const accepts = this.#options.accepts ?? looksLikeEvents
+      if (this.#status === 200 && accepts(bytes, single(this.#headers["content-type"]) ?? "")) {
         this.#decoder = this.#options.makeDecoder(this.#events)
       } else this.#body = { text: "", utf8: new TextDecoder() }
     }

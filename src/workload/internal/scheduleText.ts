@@ -1,7 +1,8 @@
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
-import type * as PlatformError from "effect/PlatformError"
+import * as Option from "effect/Option"
+import * as PlatformError from "effect/PlatformError"
 import * as Pull from "effect/Pull"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
@@ -60,6 +61,16 @@ export interface Text {
 /** Opens a file of UTF-8, packed with gzip or not; a byte order mark is left out. The file is read once, front to back. */
 export const open = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
+  const found = yield* Effect.option(fs.stat(path))
+  // A pipe can be read only once, and from its front
+  if (Option.isSome(found) && found.value.type === "FIFO") {
+    return yield* PlatformError.systemError({
+      _tag: "BadResource",
+      module: "FileSystem",
+      method: "open",
+      pathOrDescriptor: path
+    })
+  }
   const bytes = yield* peek(fs.stream(path, { chunkSize: CHUNK_BYTES }), (head) => head.length > 0)
   const compressed = isGzip(bytes.head[0] ?? new Uint8Array())
   const text = Stream.decodeText(compressed ? unpacked(bytes.stream) : bytes.stream)
