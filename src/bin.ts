@@ -4,6 +4,8 @@ import { setFlagsFromString } from "node:v8"
 // Long runs make much short-lived text. V8 lets its heap grow to several times of what is in use before it cleans up; this
 // takes a quarter off the memory of such a run (docs/benchmarks.md).
 setFlagsFromString("--heap-growing-percent=80")
+// See cli/internal/heap.ts
+setFlagsFromString("--semi-space-growth-factor=1")
 
 const required = [22, 19] as const
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number)

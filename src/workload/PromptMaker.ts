@@ -96,6 +96,9 @@ export const layerInline = (options: Options): Layer.Layer<PromptMaker, never, T
     })
   )
 
+/** A small young generation: it is collected more often, and never for long. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8 }
+
 // The script lies beside this module, as .ts in development and as .js once bundled.
 const script = (): URL => {
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."))
@@ -121,5 +124,7 @@ export const layerWorker = (
   return Layer.effect(
     PromptMaker,
     Effect.map(WorkerMaker.make(tokenizer), (maker) => PromptMaker.of({ blockTokens, ...maker }))
-  ).pipe(Layer.provide(NodeWorker.layer(() => new Worker(script(), { name: "llmperf-prompts", workerData }))))
+  ).pipe(
+    Layer.provide(NodeWorker.layer(() => new Worker(script(), { name: "llmperf-prompts", resourceLimits, workerData })))
+  )
 }

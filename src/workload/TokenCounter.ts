@@ -50,6 +50,9 @@ export const layerInline: Layer.Layer<TokenCounter, never, Tokenizer> = Layer.ef
   )
 )
 
+/** A small young generation: it is collected more often, and never for long. */
+const resourceLimits = { maxYoungGenerationSizeMb: 8 }
+
 // The script lies beside this module, as .ts in development and as .js once bundled.
 const script = (): URL => {
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."))
@@ -72,7 +75,9 @@ export const layerWorker = (
   const name = options.tokenizer ?? llamaName
   return Layer.effect(TokenCounter, WorkerCounter.make(name)).pipe(
     Layer.provide(
-      NodeWorker.layer(() => new Worker(script(), { name: "llmperf-tokenizer", workerData: { tokenizer: name } }))
+      NodeWorker.layer(
+        () => new Worker(script(), { name: "llmperf-tokenizer", resourceLimits, workerData: { tokenizer: name } })
+      )
     )
   )
 }

@@ -32,6 +32,7 @@ import { CommandError, usage } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { type loadTest } from "../flags.ts"
 import { Interruption } from "../Interruption.ts"
+import { settleHeap } from "../internal/heap.ts"
 import { connectionsOf, type Load, type OpenLoad, plannedOf, resolve } from "../internal/load.ts"
 import { checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
 import { modelOptions } from "../internal/simulated.ts"
@@ -179,6 +180,7 @@ const runLoad = Effect.fnUntraced(function* (load: Load, tokenizer: string | und
 /** Runs the test, shows it, and ends with the exit code that fits. */
 export const handle = Effect.fn("loadTest")(
   function* (input: Input) {
+    yield* settleHeap
     const runId = Option.isSome(input.runId) ? input.runId.value : yield* newRunId
     const config = configOf(input, runId)
     const tokenizer = input.tokenizer === Tokenizer.llamaName ? undefined : input.tokenizer

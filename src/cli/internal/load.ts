@@ -237,7 +237,7 @@ export const resolve = Effect.fnUntraced(function* (input: WorkloadInput, run: R
 export const plannedOf = (load: Load): number =>
   load._tag === "Closed" ? load.config.maxNumCompletedRequests : load.schedule.length
 
-const MOST_CONNECTIONS = 256
+const MOST_CONNECTIONS = 1_000
 
 const busiestSecond = ({ length, offsetSeconds }: Schedule): number => {
   let most = 0
