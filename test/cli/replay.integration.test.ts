@@ -198,7 +198,7 @@ describe.concurrent("llmperf load-test --schedule-file", { timeout: 90_000 }, ()
       assert.match(outcome.stdout, /0 dropped, 2 unsent/)
       assert.match(
         outcome.stderr,
-        /^Without effect.*: --num-concurrent-requests, --timeout \(--schedule-timeout sets one\)\n$/
+        /^Without effect.*: --num-concurrent-requests, --timeout \(--schedule-timeout sets one\)$/m
       )
       assert.lengthOf(server.seen, 1)
     })
