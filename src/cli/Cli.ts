@@ -10,7 +10,9 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
+import { correctness } from "./commands/correctness.ts"
 import { loadTest } from "./commands/loadTest.ts"
+import { probe } from "./commands/probe.ts"
 import { recover } from "./commands/recover.ts"
 import { schedule } from "./commands/schedule.ts"
 import { serve } from "./commands/serve.ts"
@@ -21,7 +23,7 @@ import * as Help from "./internal/help.ts"
 
 const root = Command.make("llmperf").pipe(
   Command.withDescription("Load tests for LLM endpoints whose numbers can be trusted."),
-  Command.withSubcommands([loadTest, recover, schedule, serve, simulate])
+  Command.withSubcommands([loadTest, correctness, probe, recover, schedule, serve, simulate])
 )
 
 const plain = CliOutput.defaultFormatter({ colors: false })

@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import * as Latency from "../simulator/Latency.ts"
 import * as Fault from "../simulator/Fault.ts"
 import { parseSeconds } from "../domain/DurationText.ts"
+import { network } from "./internal/networkFlags.ts"
 import { arrivals, scheduleEdits } from "./internal/scheduleFlags.ts"
 import * as Setting from "./internal/setting.ts"
 
@@ -44,7 +45,8 @@ const headerLine: Setting.Reader<readonly [string, string]> = {
       : Option.some([name, value.trim()] as const)
   },
   expected: `a header, such as "X-Team: inference", and none that belongs to the connection (${ofTheConnection.join(", ")})`,
-  metavar: "name: value"
+  metavar: "name: value",
+  secret: true
 }
 
 const headerNameOrNone: Setting.Reader<string | null> = {
@@ -98,7 +100,26 @@ const port: Setting.Reader<number> = {
 }
 
 /** The APIs that can be tested. */
-export const llmApis = ["openai", "simulated"] as const
+export const llmApis = [
+  "openai",
+  "azure",
+  "anthropic",
+  "litellm",
+  "together",
+  "huggingface",
+  "vertexai",
+  "gemini",
+  "sagemaker",
+  "bedrock",
+  "ollama",
+  "simulated"
+] as const
+
+const llmApi: Setting.Reader<(typeof llmApis)[number]> = {
+  ...Setting.oneOf(...llmApis),
+  read: (text) => Setting.oneOf(...llmApis).read(text.trim() === "togetherai" ? "together" : text),
+  metavar: "api"
+}
 
 /** How the simulated server behaves; `prefix` goes before every name. */
 export const simulator = (prefix: "" | "sim-") => ({
@@ -154,6 +175,18 @@ export const simulator = (prefix: "" | "sim-") => ({
     `${prefix}fault`,
     fault,
     "Something that goes wrong, such as 429@5%, reset:10 or error-vllm@every=20"
+  ),
+  wrongRate: Setting.withDefault(
+    `${prefix}wrong-rate`,
+    Setting.share,
+    0,
+    "Correctness test: how many of the answers have a wrong number"
+  ),
+  silentRate: Setting.withDefault(
+    `${prefix}silent-rate`,
+    Setting.share,
+    0,
+    "Correctness test: how many of the answers have no number"
   )
 })
 
@@ -295,33 +328,47 @@ export const workload = {
   )
 }
 
-/** The flags of `llmperf load-test`. */
-export const loadTest = {
-  ...workload,
+/** Which API is asked, and which of its forms. */
+export const api = {
   llmApi: Setting.withDefault(
     "llm-api",
-    Setting.oneOf(...llmApis),
+    llmApi,
     "openai",
-    "The API to test; simulated starts a simulated server on loopback and tests that"
+    `The API to test: ${llmApis.join(", ")}. simulated starts a simulated server on loopback and tests that`
+  ),
+  provider: Setting.optional(
+    "provider",
+    Setting.text("file"),
+    "A module with a provider of your own, in the place of --llm-api: it exports layer, or a function of the options that gives one"
   ),
   apiBase: Setting.optional(
     "api-base",
     url,
-    "Address of the API, with or without /v1, or the full path; takes the place of OPENAI_API_BASE"
+    "Address of the API, with or without /v1, or the full path; takes the place of OPENAI_API_BASE and of its like for the other APIs"
   ),
   endpoint: Setting.withDefault(
     "endpoint",
-    Setting.oneOf("chat", "completions"),
+    Setting.oneOf("chat", "completions", "responses"),
     "chat",
-    "Chat completions, or the older text completions"
+    "Of OpenAI's API, and all of its shape: chat completions, the older text completions, or responses"
   ),
-  connectTimeout: Setting.withDefault(
-    "connect-timeout",
-    Setting.positiveDuration,
-    10,
-    "Limit for opening a connection: DNS, TCP and TLS",
-    "10s"
+  payloadStyle: Setting.optional(
+    "payload-style",
+    Setting.oneOf("jumpstart", "tgi", "messages"),
+    "sagemaker: what the container at the endpoint takes"
   ),
+  vertexRoute: Setting.optional(
+    "vertex-route",
+    Setting.oneOf("predict", "raw", "publisher"),
+    "vertexai: an endpoint's predict, which does not stream, its streamRawPredict, or a publisher's model"
+  )
+}
+
+/** The flags of `llmperf load-test`. */
+export const loadTest = {
+  ...workload,
+  ...api,
+  ...network,
   additionalSamplingParams: Setting.withDefault(
     "additional-sampling-params",
     Setting.jsonObject,

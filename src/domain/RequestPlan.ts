@@ -13,7 +13,7 @@ import * as Schema from "effect/Schema"
  *   is due when a slot becomes free
  * - `prompt`: the final text
  * - `inputTokens`: tokens of that text as counted; `targetInputTokens`: what was aimed at
- * - `outputTokens`: how many tokens the server is asked for
+ * - `outputTokens`: how many tokens the server is asked for at most; `null` to set no limit of our own
  * - `sampled`: whether it is measured. The others are load like any: counted, but in no distribution
  *
  * @category models
@@ -25,7 +25,7 @@ export const RequestPlan = Schema.Struct({
   prompt: Schema.String,
   inputTokens: Schema.Int,
   targetInputTokens: Schema.Int,
-  outputTokens: Schema.Int,
+  outputTokens: Schema.NullOr(Schema.Int),
   sampled: Schema.Boolean
 })
 

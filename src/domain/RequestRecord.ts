@@ -45,7 +45,7 @@ export const RequestRecord = Schema.Struct({
   status: Count,
   finish_reason: Schema.NullOr(Schema.String),
   target_input_tokens: Schema.Int,
-  target_output_tokens: Schema.Int,
+  target_output_tokens: Count,
   intended_offset_s: Schema.Finite,
   sent_offset_s: Seconds,
   end_offset_s: Schema.Finite,

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as Struct from "effect/Struct"
 
 const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
 const NaturalInt = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -85,6 +86,27 @@ export const LoadTestConfig = Schema.Struct({
  * @since 0.1.0
  */
 export interface LoadTestConfig extends Schema.Schema.Type<typeof LoadTestConfig> {}
+
+const { maxNumCompletedRequests, numConcurrentRequests, timeoutSeconds } = LoadTestConfig.fields
+
+/**
+ * A correctness test: a closed loop too. `additionalSamplingParams` are the user's own, over a temperature of 0.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const CorrectnessConfig = Schema.Struct({
+  ...Struct.omit(RunConfig.fields, ["promptMode"]),
+  numConcurrentRequests,
+  maxNumCompletedRequests,
+  timeoutSeconds
+})
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface CorrectnessConfig extends Schema.Schema.Type<typeof CorrectnessConfig> {}
 
 /**
  * What to do with a request that is due while as many are in flight as may be: let it wait (it is then late, and its lag

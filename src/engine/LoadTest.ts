@@ -29,6 +29,7 @@ import { type WarmUpReport } from "./WarmUp.ts"
  * - `warmUp`: run before the clock starts; see `WarmUp`
  * - `userStop`: ends when the user wants the test to stop: no new request starts, those in flight have the grace to end
  * - `live`: counters for a display
+ * - `details`: more for the summary, such as how the server was reached
  *
  * @category models
  * @since 0.1.0
@@ -38,6 +39,7 @@ export interface Options {
   readonly warmUp?: Effect.Effect<WarmUpReport> | undefined
   readonly userStop?: Effect.Effect<void> | undefined
   readonly live?: LiveStats.LiveStats | undefined
+  readonly details?: ResultFiles.Fields | undefined
 }
 
 /**
@@ -55,7 +57,7 @@ export const run = Effect.fn("LoadTest.run")(function* (
   PromptError | OutputError | Ndjson.RecordsError,
   Provider | Tokenizer | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
-  const { config, live, userStop, warmUp } = options
+  const { config, details, live, userStop, warmUp } = options
   const directory = config.resultsDir === null ? null : yield* RunDirectory.open(config.resultsDir)
   const { plans, ...workload } = yield* Effect.map(
     Workload.make({ ...config, count: config.maxNumCompletedRequests }),
@@ -65,6 +67,7 @@ export const run = Effect.fn("LoadTest.run")(function* (
     live,
     userStop,
     warmUp,
+    details,
     settings: config,
     directory,
     planned: config.maxNumCompletedRequests,

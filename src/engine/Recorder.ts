@@ -16,7 +16,7 @@ import { TokenCounter } from "../workload/TokenCounter.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
 
 /** How many texts may be with the counter at a time. */
-const countsInFlight = 64
+const countsInFlight = 256
 
 /**
  * - `finished(measurement)`: takes over a finished request; never waits
@@ -36,7 +36,7 @@ export interface Recorder {
 }
 
 /**
- * `onOutcome` is given each row, once, in the same turn in which its count is there: no row is ever on its way when a run
+ * `onOutcome` is given each row with its measurement, once, in the same turn in which its count is there: no row is ever on its way when a run
  * is stopped. When a text cannot be counted, its row has no token numbers and `onUncounted` is told.
  *
  * @category constructors
@@ -45,7 +45,7 @@ export interface Recorder {
 export const make = Effect.fnUntraced(function* (options: {
   readonly start: () => RequestSink.RunStart
   readonly xRequestId: (plan: RequestPlan) => string | null
-  readonly onOutcome: (outcome: RequestOutcome) => void
+  readonly onOutcome: (outcome: RequestOutcome, measurement: RequestSink.Measurement) => void
   readonly onUncounted: (error: TokenizerError) => void
 }): Effect.fn.Return<Recorder, never, TokenCounter> {
   const counter = yield* TokenCounter
@@ -59,7 +59,8 @@ export const make = Effect.fnUntraced(function* (options: {
         outputTokens,
         start: options.start(),
         xRequestId: options.xRequestId(measurement.plan)
-      })
+      }),
+      measurement
     )
   }
 

@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import type { CorrectnessSummary, Mismatch } from "../domain/CorrectnessResults.ts"
 import type { RequestRecord } from "../domain/RequestRecord.ts"
 import type { Summary } from "../domain/Summary.ts"
 import { SummarySink } from "../metrics/SummarySink.ts"
@@ -18,6 +19,7 @@ import type { OutputError } from "../output/OutputError.ts"
 import * as ResultFiles from "../output/ResultFiles.ts"
 import * as RunDirectory from "../output/RunDirectory.ts"
 import * as RunManifest from "../output/RunManifest.ts"
+import { detailsOf, recoveredAnswers, resultsOf } from "./internal/recoveredAnswers.ts"
 
 /**
  * - `directory`: the folder of the run
@@ -35,6 +37,7 @@ export interface Options {
  * - `document`: the summary as it stands in the file, flat
  * - `notSent`: planned requests without a record: those that were in flight when the run ended, and those never started
  * - `files`: the paths of what was written, the summary first
+ * - `answers`: what became of the answers of a correctness test; `null` for every other run
  *
  * @category models
  * @since 0.2.0
@@ -45,6 +48,10 @@ export interface Recovered {
   readonly document: ResultFiles.Document
   readonly notSent: number
   readonly files: ReadonlyArray<string>
+  readonly answers: {
+    readonly summary: CorrectnessSummary
+    readonly mismatches: ReadonlyArray<Mismatch>
+  } | null
 }
 
 /**
@@ -100,11 +107,12 @@ export const recover = Effect.fn("Recovery.recover")(function* (
     num_queued_requests: null,
     num_dropped_requests: null
   }
+  const answers = yield* recoveredAnswers(files.records, manifest)
   const { warmup, ...details } = manifest.details
   const describe = (parts: { readonly name: string; readonly timestamp: number }): ResultFiles.Document =>
     ResultFiles.document({
       ...parts,
-      parameters: manifest.parameters,
+      parameters: { ...resultsOf(answers), ...manifest.parameters },
       results: summary,
       resultsPrefix: manifest.resultsPrefix,
       details: {
@@ -112,6 +120,7 @@ export const recover = Effect.fn("Recovery.recover")(function* (
         ...details,
         start_time: rows.start ?? manifest.startTime,
         stopped: "recovered",
+        ...detailsOf(answers),
         warmup
       },
       metadata: manifest.metadata
@@ -123,14 +132,16 @@ export const recover = Effect.fn("Recovery.recover")(function* (
     directory: folder,
     names: manifest.files,
     summary: (parts) => (document = describe(parts)),
-    records: Ndjson.readJson(files.records)
+    records:
+      answers === null ? Ndjson.readJson(files.records) : Stream.map(Ndjson.readJson(files.records), answers.response)
   })
   return {
     manifest,
     summary,
     document: document ?? describe({ name: manifest.files.summary, timestamp: 0 }),
     notSent,
-    files: [published.summary, published.individualResponses]
+    files: [published.summary, published.individualResponses],
+    answers
   }
 })
 

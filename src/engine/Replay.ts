@@ -72,7 +72,7 @@ export interface FromArrivals {
 /**
  * - `schedule`: what to send when, its `id`s all different
  * - `origin`: where it is from
- * - `warmUp`, `userStop`, `live`: as in `LoadTest.Options`
+ * - `warmUp`, `userStop`, `live`, `details`: as in `LoadTest.Options`
  *
  * @category models
  * @since 0.2.0
@@ -84,6 +84,7 @@ export interface Options {
   readonly warmUp?: Effect.Effect<WarmUpReport> | undefined
   readonly userStop?: Effect.Effect<void> | undefined
   readonly live?: LiveStats.LiveStats | undefined
+  readonly details?: ResultFiles.Fields | undefined
 }
 
 /**
@@ -114,6 +115,7 @@ export const run = Effect.fn("Replay.run")(function* (
     live,
     userStop: options.userStop,
     warmUp: options.warmUp,
+    details: options.details,
     settings: config,
     directory,
     planned: schedule.length,

@@ -74,7 +74,8 @@ const receive = (exchange: Exchange, chunks: ReadonlyArray<Chunk>): void => {
 }
 
 const receiveEnd = ({ events, faults, lastAt: at, plan, tokens }: Exchange): void => {
-  const reason = Fault.find(faults, "tool") === undefined ? "length" : "tool_calls"
+  const atLimit = plan.outputTokens !== null && tokens >= plan.outputTokens
+  const reason = Fault.find(faults, "tool") !== undefined ? "tool_calls" : atLimit ? "length" : "stop"
   events.push({ _tag: "Finished", at, reason })
   if (Fault.find(faults, "no-usage") === undefined) {
     const reasoningTokens = Math.min(Fault.find(faults, "reasoning")?.number ?? 0, tokens)
@@ -176,7 +177,16 @@ export const make = Effect.fn("SimulatedProvider.make")(function* (
     const refusal = refusalOf(faults)
     if (refusal !== undefined) return yield* refuse(exchange, refusal)
 
-    const request = { id, inputTokens: plan.inputTokens, outputTokens: Math.max(1, plan.outputTokens) }
+    const pieces = model.answer({
+      id,
+      prompt: plan.prompt,
+      reasoningTokens: Fault.find(faults, "reasoning")?.number
+    })
+    const outputTokens =
+      pieces === undefined
+        ? Math.max(1, plan.outputTokens ?? model.options.defaultOutputTokens)
+        : Math.min(plan.outputTokens ?? Infinity, pieces.length)
+    const request = { id, inputTokens: plan.inputTokens, outputTokens, pieces }
     const ending = earlyEnd(faults)
     const read =
       Fault.find(faults, "status-201") !== undefined

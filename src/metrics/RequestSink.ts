@@ -11,13 +11,14 @@ import * as Sink from "effect/Sink"
 import { type LlmError } from "../domain/LlmError.ts"
 import { type RequestOutcome, type RequestRecord } from "../domain/RequestRecord.ts"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
-import { type Sent, type TokenEvent, type Usage } from "../domain/TokenEvent.ts"
+import { type ContentKind, type Sent, type TokenEvent, type Usage } from "../domain/TokenEvent.ts"
 
 /**
  * What is known of one request. Times are nanoseconds on the monotonic clock, `null` for what did not happen.
  *
  * - `intendedAt`: when it was due, or when its slot became free
  * - `text`: everything that was generated, piece by piece, reasoning and tool arguments included
+ * - `parts`: where in `text` the pieces of another kind begin
  * - `chunkAt`: the arrival of every chunk with content
  *
  * @category models
@@ -32,6 +33,7 @@ export interface Measurement {
   firstAnswerAt: number | null
   chunkAt: Array<number>
   text: Array<string>
+  parts: Array<{ readonly kind: ContentKind; readonly from: number }>
   usage: Usage | null
   finishReason: string | null
   endedAt: number | null
@@ -51,6 +53,7 @@ export const makeMeasurement = (plan: RequestPlan, intendedAt: number): Measurem
   firstAnswerAt: null,
   chunkAt: [],
   text: [],
+  parts: [],
   usage: null,
   finishReason: null,
   endedAt: null,
@@ -67,12 +70,14 @@ export const makeMeasurement = (plan: RequestPlan, intendedAt: number): Measurem
 export const add = (measurement: Measurement, event: TokenEvent): void => {
   switch (event._tag) {
     case "Content": {
+      begin(measurement, event.kind)
       for (const at of event.at) measurement.chunkAt.push(at)
       for (const text of event.text) measurement.text.push(text)
       if (event.kind !== "reasoning") measurement.firstAnswerAt ??= event.at[0] ?? null
       break
     }
     case "Whole":
+      begin(measurement, "text")
       measurement.text.push(event.text)
       break
     case "Sent":
@@ -93,6 +98,19 @@ export const add = (measurement: Measurement, event: TokenEvent): void => {
       break
   }
 }
+
+const begin = ({ parts, text }: Measurement, kind: ContentKind): void => {
+  if (parts.at(-1)?.kind !== kind) parts.push({ kind, from: text.length })
+}
+
+/**
+ * What was generated as the answer itself: the text without reasoning and without the arguments of tools.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const answerOf = ({ parts, text }: Measurement): string =>
+  parts.map(({ from, kind }, i) => (kind === "text" ? text.slice(from, parts[i + 1]?.from).join("") : "")).join("")
 
 /**
  * The sink of one request: `Stream.run(provider.stream(plan), into(measurement))`. `onBatch` is called after every batch

@@ -3,8 +3,9 @@
  *
  * @since 0.1.0
  */
-import type { DetailedDistribution, Distribution, ErrorGroup, Summary } from "../domain/Summary.ts"
+import type { DetailedDistribution, Distribution, Summary } from "../domain/Summary.ts"
 import { LATE_SECONDS } from "../metrics/SummarySink.ts"
+import { failures, nothingCompleted } from "./internal/failures.ts"
 import { style, type Style } from "./internal/style.ts"
 import { table, type TableColumn, type TableRow } from "./internal/table.ts"
 import * as Text from "./internal/text.ts"
@@ -40,7 +41,6 @@ const LITTLES_LAW_TOLERANCE = 0.05
 const USAGE_TOLERANCE = 0.05
 /** Above this many tokens per chunk the difference between chunks and tokens is pointed out. */
 const TOKENS_PER_CHUNK_NOTE = 1.05
-const MAX_ERROR_KINDS = 10
 const MIN_COLUMNS = 40
 
 /**
@@ -142,18 +142,6 @@ const row = (label: string, distribution: AnyDistribution, scale: number): Table
   }
 }
 
-const nothingCompleted = (summary: Summary, columns: number, marks: Style): Array<string> => {
-  const started = summary.num_requests_started
-  if (started === 0) return [marks.red("No request was sent.")]
-  const only = started === 1
-  if (summary.num_failed_requests === 0) {
-    return [marks.red(only ? "The only request was cancelled." : `All ${started} requests were cancelled.`)]
-  }
-  const reasons = byCount(summary.error_reason_frequency).map(([reason, count]) => `${count} × ${reason}`)
-  const all = only ? "The only request failed" : `All ${started} requests failed`
-  return Text.wrap(`${all}: ${reasons.join(", ")}.`, columns).map((line) => marks.red(marks.bold(line)))
-}
-
 const totals = (summary: Summary, columns: number, marks: Style): Array<string> => {
   const ok = `${summary.num_completed_requests} ok`
   const failed = `${summary.num_failed_requests} failed`
@@ -215,28 +203,6 @@ const failedAsInfinite = (summary: Summary): string => {
   return `TTFT ${millisOrNever(ttft_s.quantiles.p99)}, end-to-end ${millisOrNever(end_to_end_latency_s.quantiles.p99)}`
 }
 
-const failures = (summary: Summary, columns: number, marks: Style): Array<string> => {
-  const share = `${summary.number_errors} of ${summary.num_requests_started} requests (${Text.percent(summary.error_rate)})`
-  const lines = Text.wrap(`Not completed: ${share}`, columns).map(marks.bold)
-  const shown = summary.errors.slice(0, MAX_ERROR_KINDS)
-  const countWidth = Math.max(...shown.map((group) => String(group.count).length))
-  for (const group of shown) {
-    const head = `  ${String(group.count).padStart(countWidth)} × ${kindOf(group)}`
-    const example = Text.oneLine(group.example)
-    const text = Text.truncate(example === "" ? head : `${head}: ${example}`, columns)
-    lines.push(marks.red(text.slice(0, head.length)) + text.slice(head.length))
-  }
-  const more = summary.errors.length - shown.length
-  if (more > 0) lines.push(Text.truncate(`  and ${more} more kinds, see the summary file`, columns))
-  return lines
-}
-
-/** Reason and code; the code alone when it says the reason, as `timeout_idle` does. */
-const kindOf = (group: ErrorGroup): string => {
-  const code = Text.oneLine(String(group.code ?? ""))
-  return code.startsWith(group.reason.toLowerCase()) ? code : `${group.reason} ${code}`.trim()
-}
-
 const warnings = (summary: Summary): Array<string> => {
   const found: Array<string> = []
   const law = summary.littles_law
@@ -288,6 +254,3 @@ const hanging = (mark: string, text: string, columns: number): Array<string> =>
   Text.wrap(text, columns - mark.length).map((line, index) => (index === 0 ? mark : " ".repeat(mark.length)) + line)
 
 const signedPercent = (share: number): string => `${share > 0 ? "+" : ""}${Text.percent(share)}`
-
-const byCount = (frequency: Summary["error_reason_frequency"]): Array<[string, number]> =>
-  Object.entries(frequency).toSorted((a, b) => b[1] - a[1])

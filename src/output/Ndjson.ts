@@ -59,15 +59,16 @@ export interface RecordWriter {
 
 /**
  * Makes the file, which must not exist yet, and keeps it open until the scope closes. Whatever was appended is written
- * before that, also when the run is interrupted.
+ * before that, also when the run is interrupted. A line has the keys of `RequestRecord`, unless others are given.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const makeWriter = Effect.fn("Ndjson.makeWriter")(function* (
-  path: string
+  path: string,
+  keys: ReadonlyArray<string> = recordKeys
 ): Effect.fn.Return<RecordWriter, OutputError, FileSystem.FileSystem | Scope.Scope> {
-  const { bytes, ...writer } = yield* makeLineWriter(path, encodeLine)
+  const { bytes, ...writer } = yield* makeLineWriter(path, encodeLine(keys))
   return { ...writer, stream: decode(path, bytes) }
 })
 
@@ -126,15 +127,17 @@ const decodeIdentified = Schema.decodeUnknownOption(
   Schema.Struct({ request_id: Schema.Int, x_request_id: Schema.String })
 )
 
-const keys = Object.keys(RequestRecord.fields)
+const recordKeys = Object.keys(RequestRecord.fields)
 
-/** A line with the keys in the order of the schema, whatever the order in memory. Not a number becomes `null`. */
-const encodeLine = (record: RequestRecord): string => {
-  const values: { readonly [key: string]: unknown } = { ...record }
-  const ordered: { [key: string]: unknown } = {}
-  for (const key of keys) ordered[key] = values[key]
-  return JSON.stringify(ordered)
-}
+/** A line with the keys in this order, whatever the order in memory. Not a number becomes `null`. */
+const encodeLine =
+  (keys: ReadonlyArray<string>) =>
+  (record: RequestRecord): string => {
+    const values: { readonly [key: string]: unknown } = { ...record }
+    const ordered: { [key: string]: unknown } = {}
+    for (const key of keys) ordered[key] = values[key]
+    return JSON.stringify(ordered)
+  }
 
 const decode = <E extends { readonly message: string }, R>(
   path: string,

@@ -133,8 +133,10 @@ const MAX_MODEL_BYTES = 180
  * @category naming
  * @since 0.1.0
  */
-export const baseName = (model: string, meanInputTokens: number, meanOutputTokens: number): string => {
-  const tokens = sanitize(`_${meanInputTokens}_${meanOutputTokens}`)
+export const baseName = (model: string, meanInputTokens: number, meanOutputTokens: number): string =>
+  baseOf(model, `_${meanInputTokens}_${meanOutputTokens}`)
+
+const baseOf = (model: string, rest: string): string => {
   let name = ""
   let bytes = 0
   for (const character of sanitize(model)) {
@@ -142,7 +144,7 @@ export const baseName = (model: string, meanInputTokens: number, meanOutputToken
     if (bytes > MAX_MODEL_BYTES) break
     name += character
   }
-  return `${name}${tokens}`.replaceAll(/-+/g, "-")
+  return `${name}${sanitize(rest)}`.replaceAll(/-+/g, "-")
 }
 
 /**
@@ -151,10 +153,21 @@ export const baseName = (model: string, meanInputTokens: number, meanOutputToken
  * @category naming
  * @since 0.2.0
  */
-export const names = (model: string, meanInputTokens: number, meanOutputTokens: number): Names => {
-  const base = baseName(model, meanInputTokens, meanOutputTokens)
-  return { summary: `${base}_summary`, individualResponses: `${base}_individual_responses` }
-}
+export const names = (model: string, meanInputTokens: number, meanOutputTokens: number): Names =>
+  namesAfter(baseName(model, meanInputTokens, meanOutputTokens))
+
+/**
+ * The names of the files of a correctness test: `{model}_correctness_summary` and so on, made as those of a load test.
+ *
+ * @category naming
+ * @since 0.2.0
+ */
+export const correctnessNames = (model: string): Names => namesAfter(baseOf(model, "_correctness"))
+
+const namesAfter = (base: string): Names => ({
+  summary: `${base}_summary`,
+  individualResponses: `${base}_individual_responses`
+})
 
 /**
  * The names in the folder of a schedule run.

@@ -1,21 +1,39 @@
 /**
- * The simulated model server over real HTTP on a loopback address, in the form of OpenAI's API.
+ * The simulated model server over real HTTP on a loopback address, in the form of OpenAI's API and of others.
  *
- * - `POST /v1/chat/completions`, `POST /v1/completions` (also without `/v1`), streamed or whole
+ * - `POST /v1/chat/completions`, `POST /v1/completions` (also without `/v1` and below `/openai/v1`), streamed or whole;
+ *   below `/openai/deployments/NAME` as Azure has them: the name is the model, and the query needs `api-version`
+ * - `POST /v1/responses` (also without `/v1` and below `/openai`): OpenAI's Responses API
+ * - `POST /v1/messages` (also without `/v1`): Anthropic's Messages API. It wants `anthropic-version` and a key
+ * - `POST /api/chat`, `POST /api/generate`: Ollama's own API
+ * - `POST /generate_stream`, `/generate` and `/`: Text Generation Inference
+ * - `POST /v1/projects/…/locations/…/endpoints/…` with `:predict` or `:streamRawPredict`, and the same below `publishers`:
+ *   Vertex AI; `POST /v1beta/models/MODEL:streamGenerateContent`: Gemini
+ * - `POST /endpoints/NAME/invocations-response-stream` (and `/invocations`): SageMaker, signed requests only;
+ *   `POST /model/NAME/converse-stream` (and `/converse`): Bedrock
  * - `GET /v1/models`, `GET /health`
  * - `GET /_stats`: counters of the model and of the server as JSON; `peakLive` starts anew at each call
  * - `GET /_truth`: NDJSON of the requests finished since the last call, when started with `truth`: `id` (order of arrival
  *   from 1), `rid` (its `x-request-id`), `recv`, `ok` (answered in full), `tokens` (when each chunk with content was handed
  *   to the socket); times in epoch seconds
  *
- * The headers of a stream leave at once. For chats a role-only event comes first, together with the first content (before it
- * with the fault `early-role`). A chunk is written the moment it is ready; chunks that are ready at the same moment leave in one write.
- * `usage.completion_tokens` is exact, `usage.prompt_tokens` is estimated at 4 characters a token.
+ * The headers of a stream leave at once. What comes before the content (for chats a role-only event) comes together with the
+ * first content (before it with the fault `early-role`). A chunk is written the moment it is ready; chunks that are ready at the
+ * same moment leave in one write. The output tokens of the usage are exact, prompt tokens are estimated at 4 characters a token.
  *
  * The model name may carry settings for that one request, times in milliseconds: `sim;ttft=100;itl=20;n=64;per=4;fault=reset:10`.
  * `ttft` and `itl` take `lognormal:100:0.5` and the like, `n` is output tokens, `per` tokens per chunk, `fault` any fault
  * (repeatable), `reason=10` stands for `fault=reasoning:10`, and faults may also be written alone (`;crlf;split`). A setting
- * that is not known is refused with 400.
+ * that is not known is refused with 400. A model name in a path is URL-encoded.
+ *
+ * Any key is good, and none, unless said otherwise above; the key `wrong` is refused with 401, and so is `expired`, with the
+ * answer that the API has for that if it has one. A key is a bearer token, one of the headers `x-api-key`, `api-key` and
+ * `x-goog-api-key`, or `key` in the query.
+ *
+ * Faults act in every format, refusals and errors in the format's own words. Those that are about one format's form do nothing
+ * in the others: `no-usage`, `empty-choices`, `nodone` are OpenAI's, `error-string` and the like are `error` elsewhere, and
+ * `no-space` and `multi-line` need an event stream. The arguments of a tool call in a stream are the bare words, not JSON, so
+ * that they count as many tokens as were asked for.
  *
  * Draws of a request depend on the number at the end of its `x-request-id`, or on its order of arrival if there is none.
  * Without streaming, `reset`, `close` and `stall` act in place of the answer and other faults in a stream do nothing.

@@ -27,6 +27,7 @@ import * as Stream from "effect/Stream"
 import * as Fault from "./Fault.ts"
 import * as batch from "./internal/batch.ts"
 import * as draws from "./internal/draws.ts"
+import * as numberQuestion from "./internal/numberQuestion.ts"
 import * as Latency from "./Latency.ts"
 import * as Words from "./Words.ts"
 
@@ -42,6 +43,7 @@ const withDefault = <S extends Schema.Top & Schema.WithoutConstructorDefault>(
 const Positive = Schema.Finite.check(Schema.isGreaterThan(0))
 const NotNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
 const Count = Schema.Int.check(Schema.isGreaterThan(0))
+const Share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
 
 /**
  * How the server behaves. The defaults are about those of an 8 billion parameter model on one large GPU.
@@ -56,6 +58,8 @@ const Count = Schema.Int.check(Schema.isGreaterThan(0))
  * - `defaultOutputTokens`: tokens written when the request does not say (128)
  * - `seed`: decides text, latencies and faults of a request together with its id (11111)
  * - `faults`: what goes wrong, and for which requests (nothing)
+ * - `wrongRate`, `silentRate`: shares, from 0 to 1, of the questions of LLMPerf's correctness test that are answered with a
+ *   wrong number, and with none (0 and 0)
  *
  * @category models
  * @since 0.1.0
@@ -71,7 +75,9 @@ export const ModelServerOptions = Schema.Struct({
   tokensPerChunk: withDefault(Count, 1),
   defaultOutputTokens: withDefault(Count, 128),
   seed: withDefault(Schema.Int, 11111),
-  faults: withDefault(Schema.Array(Fault.Fault), [])
+  faults: withDefault(Schema.Array(Fault.Fault), []),
+  wrongRate: withDefault(Share, 0),
+  silentRate: withDefault(Share, 0)
 })
 
 /**
@@ -83,7 +89,8 @@ export interface ModelServerOptions extends Schema.Schema.Type<typeof ModelServe
 /**
  * One request. `id` decides its draws: the same seed and id give the same text and latencies. `ttft`, `itl` and
  * `tokensPerChunk` take the place of the server's options for this request. `arrivedNanos` is when it came, on the monotonic
- * clock, where that was before `generate` runs (a server has to read it first); `ttft` counts from there.
+ * clock, where that was before `generate` runs (a server has to read it first); `ttft` counts from there. `pieces` is a text
+ * to write, token by token, in place of words drawn by chance; it has at least `outputTokens` of them.
  *
  * @category models
  * @since 0.1.0
@@ -96,6 +103,7 @@ export interface GenerateRequest {
   readonly itl?: Latency.Latency | undefined
   readonly tokensPerChunk?: number | undefined
   readonly arrivedNanos?: number | undefined
+  readonly pieces?: ReadonlyArray<string> | undefined
 }
 
 /**
@@ -164,6 +172,18 @@ export class RequestTooLarge extends Schema.TaggedError<RequestTooLarge>("llmper
 }
 
 /**
+ * A prompt that may ask for something. `id` decides the draws, as that of a `GenerateRequest`.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Question {
+  readonly id: string | number
+  readonly prompt: string
+  readonly reasoningTokens?: number | undefined
+}
+
+/**
  * A simulated model server.
  *
  * - `generate(request)`: joins the queue at once and gives the chunks as they become ready; when the scope closes before
@@ -171,6 +191,9 @@ export class RequestTooLarge extends Schema.TaggedError<RequestTooLarge>("llmper
  * - `generateWhole(request)`: the same answer at the same moments, for a reader who does not look before it is complete
  * - `faults(id, more)`: counts one request as arrived and says which faults hit it, those of the options and of `more`.
  *   Whoever serves the answer acts them out
+ * - `answer(question)`: what the model says to a prompt that asks for something, token by token: to a question of LLMPerf's
+ *   correctness test its number, among other words. `undefined` for every other prompt: the model then writes words by chance.
+ *   So many `reasoningTokens` come before it
  * - `stats`: the counters now
  *
  * @category services
@@ -186,6 +209,7 @@ export class ModelServer extends Context.Service<
       id: string | number,
       more?: ReadonlyArray<Fault.Fault>
     ) => Effect.Effect<ReadonlyArray<Fault.Fault>>
+    readonly answer: (question: Question) => ReadonlyArray<string> | undefined
     readonly stats: Effect.Effect<Stats>
   }
 >()("llmperf/simulator/ModelServer") {}
@@ -215,6 +239,7 @@ const makeJob = (options: ModelServerOptions, request: GenerateRequest, quiet: b
     kvTokens: request.inputTokens + outputTokens,
     schedule,
     word: () => Words.pick(text()),
+    pieces: request.pieces,
     quiet,
     state: "new",
     arrivedNanos: 0,
@@ -349,6 +374,14 @@ export const make = Effect.fnUntraced(function* (
         if (faults.length === 0) return faults
         return Fault.select(faults, arrived, draws.make(options.seed, id, "faults"))
       }),
+    answer: ({ id, prompt, reasoningTokens = 0 }) => {
+      const number = numberQuestion.askedNumber(prompt)
+      if (number === undefined) return undefined
+      const answer = numberQuestion.answer(number, options, draws.make(options.seed, id, "answer"))
+      const text = draws.make(options.seed, id, "text")
+      const thoughts = Array.from({ length: reasoningTokens }, (_, i) => (i === 0 ? "" : " ") + Words.pick(text()))
+      return [...thoughts, ...answer]
+    },
     stats: Effect.sync(() => {
       catchUp()
       const { maxLateNanos, ...counts } = server.counts

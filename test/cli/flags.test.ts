@@ -18,8 +18,11 @@ describe("defaults", () => {
       assert.deepStrictEqual(input, {
         model: "m",
         llmApi: "openai",
+        provider: Option.none(),
         apiBase: Option.none(),
         endpoint: "chat",
+        payloadStyle: Option.none(),
+        vertexRoute: Option.none(),
         meanInputTokens: 550,
         stddevInputTokens: 150,
         meanOutputTokens: 150,
@@ -53,6 +56,11 @@ describe("defaults", () => {
         requestTimeout: null,
         idleTimeout: 180,
         connectTimeout: 10,
+        ca: Option.none(),
+        insecure: false,
+        clientCert: Option.none(),
+        clientKey: Option.none(),
+        proxy: Option.none(),
         additionalSamplingParams: {},
         ignoreEos: false,
         header: [],
@@ -78,7 +86,9 @@ describe("defaults", () => {
         maxBatch: 256,
         kvTokens: 500_000,
         tokensPerChunk: 1,
-        fault: []
+        fault: [],
+        wrongRate: 0,
+        silentRate: 0
       })
     })
   )
@@ -269,8 +279,13 @@ describe("values", () => {
   it.effect("takes only the choices there are", () =>
     Effect.gen(function* () {
       for (const [flag, choices] of [
-        ["llm-api", "openai, simulated"],
-        ["endpoint", "chat, completions"],
+        [
+          "llm-api",
+          "openai, azure, anthropic, litellm, together, huggingface, vertexai, gemini, sagemaker, bedrock, ollama, simulated"
+        ],
+        ["endpoint", "chat, completions, responses"],
+        ["payload-style", "jumpstart, tgi, messages"],
+        ["vertex-route", "predict, raw, publisher"],
         ["prompt-mode", "exact, llmperf"]
       ] as const) {
         for (const text of ["", "other", "CHAT "]) assert.include(yield* rejected([`--${flag}`, text]), choices)
@@ -508,7 +523,9 @@ describe("the environment", () => {
         ["LLMPERF_METADATA", "gpu"]
       ] as const) {
         const message = yield* rejected([], { [name]: value })
-        assert.include(message, `--${name.slice("LLMPERF_".length).toLowerCase()}: "${value}"`)
+        // A header may hold a secret
+        const shown = name === "LLMPERF_HEADER" ? "***" : value
+        assert.include(message, `--${name.slice("LLMPERF_".length).toLowerCase()}: "${shown}"`)
         assert.include(message, `given in ${name}`)
       }
     })

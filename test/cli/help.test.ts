@@ -13,7 +13,9 @@ const shared = (prefix: string): ReadonlyArray<Facts> => [
   [`${prefix}max-batch`, "<requests>", "default: 256"],
   [`${prefix}kv-tokens`, "<tokens>", "default: 500000"],
   [`${prefix}tokens-per-chunk`, "<tokens>", "default: 1"],
-  [`${prefix}fault`, "<fault>", "may be repeated"]
+  [`${prefix}fault`, "<fault>", "may be repeated"],
+  [`${prefix}wrong-rate`, "<share>", "default: 0"],
+  [`${prefix}silent-rate`, "<share>", "default: 0"]
 ]
 
 const ofWorkload: ReadonlyArray<Facts> = [
@@ -63,10 +65,18 @@ const ofWorkload: ReadonlyArray<Facts> = [
 const ofLoadTest: ReadonlyArray<Facts> = [
   ["model", "<name>", "required"],
   ...ofWorkload,
-  ["llm-api", "<openai|simulated>", "default: openai"],
+  ["llm-api", "<api>", "default: openai"],
+  ["provider", "<file>", "in the place of --llm-api"],
   ["api-base", "<url>", "OPENAI_API_BASE"],
-  ["endpoint", "<chat|completions>", "default: chat"],
+  ["endpoint", "<chat|completions|responses>", "default: chat"],
+  ["payload-style", "<jumpstart|tgi|messages>", "sagemaker"],
+  ["vertex-route", "<predict|raw|publisher>", "vertexai"],
   ["connect-timeout", "<duration>", "default: 10s"],
+  ["ca", "<file>", "PEM"],
+  ["insecure", "", "default: off"],
+  ["client-cert", "<file>", "PEM"],
+  ["client-key", "<file>", "PEM"],
+  ["proxy", "<url|none>", "NO_PROXY"],
   ["additional-sampling-params", "<json>", "default: {}"],
   ["ignore-eos", "", "default: off"],
   ["header", "<name: value>", "may be repeated"],

@@ -59,9 +59,29 @@ const cases: ReadonlyArray<Case> = [
     args: load("--metadata", "results_ttft_s_mean=0"),
     told: [/--metadata/, /results_ttft_s_mean/]
   },
-  { name: "a bad header", args: load("-H", "X-Team"), told: [/--header: "X-Team"/, /"X-Team: inference"/] },
-  { name: "an unknown API", args: load("--llm-api", "mystery"), told: [/"mystery"/, /openai, simulated/] },
-  { name: "an unknown endpoint", args: load("--endpoint", "v2"), told: [/"v2"/, /chat, completions/] },
+  { name: "a bad header", args: load("-H", "X-Team"), told: [/--header: "\*\*\*"/, /"X-Team: inference"/] },
+  { name: "an unknown API", args: load("--llm-api", "mystery"), told: [/"mystery"/, /openai, azure, anthropic/] },
+  { name: "an unknown endpoint", args: load("--endpoint", "v2"), told: [/"v2"/, /chat, completions, responses/] },
+  {
+    name: "a flag of another API",
+    args: load("--payload-style", "tgi"),
+    told: [/--payload-style has no meaning for --llm-api openai/]
+  },
+  {
+    name: "an endpoint for an API that has but one",
+    args: load("--llm-api", "anthropic", "--endpoint", "responses"),
+    told: [/--endpoint has no meaning for --llm-api anthropic/]
+  },
+  {
+    name: "a model that LiteLLM's prefixes do not tell where to ask",
+    args: ["load-test", "--llm-api", "litellm", "--model", "meta-llama/Llama-2-7b-chat-hf"],
+    told: [/LITELLM_API_BASE must be set/, /meta-llama\/Llama-2-7b-chat-hf/, /anthropic\/, azure\//, /xai\//]
+  },
+  {
+    name: "no key of another API",
+    args: load("--llm-api", "together"),
+    told: [/TOGETHERAI_API_KEY must be set/]
+  },
   { name: "an unknown prompt mode", args: load("--prompt-mode", "fast"), told: [/"fast"/, /exact, llmperf/] },
   { name: "an address that is none", args: load("--api-base", "localhost"), told: [/--api-base/, /http or https/] },
   {

@@ -103,7 +103,7 @@ describe("Recorder", () => {
     })
   )
 
-  it.effect("has no more than 64 texts with the counter at a time", () =>
+  it.effect("has no more than 256 texts with the counter at a time", () =>
     Effect.gen(function* () {
       let now = 0
       let most = 0
@@ -120,12 +120,12 @@ describe("Recorder", () => {
         )
       )
       const fiber = yield* Effect.forkChild(recorder.run)
-      for (let id = 1; id <= 200; id++) recorder.finished(finished(id))
+      for (let id = 1; id <= 600; id++) recorder.finished(finished(id))
       yield* recorder.end
       yield* TestClock.adjust(40)
       yield* Fiber.join(fiber)
-      assert.strictEqual(new Set(rows.map(({ record }) => record.request_id)).size, 200)
-      assert.strictEqual(most, 64)
+      assert.strictEqual(new Set(rows.map(({ record }) => record.request_id)).size, 600)
+      assert.strictEqual(most, 256)
     })
   )
 

@@ -25,13 +25,13 @@ export const text = (...pieces: ReadonlyArray<string>): Step =>
   emit((at) => ({ _tag: "Content", kind: "text", at: pieces.map(() => at), text: pieces }))
 export const ended = emit((at) => ({ _tag: "Ended", at }))
 
-/** A request that is sent at once, answers after `ttft` and then sends a word every `gap` milliseconds. */
-export const answer = (options: { readonly ttft: number; readonly gap: number; readonly words: number }) => [
+/** A request that is sent at once, answers after `ttft` and then sends a word every `gap` milliseconds; one word by default. */
+export const answer = (options: { readonly ttft: number; readonly gap: number; readonly words: number | null }) => [
   sent,
   wait(options.ttft),
   responded,
   text("word"),
-  ...Array.from({ length: options.words - 1 }, () => [wait(options.gap), text(" word")]).flat(),
+  ...Array.from({ length: (options.words ?? 1) - 1 }, () => [wait(options.gap), text(" word")]).flat(),
   ended
 ]
 

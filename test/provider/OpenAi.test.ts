@@ -3,46 +3,11 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
-import * as Stream from "effect/Stream"
-import * as LlmError from "../../src/domain/LlmError.ts"
-import { type TokenEvent } from "../../src/domain/TokenEvent.ts"
 import * as OpenAi from "../../src/provider/OpenAi.ts"
 import { Provider } from "../../src/provider/Provider.ts"
-import { type Format, type HttpRequest, Transport } from "../../src/provider/Transport.ts"
-import { EventBuffer } from "../../src/provider/wire/EventBuffer.ts"
+import { type HttpRequest, type Transport } from "../../src/provider/Transport.ts"
 import { collect, plan } from "./asking.ts"
-
-const good: Stream.Stream<TokenEvent, LlmError.LlmError> = Stream.fromIterable<TokenEvent>([
-  { _tag: "Sent", at: 1, connection: null },
-  { _tag: "Ended", at: 2 }
-])
-
-const refusal = (status: number, body: string): Stream.Stream<TokenEvent, LlmError.LlmError> =>
-  Stream.fail(LlmError.fromReason(new LlmError.HttpStatus({ status, body, retryAfterSeconds: null })))
-
-/** A transport that keeps the requests and answers as told; a good answer begins its decoder, as a real one does. */
-const recording = (answer: (request: HttpRequest) => Stream.Stream<TokenEvent, LlmError.LlmError> = () => good) => {
-  const requests: Array<HttpRequest> = []
-  const layer = Layer.succeed(Transport, {
-    stream: (makeRequest, format: Format) =>
-      Stream.suspend(() => {
-        const request = makeRequest()
-        requests.push(request)
-        const events = answer(request)
-        if (events === good) format.makeDecoder(new EventBuffer())
-        return events
-      }),
-    openConnections: () => Effect.succeed(0)
-  })
-  return { requests, layer }
-}
-
-const bodyOf = (request: HttpRequest | undefined): unknown => JSON.parse(request?.body ?? "null")
-
-const headersOf = (request: HttpRequest | undefined): ReadonlyArray<readonly [string, string]> => {
-  const flat = request?.headers ?? []
-  return Array.from({ length: flat.length / 2 }, (_, i) => [flat[2 * i] ?? "", flat[2 * i + 1] ?? ""] as const)
-}
+import { bodyOf, good, headersOf, recording, refusal, requestOf as requestIn, urlOf } from "./recording.ts"
 
 const base: OpenAi.Options = { apiBase: "http://host:8000/v1", apiKey: null, model: "m", includeUsage: false }
 
@@ -97,6 +62,14 @@ describe("OpenAi.target", () => {
     assert.strictEqual(OpenAi.target("http://host/completions", "completions")?.path, "/completions")
   })
 
+  it("gives the address of the responses for any base", () => {
+    for (const apiBase of ["http://host", "http://host/v1", "http://host/v1/responses", "http://host/v1/responses/"]) {
+      assert.deepStrictEqual(OpenAi.target(apiBase, "responses"), { origin: "http://host", path: "/v1/responses" })
+      assert.deepStrictEqual(OpenAi.target(apiBase, "chat"), { origin: "http://host", path: "/v1/chat/completions" })
+    }
+    assert.strictEqual(OpenAi.target("http://host/responses", "responses")?.path, "/responses")
+  })
+
   it.each(["", "host", "localhost:8000", "host/v1", "/v1", "ftp://host/v1", "file:///v1", "http://", "http://a b"])(
     "%j is no address",
     (apiBase) => {
@@ -108,9 +81,11 @@ describe("OpenAi.target", () => {
 describe("OpenAi.make", () => {
   it.effect("refuses what is no address", () =>
     Effect.gen(function* () {
-      const error = yield* Effect.flip(Effect.provide(OpenAi.make({ ...base, apiBase: "host" }), recording().layer))
+      const error = yield* Effect.flip(
+        Effect.provide(OpenAi.make({ ...base, apiBase: "localhost:8000" }), recording().layer)
+      )
       assert.strictEqual(error.reason._tag, "Protocol")
-      assert.include(error.message, "host")
+      assert.include(error.message, "localhost:8000")
     })
   )
 
@@ -146,6 +121,49 @@ describe("OpenAi.make", () => {
       const request = yield* requestOf({ endpoint: "completions" })
       assert.strictEqual(request?.path, "/v1/completions")
       assert.deepStrictEqual(bodyOf(request), { model: "m", prompt: plan.prompt, stream: true, max_tokens: 20 })
+    })
+  )
+
+  it.effect("asks for a response", () =>
+    Effect.gen(function* () {
+      const request = yield* requestOf({ endpoint: "responses", includeUsage: true, ignoreEos: true })
+      assert.strictEqual(request?.path, "/v1/responses")
+      assert.deepStrictEqual(bodyOf(request), {
+        model: "m",
+        input: plan.prompt,
+        stream: true,
+        max_output_tokens: 20,
+        ignore_eos: true
+      })
+    })
+  )
+
+  it.effect.each(["chat", "completions", "responses"] as const)(
+    "sets no limit of its own where the plan has none: %s",
+    (endpoint) =>
+      Effect.gen(function* () {
+        const { layer, requests } = recording()
+        const provider = yield* Effect.provide(OpenAi.make({ ...base, endpoint }), layer)
+        yield* collect(provider.stream({ ...plan, outputTokens: null }))
+        assert.notMatch(requests[0]?.body ?? "", /max_/)
+      })
+  )
+
+  it.effect("asks a host of Azure's as Azure wants it", () =>
+    Effect.gen(function* () {
+      const azure = { apiBase: "https://name.openai.azure.com", apiKey: Redacted.make("secret"), model: "my gpt" }
+      const request = yield* requestOf(azure)
+      assert.strictEqual(
+        urlOf(request),
+        "https://name.openai.azure.com/openai/deployments/my%20gpt/chat/completions?api-version=2024-10-21"
+      )
+      assert.deepInclude(headersOf(request), ["api-key", "secret"])
+      assert.notInclude(request?.headers ?? [], "authorization")
+      const versioned = yield* requestOf({ ...azure, apiVersion: "2024-06-01" })
+      assert.match(versioned?.path ?? "", /\?api-version=2024-06-01$/)
+      const v1 = yield* requestOf({ ...azure, apiBase: "https://name.openai.azure.com/openai/v1" })
+      assert.strictEqual(v1?.path, "/openai/v1/chat/completions")
+      assert.deepInclude(headersOf(v1), ["api-key", "secret"])
     })
   )
 
@@ -300,6 +318,58 @@ describe("OpenAi: usage", () => {
   )
 })
 
+describe("OpenAi: the limit of tokens", () => {
+  const refused =
+    "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
+  const limits = (request: HttpRequest | undefined) =>
+    /"(max_\w+)":20/.exec(request?.body ?? "")?.[1] + (request?.body.includes("stream_options") ? " usage" : "")
+
+  it.effect("has its newer name for models that do not take the older one", () =>
+    Effect.gen(function* () {
+      const { layer, requests } = recording(({ body }) => (body.includes("max_tokens") ? refusal(400, refused) : good))
+      const provider = yield* Effect.provide(OpenAi.make({ ...base, includeUsage: undefined }), layer)
+      for (let i = 0; i < 2; i++) assert.isUndefined((yield* collect(provider.stream(plan))).error)
+      assert.deepStrictEqual(requests.map(limits), [
+        "max_tokens usage",
+        "max_completion_tokens usage",
+        "max_completion_tokens usage"
+      ])
+    })
+  )
+
+  it.effect("and the usage may be refused as well", () =>
+    Effect.gen(function* () {
+      const { layer, requests } = recording(({ body }) =>
+        body.includes("stream_options")
+          ? refusal(400, "Unknown parameter: 'stream_options'.")
+          : body.includes("max_tokens")
+            ? refusal(400, refused)
+            : good
+      )
+      const provider = yield* Effect.provide(OpenAi.make({ ...base, includeUsage: undefined }), layer)
+      for (let i = 0; i < 2; i++) assert.isUndefined((yield* collect(provider.stream(plan))).error)
+      assert.deepStrictEqual(requests.map(limits), [
+        "max_tokens usage",
+        "max_tokens",
+        "max_completion_tokens",
+        "max_completion_tokens"
+      ])
+    })
+  )
+
+  it.effect.each([
+    "'max_tokens' or 'max_completion_tokens' is too large: 9000. This model supports at most 4096 completion tokens.",
+    "max_completion_tokens must be positive"
+  ])("keeps its name on any other refusal: %s", (text) =>
+    Effect.gen(function* () {
+      const { layer, requests } = recording(() => refusal(400, text))
+      const provider = yield* Effect.provide(OpenAi.make(base), layer)
+      assert.strictEqual((yield* collect(provider.stream(plan))).error?.errorCode, 400)
+      assert.deepStrictEqual(requests.map(limits), ["max_tokens"])
+    })
+  )
+})
+
 describe("OpenAi.layerConfig", () => {
   const environment = (variables: { readonly [name: string]: string }) =>
     ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))
@@ -355,6 +425,29 @@ describe("OpenAi.layerConfig", () => {
         ["http://env:1/v1/chat/completions", "http://given:2/v1/chat/completions"]
       )
       for (const request of requests) assert.deepInclude(headersOf(request), ["authorization", "Bearer secret"])
+    })
+  )
+})
+
+describe("OpenAi.layerConfig on Azure", () => {
+  it.effect.each([
+    [
+      "https://n.openai.azure.com/openai/deployments/d",
+      "/openai/deployments/d/chat/completions?api-version=2023-05-15"
+    ],
+    [
+      "https://n.openai.azure.com/openai/deployments/d?api-version=2024-02-01",
+      "/openai/deployments/d/chat/completions?api-version=2024-02-01"
+    ],
+    ["https://gateway.example/v1", "/v1/chat/completions"]
+  ] as const)("takes the version from OPENAI_API_VERSION where the base has none: %s", ([apiBase, path]) =>
+    Effect.gen(function* () {
+      const request = yield* requestIn(OpenAi.layerConfig({ model: "m" }), {
+        OPENAI_API_BASE: apiBase,
+        OPENAI_API_KEY: "k",
+        OPENAI_API_VERSION: "2023-05-15"
+      })
+      assert.strictEqual(request?.path, path)
     })
   )
 })

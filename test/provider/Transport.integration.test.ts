@@ -292,12 +292,15 @@ describe("Transport: refusals", () => {
       const headers = {
         "X-RateLimit-Limit-Requests": "60",
         "x-ratelimit-remaining-tokens": "149984",
+        "Anthropic-RateLimit-Output-Tokens-Remaining": "8000",
+        "anthropic-organization-id": "abc",
         "Retry-After": "1",
         "x-request-id": "abc"
       }
       const expected = {
         "x-ratelimit-limit-requests": "60",
         "x-ratelimit-remaining-tokens": "149984",
+        "anthropic-ratelimit-output-tokens-remaining": "8000",
         "retry-after": "1"
       }
       for (const status of ["200 OK", "429 Too Many Requests"]) {

@@ -48,8 +48,10 @@ const parse = (bytes: Buffer, connection: number): readonly [Received, Buffer] |
 
 export type Respond = (socket: Net.Socket, request: Received, ordinal: number) => void
 
+/** - `tls`: with the certificate that nobody has signed, or with such options; `host`: 127.0.0.1 unless it is said */
 export interface RawOptions {
-  readonly tls?: boolean
+  readonly tls?: boolean | Tls.TlsOptions
+  readonly host?: string
   /** Called with each new connection. */
   readonly onConnection?: (socket: Net.Socket) => void
 }
@@ -80,13 +82,17 @@ export const raw = (respond: Respond, options: RawOptions = {}): Effect.Effect<R
           options.onConnection?.(socket)
         }
         const server = options.tls
-          ? Tls.createServer({ cert: certificate, key: fixture("key.pem") }, onSocket)
+          ? Tls.createServer(
+              options.tls === true ? { cert: certificate, key: fixture("key.pem") } : options.tls,
+              onSocket
+            )
           : Net.createServer(onSocket)
         server.on("tlsClientError", () => {})
-        server.listen(0, "127.0.0.1", () => {
+        const host = options.host ?? "127.0.0.1"
+        server.listen(0, host, () => {
           const address = server.address()
           const port = typeof address === "object" && address !== null ? address.port : 0
-          const url = `${options.tls ? "https" : "http"}://127.0.0.1:${port}`
+          const url = `${options.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`
           const raw = { url, port, received, opened: () => opened, open: () => sockets.size, sockets }
           resume(Effect.succeed({ server, raw }))
         })

@@ -675,6 +675,266 @@ describe("HttpFront", () => {
     )
   })
 
+  describe("other formats", () => {
+    const question = "q".repeat(400)
+    const formats = [
+      {
+        name: "anthropic",
+        path: "/v1/messages",
+        headers: { "x-api-key": "k", "anthropic-version": "2023-06-01" },
+        body: (model: string, stream: boolean) => ({
+          model,
+          stream,
+          max_tokens: 5,
+          messages: [{ role: "user", content: question }]
+        }),
+        textOf: (raw: Raw) =>
+          dataOf(bodyOf(raw))
+            .map((data) => JSON.parse(data).delta?.text ?? "")
+            .join(""),
+        end: "message_stop",
+        error: (body: ReturnType<typeof json>) => body.error.message,
+        inStream: `"type":"overloaded_error"`
+      },
+      {
+        name: "responses",
+        path: "/v1/responses",
+        headers: {},
+        body: (model: string, stream: boolean) => ({ model, stream, max_output_tokens: 5, input: question }),
+        textOf: (raw: Raw) =>
+          dataOf(bodyOf(raw))
+            .map((data) => JSON.parse(data))
+            .map((event) => (event.type === "response.output_text.delta" ? event.delta : ""))
+            .join(""),
+        end: "response.incomplete",
+        error: (body: ReturnType<typeof json>) => body.error.message,
+        inStream: "response.failed"
+      },
+      {
+        name: "ollama chat",
+        path: "/api/chat",
+        headers: {},
+        body: (model: string, stream: boolean) => ({
+          model,
+          stream,
+          options: { num_predict: 5 },
+          messages: [{ role: "user", content: question }]
+        }),
+        textOf: (raw: Raw) =>
+          bodyOf(raw)
+            .split(/\r?\n/)
+            .map((line) => (line === "" ? "" : (JSON.parse(line).message?.content ?? "")))
+            .join(""),
+        end: `"done":true`,
+        error: (body: ReturnType<typeof json>) => body.error,
+        inStream: `{"error":`
+      },
+      {
+        name: "ollama generate",
+        path: "/api/generate",
+        headers: {},
+        body: (model: string, stream: boolean) => ({ model, stream, options: { num_predict: 5 }, prompt: question }),
+        textOf: (raw: Raw) =>
+          bodyOf(raw)
+            .split(/\r?\n/)
+            .map((line) => (line === "" ? "" : (JSON.parse(line).response ?? "")))
+            .join(""),
+        end: `"done":true`,
+        error: (body: ReturnType<typeof json>) => body.error,
+        inStream: `{"error":`
+      }
+    ] as const
+
+    describe.each(formats)("$name", ({ body, end, error, headers, inStream, path, textOf }) => {
+      const send = (url: string, model: string, stream = true, more: object = {}, enough?: (raw: Raw) => boolean) =>
+        post(url, JSON.stringify(body(model, stream)), path, { "x-request-id": "d-3", ...headers, ...more }, enough)
+
+      it.live("answers in a stream and whole", () =>
+        Effect.gen(function* () {
+          const { url } = yield* serve({}, { truth: true })
+          const raw = yield* send(url, "sim;per=2")
+          assert.deepInclude(raw, { status: 200, complete: true })
+          assert.deepInclude(raw.headers, { "transfer-encoding": "chunked", "x-request-id": "d-3" })
+          assert.strictEqual(count(textOf(raw)), 5)
+          assert.include(bodyOf(raw), end)
+          assert.include(bodyOf(raw), "100")
+          assert.notInclude(bodyOf(raw), "per=2")
+          const whole = yield* send(url, "sim", false)
+          assert.deepInclude(whole, { status: 200, complete: true })
+          assert.strictEqual(whole.headers["content-type"], "application/json")
+          assert.include(JSON.stringify(json(whole)), textOf(raw))
+          const truth = bodyOf(yield* get(url, "/_truth"))
+            .trim()
+            .split("\n")
+            .map((line) => JSON.parse(line))
+          assert.deepStrictEqual(
+            truth.map(({ ok, rid, tokens }) => [rid, ok, tokens.length]),
+            [
+              ["d-3", true, 3],
+              ["d-3", true, 1]
+            ]
+          )
+          assert.deepInclude(json(yield* get(url, "/_stats")), { requests: 2, bad: 0, refused: 0 })
+        })
+      )
+
+      it.live("refuses in its own form", () =>
+        Effect.gen(function* () {
+          const { url } = yield* serve({ kvTokens: 200 })
+          for (const status of [401, 404, 429, 500, 503]) {
+            const raw = yield* send(url, `sim;fault=${status}`)
+            assert.strictEqual(raw.status, status)
+            assert.isString(error(json(raw)))
+            assert.strictEqual(raw.headers["x-request-id"], "d-3")
+            assert.strictEqual(raw.headers["retry-after"], status === 429 || status === 503 ? "1" : undefined)
+            assert.strictEqual(raw.headers["x-ratelimit-remaining-requests"], status === 429 ? "0" : undefined)
+          }
+          for (const [model, part] of [
+            ["sim;nonsense=1", "nonsense"],
+            ["sim;n=150", "KV cache"]
+          ] as const) {
+            const raw = yield* send(url, model)
+            assert.strictEqual(raw.status, 400)
+            assert.include(error(json(raw)), part)
+          }
+          const noJson = yield* post(url, "{", path, headers)
+          assert.strictEqual(noJson.status, 400)
+          assert.isString(error(json(noJson)))
+          assert.deepInclude(json(yield* get(url, "/_stats")), { requests: 8, bad: 3, refused: 5 })
+        })
+      )
+
+      it.live("refuses the keys wrong and expired, wherever they are", () =>
+        Effect.gen(function* () {
+          const { url } = yield* serve()
+          for (const key of ["wrong", "expired"]) {
+            for (const more of [{ authorization: `Bearer ${key}` }, { "x-api-key": key }, { "api-key": key }]) {
+              const raw = yield* send(url, "sim", true, more)
+              assert.strictEqual(raw.status, 401)
+              assert.isString(error(json(raw)))
+            }
+          }
+          assert.strictEqual((yield* send(url, "sim", true, { authorization: "Bearer right" })).status, 200)
+        })
+      )
+
+      it.live("redirects to an address that answers, and shows pages", () =>
+        Effect.gen(function* () {
+          const { url } = yield* serve()
+          const raw = yield* send(url, "sim;redirect")
+          assert.deepInclude(raw, { status: 307 })
+          const location = `/redirected${path}`
+          assert.strictEqual(raw.headers["location"], location)
+          const followed = yield* post(url, JSON.stringify(body("sim;redirect", true)), location, headers)
+          assert.strictEqual(count(textOf(followed)), 5)
+          assert.strictEqual((yield* send(url, "sim;html")).status, 502)
+          assert.include(bodyOf(yield* send(url, "sim;html-200")), "<html>")
+        })
+      )
+
+      it.live("breaks off as it is told", () =>
+        Effect.gen(function* () {
+          const { url } = yield* serve()
+          const tokens = (raw: Raw) => count(textOf(raw))
+          const reset = yield* send(url, "sim;fault=reset:2")
+          assert.deepInclude(reset, { complete: false, stopped: "ECONNRESET" })
+          assert.strictEqual(tokens(reset), 2)
+          const closed = yield* send(url, "sim;fault=close:2")
+          assert.deepInclude(closed, { complete: false, stopped: "FIN" })
+          assert.strictEqual(tokens(closed), 2)
+          const cut = yield* send(url, "sim;fault=cut:2")
+          assert.deepInclude(cut, { complete: true })
+          assert.notInclude(bodyOf(cut), end)
+          assert.strictEqual(tokens(cut), 2)
+          const stalled = yield* send(url, "sim;fault=stall:2", true, {}, (soFar) => tokens(soFar) === 2)
+          assert.strictEqual(stalled.stopped, "enough")
+          const failed = yield* send(url, "sim;fault=error:2")
+          assert.deepInclude(failed, { status: 200, complete: true })
+          assert.strictEqual(tokens(failed), 2)
+          assert.include(bodyOf(failed), inStream)
+          assert.notInclude(bodyOf(failed), end)
+        })
+      )
+
+      it.live("changes its form as it is told", () =>
+        Effect.gen(function* () {
+          const { url } = yield* serve()
+          const plain = yield* send(url, "sim;utf8")
+          assert.include(textOf(plain), "né漢😀")
+          const split = yield* send(url, "sim;utf8;split")
+          assert.isTrue(split.chunks.every((chunk) => chunk.length <= 7))
+          assert.strictEqual(textOf(split), textOf(plain))
+          const crlf = yield* send(url, "sim;utf8;crlf;no-space;multi-line")
+          assert.include(bodyOf(crlf), "\r\n")
+          assert.strictEqual(textOf(crlf), textOf(plain))
+          const gzip = yield* send(url, "sim;utf8;gzip")
+          assert.strictEqual(gzip.headers["content-encoding"], "gzip")
+          const chunks = [gunzipSync(Buffer.concat([...gzip.chunks]))]
+          assert.strictEqual(textOf({ ...gzip, chunks }), textOf(plain))
+          assert.include(bodyOf(yield* send(url, "sim;fault=garbage:2")), "{not json")
+          assert.isTrue(
+            bodyOf(yield* send(url, "sim;after-done"))
+              .trimEnd()
+              .endsWith("{not json")
+          )
+          assert.strictEqual((yield* send(url, "sim;status-201")).status, 201)
+        })
+      )
+
+      it.live("frees the place of a client that goes away", () =>
+        Effect.gen(function* () {
+          const { url } = yield* serve()
+          const left = yield* Effect.forkChild(send(url, "sim;ttft=60000"))
+          yield* eventually(url, "/_stats", (stats) => stats.live === 1 && stats.model.inFlight === 1)
+          yield* Fiber.interrupt(left)
+          const stats = yield* eventually(url, "/_stats", (body) => body.live === 0)
+          assert.deepInclude(stats.model, { cancelled: 1, inFlight: 0 })
+        })
+      )
+    })
+
+    it.live("has pings, and opens with what comes before the content, where a format has such", () =>
+      Effect.gen(function* () {
+        const { url } = yield* serve()
+        const { body, headers, path } = formats[0]
+        const raw = yield* post(url, JSON.stringify(body("sim;ping", true)), path, headers)
+        assert.strictEqual(dataOf(bodyOf(raw)).filter((data) => JSON.parse(data).type === "ping").length, 6)
+        const early = JSON.stringify(body("sim;early-role;ttft=60000", true))
+        const started = yield* post(url, early, path, headers, (soFar) => bodyOf(soFar).includes("message_start"))
+        assert.strictEqual(started.stopped, "enough")
+      })
+    )
+
+    it.live("knows Azure's deployments, whose name is the model", () =>
+      Effect.gen(function* () {
+        const { url } = yield* serve()
+        const body = JSON.stringify({ messages, max_tokens: 5, stream: true })
+        const path = "/openai/deployments/sim%3Bn%3D3/chat/completions"
+        const raw = yield* post(url, body, `${path}?api-version=2024-10-21`, { "api-key": "k" })
+        assert.strictEqual(count(contentOf(bodyOf(raw))), 3)
+        const noVersion = yield* post(url, body, path, { "api-key": "k" })
+        assert.strictEqual(noVersion.status, 404)
+        assert.strictEqual(errorOf(noVersion).code, "404")
+        const wrong = yield* post(url, body, `${path}?api-version=2024-10-21`, { "api-key": "wrong" })
+        assert.strictEqual(wrong.status, 401)
+        assert.strictEqual(errorOf(wrong).code, "invalid_api_key")
+        assert.strictEqual((yield* post(url, streamed("sim"), "/openai/v1/chat/completions")).status, 200)
+      })
+    )
+
+    it.live("refuses the keys wrong and expired for OpenAI's format too", () =>
+      Effect.gen(function* () {
+        const { url } = yield* serve()
+        for (const key of ["wrong", "expired"]) {
+          const raw = yield* post(url, streamed("sim"), chat, { authorization: `Bearer ${key}` })
+          assert.strictEqual(raw.status, 401)
+          assert.strictEqual(errorOf(raw).code, "invalid_api_key")
+        }
+        assert.strictEqual((yield* post(url, streamed("sim"), chat, { authorization: "Bearer k" })).status, 200)
+      })
+    )
+  })
+
   describe("its address", () => {
     it.live("is refused when the port is taken", () =>
       Effect.gen(function* () {

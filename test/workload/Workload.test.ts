@@ -94,7 +94,7 @@ describe("exact mode", () => {
         assert.strictEqual(plan.dueSeconds, null)
         assert.strictEqual(plan.inputTokens, plan.targetInputTokens)
         assert.strictEqual(plan.inputTokens, tokenizer.count(plan.prompt))
-        assert.isTrue(plan.prompt.startsWith(Prompt.header(plan.outputTokens)))
+        assert.isTrue(plan.prompt.startsWith(Prompt.header(plan.outputTokens ?? 0)))
         assert.isTrue(Schema.is(RequestPlan)(plan))
       })
     }).pipe(Effect.provide(Tokenizer.layerLlama))

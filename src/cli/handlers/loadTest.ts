@@ -1,29 +1,19 @@
-import type * as Config from "effect/Config"
-import * as Console from "effect/Console"
-import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Random from "effect/Random"
 import type * as Stdio from "effect/Stdio"
 import type * as Terminal from "effect/Terminal"
 import { type Command } from "effect/cli"
-import { type LlmError } from "../../domain/LlmError.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type RunConfig } from "../../domain/RunConfig.ts"
 import * as LoadTest from "../../engine/LoadTest.ts"
 import * as Pacer from "../../engine/Pacer.ts"
 import * as Replay from "../../engine/Replay.ts"
-import { requestIdOf } from "../../engine/RequestId.ts"
 import * as WarmUp from "../../engine/WarmUp.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
 import * as Progress from "../../output/Progress.ts"
-import * as Screen from "../../output/Screen.ts"
-import * as OpenAi from "../../provider/OpenAi.ts"
-import { type Provider } from "../../provider/Provider.ts"
+import { Provider } from "../../provider/Provider.ts"
 import * as Transport from "../../provider/Transport.ts"
-import { type SimulatorError } from "../../simulator/SimulatorError.ts"
-import * as SimulatorThread from "../../simulator/SimulatorThread.ts"
 import * as PromptMaker from "../../workload/PromptMaker.ts"
 import * as TokenCounter from "../../workload/TokenCounter.ts"
 import * as Tokenizer from "../../workload/Tokenizer.ts"
@@ -31,26 +21,20 @@ import * as Workload from "../../workload/Workload.ts"
 import { CommandError, usage } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { type loadTest } from "../flags.ts"
-import { Interruption } from "../Interruption.ts"
 import { settleHeap } from "../internal/heap.ts"
 import { connectionsOf, type Load, type OpenLoad, plannedOf, resolve } from "../internal/load.ts"
+import { newRunId } from "../internal/newRunId.ts"
 import { checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
-import { modelOptions } from "../internal/simulated.ts"
+import * as Network from "../internal/network.ts"
+import * as OwnProvider from "../internal/ownProvider.ts"
+import * as Providers from "../internal/providers.ts"
+import { userStop } from "../internal/userStop.ts"
 
 type Input = Command.Command.Config.Infer<typeof loadTest>
 
-/** `20261124T093000Z-k3f9qd`: sorts by time, and differs between runs of one second. */
-const newRunId = Effect.gen(function* () {
-  const now = yield* DateTime.now
-  const digits = "0123456789abcdefghijklmnopqrstuvwxyz"
-  const letters = yield* Effect.forEach(Array.from({ length: 6 }), () => Random.nextIntBetween(0, digits.length))
-  const time = DateTime.formatIso(now).replaceAll(/[-:]|\.\d+/g, "")
-  return `${time}-${letters.map((index) => digits[index]).join("")}`
-})
-
 const configOf = (input: Input, runId: string): RunConfig => ({
   model: input.model,
-  llmApi: input.llmApi,
+  llmApi: OwnProvider.llmApiOf(input),
   graceSeconds: input.grace,
   requestTimeoutSeconds: input.requestTimeout,
   additionalSamplingParams: input.additionalSamplingParams,
@@ -63,36 +47,6 @@ const configOf = (input: Input, runId: string): RunConfig => ({
   runId,
   resultsDir: Option.getOrNull(input.resultsDir)
 })
-
-/** The API under test; a simulated one is started first. */
-const providerLayer = (
-  input: Input,
-  config: RunConfig
-): Layer.Layer<Provider, LlmError | SimulatorError | Config.ConfigError, Transport.Transport> => {
-  const options = {
-    model: config.model,
-    endpoint: input.endpoint,
-    samplingParams: config.additionalSamplingParams,
-    headers: Object.fromEntries(input.header),
-    requestId:
-      config.requestIdHeader === null ? null : { header: config.requestIdHeader, of: requestIdOf(config.runId) },
-    ignoreEos: input.ignoreEos
-  }
-  switch (input.llmApi) {
-    case "openai":
-      return OpenAi.layerConfig({ ...options, apiBase: Option.getOrUndefined(input.apiBase) })
-    case "simulated":
-      return Layer.unwrap(
-        Effect.map(
-          SimulatorThread.start({
-            model: modelOptions(input.sim, config.seed),
-            http: { host: "127.0.0.1", port: 0, truth: false, truthLimit: 1 }
-          }),
-          ({ url }) => OpenAi.layer({ ...options, apiBase: url, apiKey: null })
-        )
-      )
-  }
-}
 
 /** Lengths for real warm-up requests. */
 const warmUpLengths = (load: Load) => {
@@ -120,17 +74,6 @@ const warmUpPlans = Effect.fnUntraced(function* (load: Load) {
   return workload.plans.map((plan): RequestPlan => Object.assign({}, plan, { id: -plan.id }))
 })
 
-/** Ends at the first Ctrl-C, and says what comes now: without a word the grace looks like a hang. */
-const userStop = Effect.fnUntraced(function* (config: RunConfig, quiet: boolean) {
-  yield* yield* Interruption
-  if (quiet) return
-  const screen = yield* Screen.detect("stderr")
-  // On a terminal, over the line that shows the progress.
-  yield* Console.error(
-    `${screen.animate ? "\r\u001B[2K" : ""}Stopping: no new requests; those in flight have ${config.graceSeconds} s to end. Ctrl-C again stops at once.`
-  )
-})
-
 /** What an open loop needs besides: prompts made on a thread of their own, and exact waits. */
 const openLayer = ({ config, schedule }: OpenLoad, tokenizer: string | undefined) =>
   Layer.merge(
@@ -143,7 +86,12 @@ const openLayer = ({ config, schedule }: OpenLoad, tokenizer: string | undefined
     Pacer.layerThread
   )
 
-const runLoad = Effect.fnUntraced(function* (load: Load, tokenizer: string | undefined, quiet: boolean) {
+const runLoad = Effect.fnUntraced(function* (
+  load: Load,
+  tokenizer: string | undefined,
+  network: Network.Network,
+  quiet: boolean
+) {
   const { config } = load
   const live = LiveStats.make()
   yield* Effect.forkScoped(
@@ -153,7 +101,8 @@ const runLoad = Effect.fnUntraced(function* (load: Load, tokenizer: string | und
   const context = yield* Effect.context<Provider | Transport.Transport | Stdio.Stdio | Terminal.Terminal>()
   const hooks = {
     live,
-    userStop: Effect.provideContext(userStop(config, quiet), context),
+    details: { network: network.facts((yield* Provider).origin) },
+    userStop: Effect.provideContext(userStop(config.graceSeconds, quiet), context),
     warmUp:
       config.warmup || requests.length > 0
         ? Effect.provideContext(
@@ -183,18 +132,19 @@ export const handle = Effect.fn("loadTest")(
     yield* settleHeap
     const runId = Option.isSome(input.runId) ? input.runId.value : yield* newRunId
     const config = configOf(input, runId)
+    const network = yield* Network.resolve(input, input.llmApi === "simulated" && Option.isNone(input.provider))
     const tokenizer = input.tokenizer === Tokenizer.llamaName ? undefined : input.tokenizer
     const layer = Layer.mergeAll(
       Tokenizer.layer(tokenizer),
       TokenCounter.layerWorker({ tokenizer }),
-      providerLayer(input, config).pipe(
-        Layer.provideMerge(Transport.layer({ connectSeconds: input.connectTimeout, idleSeconds: input.idleTimeout }))
+      Providers.layer(input, config).pipe(
+        Layer.provideMerge(Transport.layer({ ...network.options, idleSeconds: input.idleTimeout }))
       )
     )
     const { load, result } = yield* Effect.gen(function* () {
       const load = yield* resolve(input, config)
       yield* checkMetadata(config.metadata, load)
-      return { load, result: yield* runLoad(load, tokenizer, input.quiet) }
+      return { load, result: yield* runLoad(load, tokenizer, network, input.quiet) }
     }).pipe(Effect.provide(layer))
     yield* conclude(input, "Load test", load, result)
   },

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { type Command } from "effect/cli"
 import * as Recovery from "../../engine/Recovery.ts"
 import * as Report from "../../output/Console.ts"
+import * as CorrectnessReport from "../../output/CorrectnessConsole.ts"
 import * as ResultFiles from "../../output/ResultFiles.ts"
 import * as Screen from "../../output/Screen.ts"
 import { CommandError, usage } from "../CommandError.ts"
@@ -26,14 +27,13 @@ const present = Effect.fnUntraced(function* (input: Input, recovered: Recovery.R
   if (input.quiet) return
   // With --json, standard output belongs to the data.
   const stream = input.json ? "stderr" : "stdout"
-  const text = Report.render(
-    {
-      title: titleOf(recovered.manifest),
-      summary: recovered.summary,
-      remarks: remarks(recovered),
-      files: recovered.files
-    },
-    yield* Screen.detect(stream)
+  const { answers, files, summary } = recovered
+  const report = { title: titleOf(recovered.manifest), summary, remarks: remarks(recovered), files }
+  const screen = yield* Screen.detect(stream)
+  const text = (
+    answers === null
+      ? Report.render(report, screen)
+      : CorrectnessReport.render({ ...report, correctness: answers.summary, mismatches: answers.mismatches }, screen)
   ).trimEnd()
   yield* input.json ? Console.error(text) : Console.log(text)
 })

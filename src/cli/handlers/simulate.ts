@@ -19,7 +19,7 @@ import { CommandError, usage } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { type simulate } from "../flags.ts"
 import { Interruption } from "../Interruption.ts"
-import { settleHeap } from "../internal/heap.ts"
+import { letHeapGrow } from "../internal/heap.ts"
 import { type Load, type OpenLoad, plannedOf, resolve } from "../internal/load.ts"
 import { checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
 import { modelOptions } from "../internal/simulated.ts"
@@ -86,7 +86,7 @@ const inVirtualTime = Effect.fnUntraced(function* (input: Input, load: Load, tok
 /** Simulates, shows what came of it, and ends with the exit code that fits. */
 export const handle = Effect.fn("simulate")(
   function* (input: Input) {
-    yield* settleHeap
+    yield* letHeapGrow
     const config = configOf(input)
     const tokenizer = input.tokenizer === Tokenizer.llamaName ? undefined : input.tokenizer
     const counting = Layer.provideMerge(TokenCounter.layerInline, Tokenizer.layer(tokenizer))

@@ -44,6 +44,9 @@ const entryOf = ([key, value]: readonly [string, unknown]): readonly [name: stri
 const asksOnly = (args: ReadonlyArray<string>): boolean =>
   args.some((token) => ["--help", "-h", "--version", "-v"].includes(token))
 
+/** The commands that take their flags from a file too. */
+const commands: ReadonlySet<string> = new Set(["load-test", "correctness", "probe", "simulate"])
+
 /** The arguments to go by, and the file that some of them come from. */
 export interface Expanded {
   readonly args: ReadonlyArray<string>
@@ -58,7 +61,7 @@ export const expand = Effect.fnUntraced(function* (
   args: ReadonlyArray<string>
 ): Effect.fn.Return<Expanded, CommandError, FileSystem.FileSystem> {
   const path = pathIn(args) ?? Option.getOrUndefined(yield* Effect.orElseSucceed(variable, () => Option.none<string>()))
-  const at = args.findIndex((token) => token === "load-test" || token === "simulate")
+  const at = args.findIndex((token) => commands.has(token))
   if (path === undefined || at < 0 || asksOnly(args)) return { args, file: null }
   const fs = yield* FileSystem.FileSystem
   const text = yield* fs

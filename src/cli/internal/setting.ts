@@ -12,6 +12,8 @@ export interface Reader<A> {
   readonly expected: string
   /** How the help names the value, such as `tokens` or `duration`. */
   readonly metavar: string
+  /** The value may hold a secret: an error message shows `***` in its place. */
+  readonly secret?: boolean
 }
 
 const fromSchema = <A>(schema: Schema.Codec<A, string>, expected: string, metavar: string): Reader<A> => ({
@@ -37,6 +39,22 @@ export const naturalInt = (unit: string): Reader<number> =>
 
 export const nonNegative = (unit: string): Reader<number> =>
   fromSchema(NumberFromText.check(Schema.isGreaterThanOrEqualTo(0)), "a number, 0 or more", unit)
+
+const percent = /^\s*(.*?)\s*%\s*$/
+
+/** A share of one: `0.05`, or `5%`. */
+export const share: Reader<number> = {
+  read: (text) => {
+    const inPercent = percent.exec(text)?.[1]
+    const number =
+      inPercent === undefined
+        ? nonNegative("").read(text)
+        : Option.map(nonNegative("").read(inPercent), (value) => value / 100)
+    return Option.filter(number, (value) => value <= 1)
+  },
+  expected: "a share from 0 to 1, such as 0.05 or 5%",
+  metavar: "share"
+}
 
 export const duration: Reader<number> = {
   read: (input) => Option.fromUndefinedOr(parseSeconds(input)),
@@ -82,10 +100,14 @@ interface Given {
 
 const fromFlag = (text: string): Given => ({ text, variable: null })
 
-const invalid = (name: string, { text, variable }: Given, expected: string): CliError.InvalidValue =>
+const invalid = <A>(
+  name: string,
+  { text, variable }: Given,
+  { expected, secret = false }: Reader<A>
+): CliError.InvalidValue =>
   new CliError.InvalidValue({
     option: name,
-    value: text,
+    value: secret ? "***" : text,
     expected: variable === null ? expected : `${expected} (given in ${variable})`,
     kind: "flag"
   })
@@ -93,7 +115,7 @@ const invalid = (name: string, { text, variable }: Given, expected: string): Cli
 const readGiven =
   <A>(name: string, reader: Reader<A>) =>
   (given: Given): Effect.Effect<A, CliError.InvalidValue> =>
-    Effect.mapError(Effect.fromOption(reader.read(given.text)), () => invalid(name, given, reader.expected))
+    Effect.mapError(Effect.fromOption(reader.read(given.text)), () => invalid(name, given, reader))
 
 const givenIn = (variable: string): Config.Config<Given> =>
   Config.map(Config.String(variable), (text) => ({ text, variable }))
@@ -160,7 +182,7 @@ export const repeated = <A>(name: string, reader: Reader<A>, description: string
             .flatMap((line): ReadonlyArray<Given> => (line.trim() === "" ? [] : [{ text: line, variable }]))
       })
     ),
-    Effect.mapError(({ message }) => invalid(name, { text: message, variable: variableOf(name) }, reader.expected))
+    Effect.mapError(({ message }) => invalid(name, { text: message, variable: variableOf(name) }, reader))
   )
   return Flag.String(name).pipe(
     Flag.withMetavar(reader.metavar),

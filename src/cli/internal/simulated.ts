@@ -17,5 +17,7 @@ export const modelOptions = (input: Input, seed: number): ModelServerOptions => 
   tokensPerChunk: input.tokensPerChunk,
   defaultOutputTokens: 128,
   seed,
-  faults: input.fault
+  faults: input.fault,
+  wrongRate: input.wrongRate,
+  silentRate: input.silentRate
 })

@@ -4,9 +4,10 @@ import * as Fiber from "effect/Fiber"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { type RequestOutcome } from "../../domain/RequestRecord.ts"
+import * as Stream from "effect/Stream"
+import { type RequestOutcome, type RequestRecord } from "../../domain/RequestRecord.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
-import { type RunStart } from "../../metrics/RequestSink.ts"
+import { type Measurement, type RunStart } from "../../metrics/RequestSink.ts"
 import { SummarySink } from "../../metrics/SummarySink.ts"
 import * as Ndjson from "../../output/Ndjson.ts"
 import { type OutputError } from "../../output/OutputError.ts"
@@ -29,6 +30,7 @@ export interface Hooks {
   readonly warmUp?: Effect.Effect<WarmUpReport> | undefined
   readonly userStop?: Effect.Effect<void> | undefined
   readonly live?: LiveStats.LiveStats | undefined
+  readonly details?: ResultFiles.Fields | undefined
 }
 
 export interface Settings {
@@ -58,6 +60,20 @@ export interface Account {
 }
 
 /**
+ * What a run adds that looks at the answers too.
+ *
+ * - `keys`, `row`: the row of a request as it is written, with its keys in order
+ * - `response`: such a row, read back, as it stands among the individual responses
+ * - `results`: what comes before the parameters in the summary
+ */
+export interface Judge {
+  readonly keys: ReadonlyArray<string>
+  readonly row: (record: RequestRecord, measurement: Measurement) => RequestRecord
+  readonly response: (row: unknown) => unknown
+  readonly results: () => ResultFiles.Fields
+}
+
+/**
  * - `ready`: must have ended before the clock starts
  * - `planned`: how many requests there are; `openLoop`: whether they have due times
  * - `logsSent`: whether `requests_sent.log` is written
@@ -73,6 +89,7 @@ export interface Options<E, R> extends Hooks {
   readonly loop: (running: Running) => Effect.Effect<void, E, R>
   readonly account: Account
   readonly lateDetails: () => ResultFiles.Fields
+  readonly judge?: Judge | undefined
 }
 
 /**
@@ -87,7 +104,7 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
   E | OutputError | Ndjson.RecordsError,
   R | Provider | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
-  const { account, directory, planned, settings } = options
+  const { account, directory, judge, planned, settings } = options
   const clock = yield* Clock.Clock
   const counter = yield* TokenCounter
   const live = options.live ?? LiveStats.make()
@@ -101,9 +118,10 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
     run_id: settings.runId,
     llm_api: settings.llmApi,
     tokenizer: counter.name,
-    ...account.details
+    ...account.details,
+    ...options.details
   }
-  const writer = directory === null ? null : yield* Ndjson.makeWriter(directory.records)
+  const writer = directory === null ? null : yield* Ndjson.makeWriter(directory.records, judge?.keys)
   const sentLog = directory === null || !options.logsSent ? null : yield* SentLog.makeWriter(directory.requestsSent)
   const logs = [writer, sentLog].filter((log) => log !== null)
   if (directory !== null) {
@@ -126,10 +144,11 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
   let uncounted: TokenizerError | null = null
   let graceOver = false
 
-  const keep = (outcome: RequestOutcome): void => {
+  const keep = (outcome: RequestOutcome, measurement: Measurement): void => {
     sink.add(outcome)
     LiveStats.requestEnded(live, outcome.record)
-    for (const log of logs) log.append(outcome.record)
+    const row = judge === undefined ? outcome.record : judge.row(outcome.record, measurement)
+    for (const log of logs) log.append(row)
   }
   const recorder = yield* Recorder.make({
     start: () => start,
@@ -200,7 +219,7 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
   const describe = (parts: { readonly name: string; readonly timestamp: number }): ResultFiles.Document =>
     ResultFiles.document({
       ...parts,
-      parameters: account.parameters,
+      parameters: { ...judge?.results(), ...account.parameters },
       results: summary,
       resultsPrefix: account.resultsPrefix,
       details: {
@@ -230,7 +249,7 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
     directory: directory.path,
     names: account.files,
     summary: (parts) => (document = describe(parts)),
-    records: writer.stream
+    records: judge === undefined ? writer.stream : Stream.map(writer.stream, judge.response)
   })
   return {
     summary,

@@ -13,6 +13,8 @@ import { fromPlatformError, type OutputError } from "../OutputError.ts"
 /** So many values are turned into text at one go; the event loop has other work. */
 const MAX_BATCH = 128
 const READ_BYTES = 64 * 1024
+/** After a write others gather for so long: one write for many costs the event loop little more than one for each. */
+const GATHER_MILLIS = 20
 
 /** A file that lines are appended to, one per value. `bytes` reads back what has been written, through the same handle. */
 export interface LineWriter<A> {
@@ -39,6 +41,21 @@ export const makeLineWriter = Effect.fnUntraced(function* <A>(
   const failed = yield* Deferred.make<never, OutputError>()
   const textEncoder = new TextEncoder()
   let written = 0
+  let isEnding = false
+  let goOn: (() => void) | undefined
+
+  // In real time whatever the clock of the run: it is about this machine's work
+  const gather = Effect.callback<void>((resume) => {
+    if (isEnding) return resume(Effect.void)
+    const timer = setTimeout(() => resume(Effect.void), GATHER_MILLIS)
+    goOn = () => resume(Effect.void)
+    return Effect.sync(() => clearTimeout(timer))
+  })
+  const end = Effect.suspend(() => {
+    isEnding = true
+    goOn?.()
+    return Queue.end(queue)
+  })
 
   const encode = (values: ReadonlyArray<A>): Uint8Array => {
     let text = ""
@@ -52,7 +69,8 @@ export const makeLineWriter = Effect.fnUntraced(function* <A>(
         Effect.sync(() => {
           written += values.length
         })
-      )
+      ),
+      Effect.andThen(values.length < MAX_BATCH ? gather : Effect.void)
     )
   )
   const writing = yield* writeBatch.pipe(
@@ -66,7 +84,7 @@ export const makeLineWriter = Effect.fnUntraced(function* <A>(
 
   // Runs before the fiber is stopped and the file closed, for finalizers run in reverse order
   yield* Effect.addFinalizer(() =>
-    Queue.end(queue).pipe(Effect.andThen(Fiber.await(writing)), Effect.andThen(Effect.ignore(file.sync)))
+    end.pipe(Effect.andThen(Fiber.await(writing)), Effect.andThen(Effect.ignore(file.sync)))
   )
 
   return {
@@ -74,7 +92,7 @@ export const makeLineWriter = Effect.fnUntraced(function* <A>(
       Queue.offerUnsafe(queue, value)
     },
     failure: Deferred.await(failed),
-    close: Queue.end(queue).pipe(
+    close: end.pipe(
       Effect.andThen(Fiber.join(writing)),
       Effect.andThen(Effect.suspend(() => (Deferred.isDoneUnsafe(failed) ? Deferred.await(failed) : Effect.void))),
       Effect.andThen(file.sync.pipe(toOutputError)),

@@ -30,6 +30,8 @@ export interface ExchangeOptions {
   readonly errorOf: (body: string) => LlmError.InStream | undefined
   /** Whether a body of status 200 is for the decoder; by default event streams are. */
   readonly accepts?: ((bytes: Buffer, contentType: string) => boolean) | undefined
+  /** The reason of a failure as it is told: without the secrets that a server repeats. */
+  readonly told?: ((reason: LlmError.Reason) => LlmError.Reason) | undefined
 }
 
 /**
@@ -200,7 +202,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
 
   #fail(reason: LlmError.Reason): void {
     if (this.#ended) return
-    this.#failure = LlmError.fromReason(reason)
+    this.#failure = LlmError.fromReason(this.#options.told?.(reason) ?? reason)
     this.#end()
   }
 
@@ -250,10 +252,13 @@ const looksLikeEvents = (bytes: Buffer, type: string): boolean => {
   return fields.some((field) => start.startsWith(field) || field.startsWith(start))
 }
 
+/** Headers in which servers tell their limits; Anthropic's have a name of their own. */
+const rateLimitName = /^(retry-after$|(x|anthropic)-ratelimit-)/
+
 const rateLimitOf = (headers: Headers): { readonly [name: string]: string } | null => {
   let found: { [name: string]: string } | null = null
   for (const name in headers) {
-    if (name !== "retry-after" && !name.startsWith("x-ratelimit-")) continue
+    if (!rateLimitName.test(name)) continue
     const value = single(headers[name])
     if (value !== undefined) (found ??= {})[name] = value
   }

@@ -25,6 +25,43 @@ const ownCode = (error: unknown): string | null =>
 const tlsCode =
   /^(ERR_TLS_|ERR_SSL_|ERR_OSSL_|CERT_|UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_|(INVALID_CA|INVALID_PURPOSE|PATH_LENGTH_EXCEEDED|HOSTNAME_MISMATCH|EPROTO)$)/
 
+/** What helps against a TLS failure, by its code. */
+const advice = (code: string): string | undefined => {
+  switch (code) {
+    case "DEPTH_ZERO_SELF_SIGNED_CERT":
+    case "SELF_SIGNED_CERT_IN_CHAIN":
+    case "UNABLE_TO_GET_ISSUER_CERT":
+    case "UNABLE_TO_GET_ISSUER_CERT_LOCALLY":
+    case "UNABLE_TO_VERIFY_LEAF_SIGNATURE":
+    case "CERT_UNTRUSTED":
+      return "nobody whom this computer trusts has signed the certificate; trust its CA with --ca FILE, or verify nothing with --insecure"
+    case "ERR_TLS_CERT_ALTNAME_INVALID":
+    case "HOSTNAME_MISMATCH":
+      return "the certificate is for another host; use a name that is in it, or verify nothing with --insecure"
+    case "CERT_HAS_EXPIRED":
+    case "CERT_NOT_YET_VALID":
+      return "the server needs a new certificate, unless the clock of this computer is wrong; --insecure verifies nothing"
+    case "ERR_SSL_WRONG_VERSION_NUMBER":
+    case "ERR_SSL_PACKET_LENGTH_TOO_LONG":
+    case "ERR_SSL_HTTP_REQUEST":
+      return "the server does not seem to speak TLS on this port; is its address http:// instead of https://?"
+    case "ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED":
+    case "ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE":
+    case "ERR_SSL_SSL/TLS_ALERT_HANDSHAKE_FAILURE":
+    case "ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE":
+    case "ERR_SSL_SSL/TLS_ALERT_BAD_CERTIFICATE":
+    case "ERR_SSL_TLSV1_ALERT_UNKNOWN_CA":
+      return "the server may want a certificate of its client: --client-cert FILE and --client-key FILE"
+    default:
+      return undefined
+  }
+}
+
+const tls = (description: string, code: string): LlmError.Tls => {
+  const help = advice(code)
+  return new LlmError.Tls({ description: help === undefined ? description : `${description} (${help})`, code })
+}
+
 /** Translates what undici or the socket reports. Codes: undici `docs/api/Errors.md`, Node.js `errors`, OpenSSL verify. */
 export const fromSocket = (
   error: unknown,
@@ -55,7 +92,7 @@ export const fromSocket = (
     if (code === "UND_ERR_HEADERS_OVERFLOW") {
       return new LlmError.Protocol({ description: `The headers of the answer are too large: ${description}` })
     }
-    if (tlsCode.test(code)) return new LlmError.Tls({ description, code })
+    if (tlsCode.test(code)) return tls(description, code)
   }
   const named = code === null || description.includes(code) ? description : `${description} (${code})`
   return stage === "in-answer"

@@ -4,29 +4,36 @@ import { type IncomingMessage, type ServerResponse } from "node:http"
 import * as Fault from "../Fault.ts"
 import { type Chunk } from "../ModelServer.ts"
 import * as bodyWriter from "./bodyWriter.ts"
+import { type Content } from "./content.ts"
 import * as exchange from "./exchange.ts"
 import * as openAi from "./openAi.ts"
 import { json, streamError } from "./refusal.ts"
 import { type RequestBody } from "./requestBody.ts"
 import * as sse from "./sse.ts"
 
-/** A completion that has been asked for and not refused. */
-export interface Accepted {
+/** A request that is going to be answered, whatever its format. */
+export interface Admitted {
   readonly request: IncomingMessage
   readonly response: ServerResponse
-  readonly body: RequestBody
-  readonly identity: openAi.Identity
   readonly faults: ReadonlyArray<Fault.Fault>
+  readonly content: Content
   readonly promptTokens: number
   readonly outputTokens: number
-  readonly finishReason: string
+  /** Go with every answer. */
   readonly headers: { readonly [name: string]: string }
   /** Called as chunks with content are handed to the socket. */
   readonly sent: (chunks: number) => void
 }
 
+/** A completion that has been asked for and not refused. */
+export interface Accepted extends Admitted {
+  readonly body: RequestBody
+  readonly identity: openAi.Identity
+  readonly finishReason: string
+}
+
 /** Where a stream goes wrong for good; the other faults only change its form. */
-const endings: ReadonlySet<Fault.Kind> = new Set([
+export const endings: ReadonlySet<Fault.Kind> = new Set([
   "reset",
   "close",
   "cut",
@@ -37,28 +44,14 @@ const endings: ReadonlySet<Fault.Kind> = new Set([
   "error-null-code"
 ])
 
-/** 2, 3 and 4 bytes a character in UTF-8, two UTF-16 units for the last. */
-const multiByteWord = "né漢😀"
-
-const textOf = (chunk: Chunk, multiByte: boolean): string =>
-  multiByte
-    ? Array.from({ length: chunk.tokens }, (_, i) => (chunk.firstToken + i === 0 ? "" : " ") + multiByteWord).join("")
-    : chunk.text
-
-const contentOf = (accepted: Accepted): ((chunk: Chunk) => openAi.Content) => {
-  const reasoning = Fault.find(accepted.faults, "reasoning")?.number ?? 0
-  const rest = Fault.find(accepted.faults, "tool") === undefined ? "text" : "tool"
-  return (chunk) => (chunk.firstToken < reasoning ? "reasoning" : rest)
-}
-
-const usageOf = ({ faults, outputTokens, promptTokens }: Accepted): openAi.Usage => ({
+const usageOf = ({ content, outputTokens, promptTokens }: Accepted): openAi.Usage => ({
   promptTokens,
   completionTokens: outputTokens,
-  reasoningTokens: Math.min(Fault.find(faults, "reasoning")?.number ?? 0, outputTokens)
+  reasoningTokens: content.reasoningTokens(outputTokens)
 })
 
 /** Resets or closes the connection, or keeps it open and silent. */
-const tearDown = (request: IncomingMessage, kind: Fault.Kind): Effect.Effect<void> => {
+export const tearDown = (request: IncomingMessage, kind: Fault.Kind): Effect.Effect<void> => {
   switch (kind) {
     case "reset":
       return exchange.reset(request)
@@ -83,7 +76,7 @@ const endBadly = (
 
 /** Answers with a stream of events; returns whether it was answered in full. */
 export const streamed = Effect.fnUntraced(function* (accepted: Accepted, chunks: Stream.Stream<Chunk>) {
-  const { body, faults, response } = accepted
+  const { body, content, faults, response } = accepted
   const has = (kind: Fault.Kind): boolean => Fault.find(faults, kind) !== undefined
   const style = sse.styleOf(faults)
   const withUsage = body.stream_options?.include_usage === true
@@ -91,8 +84,6 @@ export const streamed = Effect.fnUntraced(function* (accepted: Accepted, chunks:
   const ending = faults.find((fault) => endings.has(fault.kind))
   let garbageAt = Fault.find(faults, "garbage")?.number ?? Infinity
   const ping = has("ping") ? sse.comment(style, "ping") : ""
-  const multiByte = has("utf8")
-  const content = contentOf(accepted)
 
   response.writeHead(has("status-201") ? 201 : 200, {
     ...accepted.headers,
@@ -122,7 +113,7 @@ export const streamed = Effect.fnUntraced(function* (accepted: Accepted, chunks:
         garbageAt = Infinity
         text += sse.event(style, "{not json")
       }
-      text += ping + events.content(content(chunk), textOf(chunk, multiByte))
+      text += ping + events.content(content.kind(chunk), content.text(chunk))
       finished = chunk.firstToken + chunk.tokens >= accepted.outputTokens
     }
     accepted.sent(ready.length)
@@ -139,13 +130,11 @@ export const streamed = Effect.fnUntraced(function* (accepted: Accepted, chunks:
 
 /** Answers with one body when the last token is ready; returns whether it was answered. */
 export const whole = Effect.fnUntraced(function* (accepted: Accepted, chunks: Stream.Stream<Chunk>) {
-  const { faults, identity, request, response } = accepted
-  const content = contentOf(accepted)
-  const multiByte = Fault.find(faults, "utf8") !== undefined
+  const { content, faults, identity, request, response } = accepted
   const texts = { text: "", reasoning: "", tool: "" }
   yield* Stream.runForEach(chunks, (chunk) =>
     Effect.sync(() => {
-      texts[content(chunk)] += textOf(chunk, multiByte)
+      texts[content.kind(chunk)] += content.text(chunk)
     })
   )
   const ending = faults.find(({ kind }) => kind === "reset" || kind === "close" || kind === "stall")

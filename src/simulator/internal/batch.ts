@@ -36,6 +36,8 @@ export interface Job extends Due {
   /** `undefined`: the steps of the batch decide. */
   readonly schedule: OwnSchedule | undefined
   readonly word: () => string
+  /** A text that is written in place of words: the text of each token. */
+  readonly pieces?: ReadonlyArray<string> | undefined
   /** Its chunks are asked for when it ends, not as they become ready. */
   readonly quiet?: boolean
   /** When each chunk of a quiet request with a schedule of its own is ready. */
@@ -191,8 +193,10 @@ export const make = (limits: Limits): Batch => {
     counts.tokens += tokens
     const pending = job.generated - job.sent
     if (pending < job.tokensPerChunk && job.generated < job.outputTokens) return false
-    let text = ""
-    for (let i = 0; i < pending; i++) text += job.sent + i === 0 ? job.word() : " " + job.word()
+    let text = job.pieces?.slice(job.sent, job.generated).join("") ?? ""
+    if (job.pieces === undefined) {
+      for (let i = 0; i < pending; i++) text += job.sent + i === 0 ? job.word() : " " + job.word()
+    }
     job.outbox.push({ firstToken: job.sent, tokens: pending, text, dueNanos: at })
     job.sent = job.generated
     return true

@@ -2,14 +2,15 @@ import * as Effect from "effect/Effect"
 import { type ServerResponse } from "node:http"
 import { constants, createGzip } from "node:zlib"
 import * as Fault from "../Fault.ts"
+import { type Data } from "./dialect.ts"
 
 /** Writes the body of a stream. What is written leaves at once. */
 export interface BodyWriter {
   /** Sends the headers, and what comes first of the body if anything. */
-  readonly begin: (text: string) => Effect.Effect<void>
-  readonly write: (text: string) => Effect.Effect<void>
+  readonly begin: (data: Data) => Effect.Effect<void>
+  readonly write: (data: Data) => Effect.Effect<void>
   /** Ends the body properly; whatever has been written before leaves with it. */
-  readonly end: (text: string) => Effect.Effect<void>
+  readonly end: (data: Data) => Effect.Effect<void>
 }
 
 const drained = (response: ServerResponse): Effect.Effect<void> =>
@@ -25,7 +26,7 @@ const drained = (response: ServerResponse): Effect.Effect<void> =>
  * of the loop for it. Before the response has its socket (pipelined requests) and without chunks (HTTP/1.0) it goes the
  * ordinary way.
  */
-const push = (response: ServerResponse, data: string | Uint8Array): void => {
+const push = (response: ServerResponse, data: Data): void => {
   const { socket } = response
   if (socket === null || !response.chunkedEncoding) {
     response.write(data)
@@ -41,22 +42,22 @@ const push = (response: ServerResponse, data: string | Uint8Array): void => {
 }
 
 /** Writes, and waits while the client is not reading. */
-const writeNow = (response: ServerResponse, data: string | Uint8Array): Effect.Effect<void> => {
+const writeNow = (response: ServerResponse, data: Data): Effect.Effect<void> => {
   push(response, data)
   return response.socket?.writableNeedDrain === true ? drained(response) : Effect.void
 }
 
 const plain = (response: ServerResponse): BodyWriter => ({
-  begin: (text) =>
+  begin: (data) =>
     Effect.sync(() => {
       response.flushHeaders()
-      if (text !== "") push(response, text)
+      if (data.length > 0) push(response, data)
     }),
-  write: (text) => Effect.suspend(() => writeNow(response, text)),
-  end: (text) =>
+  write: (data) => Effect.suspend(() => (data.length > 0 ? writeNow(response, data) : Effect.void)),
+  end: (data) =>
     Effect.sync(() => {
       response.socket?.cork()
-      if (text !== "") push(response, text)
+      if (data.length > 0) push(response, data)
       response.end()
     })
 })
@@ -65,19 +66,19 @@ const flushHeaders = (response: ServerResponse): Effect.Effect<void> => Effect.s
 
 /** Cuts what comes every few bytes and gives the loop a turn between the pieces. */
 const split = (response: ServerResponse, pieceBytes: number): BodyWriter => {
-  const write = Effect.fnUntraced(function* (text: string) {
-    const bytes = Buffer.from(text)
+  const write = Effect.fnUntraced(function* (data: Data) {
+    const bytes = typeof data === "string" ? Buffer.from(data) : data
     for (let at = 0; at < bytes.length; at += pieceBytes) {
       yield* Effect.suspend(() => writeNow(response, bytes.subarray(at, at + pieceBytes)))
       yield* Effect.yieldNow
     }
   })
   return {
-    begin: (text) => Effect.andThen(flushHeaders(response), write(text)),
+    begin: (data) => Effect.andThen(flushHeaders(response), write(data)),
     write,
-    end: (text) =>
+    end: (data) =>
       Effect.andThen(
-        write(text),
+        write(data),
         Effect.sync(() => response.end())
       )
   }
@@ -93,15 +94,15 @@ const gzip = (response: ServerResponse): BodyWriter => {
     compressed = []
     return data.length === 0 ? Effect.void : writeNow(response, data)
   })
-  const write = (text: string): Effect.Effect<void> =>
+  const write = (data: Data): Effect.Effect<void> =>
     Effect.callback((resume) => {
-      compressor.write(text)
+      compressor.write(data)
       compressor.flush(constants.Z_SYNC_FLUSH, () => resume(taken))
     })
   return {
-    begin: (text) => Effect.andThen(flushHeaders(response), text === "" ? Effect.void : write(text)),
+    begin: (data) => Effect.andThen(flushHeaders(response), data.length === 0 ? Effect.void : write(data)),
     write,
-    end: (text) =>
+    end: (data) =>
       Effect.callback((resume) => {
         compressor.once("end", () =>
           resume(
@@ -111,7 +112,7 @@ const gzip = (response: ServerResponse): BodyWriter => {
             )
           )
         )
-        compressor.end(text)
+        compressor.end(data)
       })
   }
 }

@@ -1,4 +1,9 @@
-import { type Answer } from "./refusal.ts"
+/** An answer that is given at once and whole. */
+export interface Answer {
+  readonly status: number
+  readonly headers: { readonly [name: string]: string }
+  readonly body: string
+}
 
 /**
  * A wire format that the server speaks beside OpenAI's completions: how a request of it is read, and how an answer is
@@ -16,6 +21,8 @@ export interface Dialect {
   readonly whole: (asked: Asked, identity: Identity, words: Words, ending: Ending) => Answer
   /** An error in this format. `type` is the word of Anthropic's list that is nearest: dialects translate it. */
   readonly error: (status: number, type: ErrorType, message: string) => Answer
+  /** The answer to a key that is no longer good, in formats that tell it from a wrong one; else an error 401. */
+  readonly expired?: () => Answer
 }
 
 export type ErrorType =
@@ -79,6 +86,8 @@ export interface Words {
 /** The body of a streamed answer, piece by piece. It may keep state: each answer has its own. */
 export interface Frames {
   readonly contentType: string
+  /** Headers of the answer beside its type, in lower case. */
+  readonly headers?: { readonly [name: string]: string }
   /** What comes before the first content. */
   readonly opening: () => Data
   readonly content: (kind: ContentKind, text: string) => Data

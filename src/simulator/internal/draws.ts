@@ -4,7 +4,7 @@ import MersenneTwister from "mersenne-twister"
 export type Uniform = () => number
 
 /** What a generator is for: each purpose has its own, so that the text does not depend on how times are drawn. */
-export type Purpose = "text" | "timing" | "faults"
+export type Purpose = "text" | "timing" | "faults" | "answer"
 
 /** FNV-1a over the UTF-16 units of a text, then the finalizer of MurmurHash3, so that close texts give far seeds. */
 const hash = (text: string): number => {

@@ -3,7 +3,7 @@ import { type IncomingMessage, type ServerResponse } from "node:http"
 import { type Answer } from "./refusal.ts"
 
 /** Reads a body of up to `limit` bytes; `undefined` when it is larger. Never returns when the client goes away first. */
-export const readBody = (request: IncomingMessage, limit: number): Effect.Effect<string | undefined> =>
+export const readBody = (request: IncomingMessage, limit: number): Effect.Effect<Buffer | undefined> =>
   Effect.callback((resume) => {
     const parts: Array<Buffer> = []
     let size = 0
@@ -12,7 +12,7 @@ export const readBody = (request: IncomingMessage, limit: number): Effect.Effect
       if (size <= limit) parts.push(part)
       else parts.length = 0
     }
-    const onEnd = (): void => resume(Effect.succeed(size > limit ? undefined : Buffer.concat(parts).toString("utf8")))
+    const onEnd = (): void => resume(Effect.succeed(size > limit ? undefined : Buffer.concat(parts)))
     request.on("data", onData)
     request.once("end", onEnd)
     return Effect.sync(() => {

@@ -8,10 +8,15 @@ import { type Socket } from "node:net"
 import * as Fault from "../Fault.ts"
 import { type ModelServer } from "../ModelServer.ts"
 import * as answer from "./answer.ts"
+import * as content from "./content.ts"
+import * as credentials from "./credentials.ts"
+import { type Dialect, type Incoming, isAnswer } from "./dialect.ts"
+import * as dialectAnswer from "./dialectAnswer.ts"
+import * as dialects from "./dialects.ts"
 import * as exchange from "./exchange.ts"
 import * as modelName from "./modelName.ts"
 import * as openAi from "./openAi.ts"
-import { type Answer, invalid, json, refusal } from "./refusal.ts"
+import { type Answer, incorrectKey, invalid, json, refusal, refusalOf } from "./refusal.ts"
 import * as requestBody from "./requestBody.ts"
 import * as truths from "./truth.ts"
 
@@ -19,15 +24,27 @@ import * as truths from "./truth.ts"
 const bodyLimit = 64 * 1024 * 1024
 
 const decodeBody = Schema.decodeUnknownResult(Schema.fromJsonString(requestBody.RequestBody))
+const decodeNamelessBody = Schema.decodeUnknownResult(Schema.fromJsonString(requestBody.NamelessBody))
+
+const bodyTooLarge = `The body is larger than ${bodyLimit} bytes`
 
 const headerOf = (request: IncomingMessage, name: string): string => {
   const value = request.headers[name]
   return typeof value === "string" ? value : ""
 }
 
+const singleHeaders = (request: IncomingMessage): { readonly [name: string]: string } => {
+  const headers: { [name: string]: string } = {}
+  for (const name in request.headers) headers[name] = headerOf(request, name)
+  return headers
+}
+
+/** `deployment`: the model, where the path names it, as Azure's do. */
 interface Paths {
   readonly path: string
   readonly endpoint: string
+  readonly deployment: string | undefined
+  readonly search: string
   readonly redirected: boolean
 }
 
@@ -35,7 +52,38 @@ const pathsOf = (url: string): Paths => {
   const full = url.split("?", 1)[0] ?? ""
   const redirected = full.startsWith("/redirected/")
   const path = redirected ? full.slice("/redirected".length) : full
-  return { path, endpoint: path.startsWith("/v1/") ? path.slice(3) : path, redirected }
+  const azure = path.startsWith("/openai/") ? /^\/openai(?:\/deployments\/([^/]+)|\/v1)(\/.+)$/.exec(path) : null
+  const endpoint = azure?.[2] ?? (path.startsWith("/v1/") ? path.slice(3) : path)
+  return { path, endpoint, deployment: decoded(azure?.[1]), search: url.slice(full.length), redirected }
+}
+
+const decoded = (segment: string | undefined): string | undefined => {
+  try {
+    return segment === undefined ? undefined : decodeURIComponent(segment)
+  } catch {
+    return segment
+  }
+}
+
+/** A request whose body is being read. */
+interface Arrived {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
+  readonly paths: Paths
+  /** On the monotonic clock. */
+  readonly nanos: number
+  readonly entry: truths.Entry
+}
+
+/** What a request asks of the model, in whatever format; `outputTokens` is `undefined` when it does not say. */
+interface Demand {
+  readonly model: string
+  readonly prompt: () => string
+  readonly promptTokens: number
+  readonly outputTokens: number | undefined
+  readonly badModelName: (message: string) => Answer
+  readonly tooLarge: (message: string) => Answer
+  readonly refusal: (faults: ReadonlyArray<Fault.Fault>) => Answer | undefined
 }
 
 export interface Handler {
@@ -60,28 +108,11 @@ export const make = (model: ModelServer["Service"], clock: Clock.Clock, truthLim
       return exchange.reply(response, refusing)
     })
 
-  const complete = Effect.fnUntraced(function* (
-    request: IncomingMessage,
-    response: ServerResponse,
-    paths: Paths,
-    arrivedNanos: number,
-    entry: truths.Entry
-  ): Effect.fn.Return<boolean, never, Scope.Scope> {
-    const text = yield* exchange.readBody(request, bodyLimit)
-    if (text === undefined) {
-      yield* refuse(response, invalid(413, `The body is larger than ${bodyLimit} bytes`))
-      return false
-    }
-    const decoded = decodeBody(text)
-    if (Result.isFailure(decoded)) {
-      yield* refuse(response, invalid(400, `We could not read the body of your request: ${decoded.failure.message}`))
-      return false
-    }
-    const body = decoded.success
-    const behaviour = parseModelName(body.model)
+  /** Lets a request in to the model, or answers it with why not. */
+  const admit = Effect.fnUntraced(function* ({ entry, nanos, request, response }: Arrived, demand: Demand) {
+    const behaviour = parseModelName(demand.model)
     if (typeof behaviour === "string") {
-      yield* refuse(response, invalid(400, `In the model name: ${behaviour}`, null, "model"))
-      return false
+      return yield* refuse(response, demand.badModelName(`In the model name: ${behaviour}`))
     }
     const key = /(\d+)$/.exec(entry.requestId)?.[1] ?? entry.id
     const faults = yield* model.faults(key, behaviour.faults)
@@ -89,44 +120,40 @@ export const make = (model: ModelServer["Service"], clock: Clock.Clock, truthLim
     if (slow !== undefined) yield* Effect.sleep(slow.number)
     const headers: { readonly [name: string]: string } =
       entry.requestId === "" ? {} : { "x-request-id": entry.requestId }
-    const asksUsage = body.stream_options !== undefined && body.stream_options !== null
-    const { redirected } = paths
-    const refused = refusal(faults, { model: body.model, path: paths.path, redirected, asksUsage })
+    const refused = demand.refusal(faults)
     if (refused !== undefined) {
       counts.refused += 1
-      yield* exchange.reply(response, { ...refused, headers: { ...headers, ...refused.headers } })
-      return false
+      return yield* exchange.reply(response, { ...refused, headers: { ...headers, ...refused.headers } })
     }
-
-    const asked = body.max_completion_tokens ?? body.max_tokens ?? undefined
-    const outputTokens = behaviour.outputTokens ?? asked ?? model.options.defaultOutputTokens
-    const chat = paths.endpoint === "/chat/completions"
-    const asTool = chat && Fault.find(faults, "tool") !== undefined
-    const promptTokens = requestBody.promptTokens(body)
+    const asked = demand.outputTokens
+    const pieces = model.answer({
+      id: key,
+      prompt: demand.prompt(),
+      reasoningTokens: Fault.find(faults, "reasoning")?.number
+    })
+    const limit = behaviour.outputTokens ?? asked
+    const outputTokens =
+      pieces === undefined ? (limit ?? model.options.defaultOutputTokens) : Math.min(limit ?? Infinity, pieces.length)
     const generation = yield* Effect.result(
       model.generate({
         id: key,
-        inputTokens: promptTokens,
+        inputTokens: demand.promptTokens,
         outputTokens,
         ttft: behaviour.ttft,
         itl: behaviour.itl,
         tokensPerChunk: behaviour.tokensPerChunk,
-        arrivedNanos: slow === undefined ? arrivedNanos : undefined
+        pieces,
+        arrivedNanos: slow === undefined ? nanos : undefined
       })
     )
-    if (Result.isFailure(generation)) {
-      yield* refuse(response, invalid(400, generation.failure.message, "context_length_exceeded"))
-      return false
-    }
-    const accepted: answer.Accepted = {
+    if (Result.isFailure(generation)) return yield* refuse(response, demand.tooLarge(generation.failure.message))
+    const admitted: answer.Admitted = {
       request,
       response,
-      body,
-      identity: { chat, ordinal: entry.id, model: body.model, createdSeconds: Math.floor(epochSeconds()) },
       faults,
-      promptTokens,
+      content: content.make(faults),
+      promptTokens: demand.promptTokens,
       outputTokens,
-      finishReason: asTool ? "tool_calls" : asked !== undefined && outputTokens >= asked ? "length" : "stop",
       headers,
       sent: (chunks) => {
         if (truth === undefined) return
@@ -134,14 +161,127 @@ export const make = (model: ModelServer["Service"], clock: Clock.Clock, truthLim
         for (let i = 0; i < chunks; i++) entry.sent.push(at)
       }
     }
-    return yield* body.stream === true
-      ? answer.streamed(accepted, generation.success)
-      : answer.whole(accepted, generation.success)
+    const asTool = Fault.find(faults, "tool") !== undefined
+    return { admitted, chunks: generation.success, asTool, atLimit: asked !== undefined && outputTokens >= asked }
   })
 
-  const completion = (request: IncomingMessage, response: ServerResponse, paths: Paths): Effect.Effect<void> =>
+  const complete = Effect.fnUntraced(function* (arrived: Arrived): Effect.fn.Return<boolean, never, Scope.Scope> {
+    const { entry, paths, request, response } = arrived
+    const bytes = yield* exchange.readBody(request, bodyLimit)
+    if (bytes === undefined) {
+      yield* refuse(response, invalid(413, bodyTooLarge))
+      return false
+    }
+    if (credentials.standing(request.headers, new URLSearchParams()) !== "good") {
+      yield* refuse(response, incorrectKey)
+      return false
+    }
+    const { deployment } = paths
+    if (deployment !== undefined && !new URLSearchParams(paths.search).has("api-version")) {
+      yield* refuse(response, invalid(404, "Resource not found: the query has no api-version", "404"))
+      return false
+    }
+    const text = bytes.toString("utf8")
+    const read =
+      deployment === undefined
+        ? decodeBody(text)
+        : Result.map(decodeNamelessBody(text), (rest) => ({ ...rest, model: deployment }))
+    if (Result.isFailure(read)) {
+      yield* refuse(response, invalid(400, `We could not read the body of your request: ${read.failure.message}`))
+      return false
+    }
+    const body = read.success
+    const asksUsage = body.stream_options !== undefined && body.stream_options !== null
+    const { path, redirected, search } = paths
+    const address = deployment === undefined ? path : path + search
+    const entered = yield* admit(arrived, {
+      model: body.model,
+      prompt: () => requestBody.promptText(body),
+      promptTokens: requestBody.promptTokens(body),
+      outputTokens: body.max_completion_tokens ?? body.max_tokens ?? undefined,
+      badModelName: (message) => invalid(400, message, null, "model"),
+      tooLarge: (message) => invalid(400, message, "context_length_exceeded"),
+      refusal: (faults) => refusal(faults, { model: body.model, path: address, redirected, asksUsage })
+    })
+    if (entered === undefined) return false
+    const chat = paths.endpoint === "/chat/completions"
+    const accepted: answer.Accepted = {
+      ...entered.admitted,
+      body,
+      identity: { chat, ordinal: entry.id, model: body.model, createdSeconds: Math.floor(epochSeconds()) },
+      finishReason: chat && entered.asTool ? "tool_calls" : entered.atLimit ? "length" : "stop"
+    }
+    return yield* body.stream === true
+      ? answer.streamed(accepted, entered.chunks)
+      : answer.whole(accepted, entered.chunks)
+  })
+
+  /** The same in the format of a dialect. */
+  const converse = Effect.fnUntraced(function* (
+    arrived: Arrived,
+    dialect: Dialect
+  ): Effect.fn.Return<boolean, never, Scope.Scope> {
+    const { entry, paths, request, response } = arrived
+    const bytes = yield* exchange.readBody(request, bodyLimit)
+    if (bytes === undefined) {
+      yield* refuse(response, dialect.error(413, "invalid_request_error", bodyTooLarge))
+      return false
+    }
+    const incoming: Incoming = {
+      method: request.method ?? "",
+      path: paths.path,
+      query: new URLSearchParams(paths.search),
+      headers: singleHeaders(request),
+      body: bytes
+    }
+    const standing = credentials.standing(request.headers, incoming.query)
+    if (standing !== "good") {
+      const wrong = dialect.error(401, "authentication_error", `The key is ${standing}.`)
+      yield* refuse(response, standing === "expired" ? (dialect.expired?.() ?? wrong) : wrong)
+      return false
+    }
+    const asked = dialect.read(incoming)
+    if (isAnswer(asked)) {
+      yield* refuse(response, asked)
+      return false
+    }
+    const address = paths.path + paths.search
+    const invalidRequest = (message: string): Answer => dialect.error(400, "invalid_request_error", message)
+    const entered = yield* admit(arrived, {
+      model: asked.model,
+      prompt: () => asked.prompt,
+      promptTokens: asked.promptTokens,
+      outputTokens: asked.outputTokens,
+      badModelName: invalidRequest,
+      tooLarge: invalidRequest,
+      refusal: (faults) => refusalOf(dialect, faults, { model: asked.model, address, redirected: paths.redirected })
+    })
+    if (entered === undefined) return false
+    const accepted: dialectAnswer.Accepted = {
+      ...entered.admitted,
+      dialect,
+      asked,
+      identity: {
+        ordinal: entry.id,
+        model: asked.model.split(";", 1)[0] ?? "",
+        createdSeconds: Math.floor(epochSeconds())
+      },
+      reason: entered.asTool ? "tool" : entered.atLimit ? "length" : "stop"
+    }
+    return yield* asked.stream
+      ? dialectAnswer.streamed(accepted, entered.chunks)
+      : dialectAnswer.whole(accepted, entered.chunks)
+  })
+
+  /** Counts a request and has it answered by `respond`, which says whether it was answered in full. */
+  const completion = (
+    request: IncomingMessage,
+    response: ServerResponse,
+    paths: Paths,
+    respond: (arrived: Arrived) => Effect.Effect<boolean, never, Scope.Scope>
+  ): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const arrivedNanos = now()
+      const nanos = now()
       counts.requests += 1
       counts.live += 1
       counts.peakLive = Math.max(counts.peakLive, counts.live)
@@ -149,11 +289,11 @@ export const make = (model: ModelServer["Service"], clock: Clock.Clock, truthLim
       const entry: truths.Entry = {
         id: counts.requests,
         requestId,
-        received: wallOffset + arrivedNanos * 1e-9,
+        received: wallOffset + nanos * 1e-9,
         sent: []
       }
       let ok = false
-      return Effect.scoped(complete(request, response, paths, arrivedNanos, entry)).pipe(
+      return Effect.scoped(respond({ request, response, paths, nanos, entry })).pipe(
         Effect.map((value) => {
           ok = value
         }),
@@ -198,7 +338,9 @@ export const make = (model: ModelServer["Service"], clock: Clock.Clock, truthLim
   const route = (request: IncomingMessage, response: ServerResponse): Effect.Effect<void> => {
     const paths = pathsOf(request.url ?? "/")
     const isCompletion = paths.endpoint === "/chat/completions" || paths.endpoint === "/completions"
-    if (isCompletion && request.method === "POST") return completion(request, response, paths)
+    if (isCompletion && request.method === "POST") return completion(request, response, paths, complete)
+    const dialect = isCompletion ? undefined : dialects.find(request.method ?? "", paths.path)
+    if (dialect !== undefined) return completion(request, response, paths, (arrived) => converse(arrived, dialect))
     request.resume()
     if (isCompletion) {
       return refuse(response, invalid(405, `${paths.path} takes POST, not ${request.method ?? ""}`))

@@ -1,12 +1,8 @@
 import type * as Fault from "../Fault.ts"
+import { type Answer, type Dialect } from "./dialect.ts"
 import * as openAi from "./openAi.ts"
 
-/** An answer that is given at once and whole. */
-export interface Answer {
-  readonly status: number
-  readonly headers: { readonly [name: string]: string }
-  readonly body: string
-}
+export type { Answer } from "./dialect.ts"
 
 const jsonType = { "content-type": "application/json" }
 
@@ -23,6 +19,8 @@ export const invalid = (
   param: string | null = null
 ): Answer => json(status, openAi.error(message, "invalid_request_error", code, param))
 
+export const incorrectKey = invalid(401, "Incorrect API key provided.", "invalid_api_key")
+
 const page = (status: number, title: string): Answer => ({
   status,
   headers: { "content-type": "text/html; charset=utf-8" },
@@ -30,6 +28,15 @@ const page = (status: number, title: string): Answer => ({
 })
 
 const retryAfter = { "retry-after": "1" }
+
+const rateLimited = {
+  ...retryAfter,
+  "x-ratelimit-limit-requests": "60",
+  "x-ratelimit-remaining-requests": "0",
+  "x-ratelimit-reset-requests": "1s"
+}
+
+const redirect = (location: string): Answer => ({ status: 307, headers: { location }, body: "" })
 
 /** The answer that takes the place of the model's, if one of the faults asks for it. */
 export const refusal = (
@@ -39,16 +46,15 @@ export const refusal = (
   for (const { kind } of faults) {
     switch (kind) {
       case "401":
-        return invalid(401, "Incorrect API key provided.", "invalid_api_key")
+        return incorrectKey
       case "404":
         return invalid(404, `The model \`${request.model}\` does not exist.`, "model_not_found", "model")
       case "429":
-        return json(429, openAi.error("Rate limit reached for requests.", "requests", "rate_limit_exceeded"), {
-          ...retryAfter,
-          "x-ratelimit-limit-requests": "60",
-          "x-ratelimit-remaining-requests": "0",
-          "x-ratelimit-reset-requests": "1s"
-        })
+        return json(
+          429,
+          openAi.error("Rate limit reached for requests.", "requests", "rate_limit_exceeded"),
+          rateLimited
+        )
       case "500":
         return json(500, openAi.error("The server had an error.", "server_error", null))
       case "503":
@@ -59,10 +65,45 @@ export const refusal = (
         return page(200, "Sign in")
       case "redirect":
         if (request.redirected) break
-        return { status: 307, headers: { location: `/redirected${request.path}` }, body: "" }
+        return redirect(`/redirected${request.path}`)
       case "no-usage":
         if (!request.asksUsage) break
         return invalid(400, "Unrecognized request argument supplied: stream_options", null, "stream_options")
+    }
+  }
+  return undefined
+}
+
+const withHeaders = (answer: Answer, headers: { readonly [name: string]: string }): Answer => ({
+  ...answer,
+  headers: { ...headers, ...answer.headers }
+})
+
+/** The same in another format. `address` is the path with its query. */
+export const refusalOf = (
+  dialect: Dialect,
+  faults: ReadonlyArray<Fault.Fault>,
+  request: { readonly model: string; readonly address: string; readonly redirected: boolean }
+): Answer | undefined => {
+  for (const { kind } of faults) {
+    switch (kind) {
+      case "401":
+        return dialect.error(401, "authentication_error", "The key is not valid.")
+      case "404":
+        return dialect.error(404, "not_found_error", `The model ${request.model} does not exist.`)
+      case "429":
+        return withHeaders(dialect.error(429, "rate_limit_error", "Rate limit reached for requests."), rateLimited)
+      case "500":
+        return dialect.error(500, "api_error", "The server had an error.")
+      case "503":
+        return withHeaders(dialect.error(503, "overloaded_error", "The server is overloaded."), retryAfter)
+      case "html":
+        return page(502, "502 Bad Gateway")
+      case "html-200":
+        return page(200, "Sign in")
+      case "redirect":
+        if (request.redirected) break
+        return redirect(`/redirected${request.address}`)
     }
   }
   return undefined

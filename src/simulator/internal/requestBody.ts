@@ -1,21 +1,26 @@
 import * as Schema from "effect/Schema"
+import { textOf } from "./promptText.ts"
 
 const optional = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 
 const Text = Schema.Union([Schema.String, Schema.Array(Schema.Unknown)])
 
-/** What is read of the body of a request, chat and legacy completion alike; other fields are left alone. */
-export const RequestBody = Schema.Struct({
-  model: Schema.String,
+const fields = {
   messages: optional(Schema.Array(Schema.Struct({ content: optional(Text) }))),
   prompt: optional(Text),
   stream: optional(Schema.Boolean),
   stream_options: optional(Schema.Struct({ include_usage: optional(Schema.Boolean) })),
   max_tokens: optional(Schema.Int.check(Schema.isGreaterThan(0))),
   max_completion_tokens: optional(Schema.Int.check(Schema.isGreaterThan(0)))
-})
+}
+
+/** What is read of the body of a request, chat and legacy completion alike; other fields are left alone. */
+export const RequestBody = Schema.Struct({ model: Schema.String, ...fields })
 
 export interface RequestBody extends Schema.Schema.Type<typeof RequestBody> {}
+
+/** The same where the path names the model; one in the body does not count. */
+export const NamelessBody = Schema.Struct(fields)
 
 const charactersPerToken = 4
 
@@ -34,3 +39,6 @@ export const promptTokens = (body: RequestBody): number => {
   const total = messages.reduce((sum, message) => sum + characters(message.content), characters(body.prompt))
   return Math.max(1, Math.ceil(total / charactersPerToken))
 }
+
+/** The text of all messages, or of the prompt. */
+export const promptText = (body: RequestBody): string => textOf(body.messages ?? body.prompt)

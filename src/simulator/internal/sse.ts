@@ -21,3 +21,6 @@ export const event = (style: Style, head: string, tail = ""): string => {
 }
 
 export const comment = (style: Style, text: string): string => `: ${text}${style.newline}${style.newline}`
+
+/** An event with a name, as it is written when nothing asks for another style. */
+export const named = (name: string, data: string): string => `event: ${name}\ndata: ${data}\n\n`

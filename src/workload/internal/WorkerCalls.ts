@@ -27,15 +27,24 @@ const whyEnded = (exit: Exit.Exit<unknown, unknown>): string => {
   return `its thread has ended: ${error instanceof Error ? error.message : String(error)}`
 }
 
+/** In real time whatever the clock of the run: the thread is a real one. */
+const realPause = (millis: number): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const timer = setTimeout(() => resume(Effect.void), millis)
+    return Effect.sync(() => clearTimeout(timer))
+  })
+
 /**
  * Calls the worker of the platform, which ends with the scope. Answers come in the order of the calls. `tokenizer` is the
- * name for errors.
+ * name for errors. After a message that was not full calls gather for `gatherMillis`: one message for many costs the calling thread little more
+ * than one for each.
  */
 export const make = Effect.fnUntraced(function* <Call, Answer>(options: {
   readonly tokenizer: string
   readonly callsPerMessage: number
+  readonly gatherMillis: number
 }) {
-  const { callsPerMessage, tokenizer } = options
+  const { callsPerMessage, gatherMillis, tokenizer } = options
   const errorOf = (description: string) => new TokenizerError({ tokenizer, description })
   const platform = yield* Worker.WorkerPlatform
   const worker = yield* Effect.mapError(platform.spawn<Reply<Answer>, Request<Call>>(0), ({ message }) =>
@@ -74,9 +83,11 @@ export const make = Effect.fnUntraced(function* <Call, Answer>(options: {
 
   const send = Effect.gen(function* () {
     sent = yield* Queue.takeBetween(queue, 1, callsPerMessage)
+    const isPart = sent.length < callsPerMessage
     reply = Deferred.makeUnsafe()
     yield* worker.send(sent.map(({ call }) => call))
     yield* Deferred.await(reply)
+    if (gatherMillis > 0 && isPart) yield* realPause(gatherMillis)
   })
 
   yield* Effect.raceFirst(worker.run(onReply), Effect.forever(send)).pipe(

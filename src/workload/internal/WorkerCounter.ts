@@ -13,6 +13,10 @@ const TEXTS_PER_MESSAGE = 128
 
 /** Counts on the worker of the platform. The worker ends with the scope. */
 export const make = Effect.fnUntraced(function* (name: string) {
-  const count = yield* WorkerCalls.make<string, number>({ tokenizer: name, callsPerMessage: TEXTS_PER_MESSAGE })
+  const count = yield* WorkerCalls.make<string, number>({
+    tokenizer: name,
+    callsPerMessage: TEXTS_PER_MESSAGE,
+    gatherMillis: 20
+  })
   return { name, count }
 })

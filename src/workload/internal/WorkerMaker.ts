@@ -30,7 +30,11 @@ const CALLS_PER_MESSAGE = 1
 
 /** Builds on the worker of the platform. The worker ends with the scope. */
 export const make = Effect.fnUntraced(function* (tokenizer: string) {
-  const call = yield* WorkerCalls.make<Call, Answer>({ tokenizer, callsPerMessage: CALLS_PER_MESSAGE })
+  const call = yield* WorkerCalls.make<Call, Answer>({
+    tokenizer,
+    callsPerMessage: CALLS_PER_MESSAGE,
+    gatherMillis: 0
+  })
   const unexpected = new TokenizerError({ tokenizer, description: "its thread gave an answer that was not asked for" })
   const decodeWrong = Schema.decodeEffect(Wrong)
 

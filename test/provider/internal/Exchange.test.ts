@@ -190,6 +190,35 @@ describe("Exchange", () => {
     })
   )
 
+  it.live("tells the limits that a server tells, under whichever names, and no other headers", () =>
+    Effect.gen(function* () {
+      const limits = {
+        "retry-after": "2",
+        "x-ratelimit-remaining-tokens": "7",
+        "anthropic-ratelimit-requests-remaining": "3"
+      }
+      const others = {
+        "x-request-id": "r",
+        "ratelimit-policy": "p",
+        "retry-after-ms": "2",
+        "not-x-ratelimit-limit": "1"
+      }
+      const repeated = { "x-ratelimit-limit": ["1", "2"] }
+      for (const [headers, rateLimit] of [
+        [{ ...others, ...limits }, limits],
+        [repeated, { "x-ratelimit-limit": "1" }],
+        [others, null]
+      ] as const) {
+        const { end, exchange, head, sent } = make()
+        sent(1)
+        head(2, 429, { ...headers })
+        end(3)
+        const { events } = yield* allOf(exchange)
+        assert.deepStrictEqual(events.at(-1), { _tag: "ResponseStarted", at: 2, status: 429, rateLimit })
+      }
+    })
+  )
+
   it.live("goes on waiting when what comes in is no event yet", () =>
     Effect.gen(function* () {
       const { data, end, exchange, head, sent } = make()

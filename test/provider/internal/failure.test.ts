@@ -36,8 +36,21 @@ describe("failure.fromSocket", () => {
     "EPROTO"
   ])("TLS: %s", (code) => {
     const reason = failure.fromSocket(withCode("no", code), "before-answer", limits)
-    assert.deepInclude(reason, { _tag: "Tls", description: "no", code })
+    assert.deepInclude(reason, { _tag: "Tls", code })
+    assert.match(reason.message, /^TLS failed: no( \(.*\))?$/)
     assert.strictEqual(reason.errorCode, "tls_error")
+  })
+
+  it.each([
+    ["SELF_SIGNED_CERT_IN_CHAIN", ["--ca", "--insecure"]],
+    ["UNABLE_TO_VERIFY_LEAF_SIGNATURE", ["--ca", "--insecure"]],
+    ["ERR_TLS_CERT_ALTNAME_INVALID", ["another host", "--insecure"]],
+    ["CERT_HAS_EXPIRED", ["clock", "--insecure"]],
+    ["ERR_SSL_WRONG_VERSION_NUMBER", ["http://"]],
+    ["ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED", ["--client-cert", "--client-key"]]
+  ] as const)("what helps against TLS: %s", (code, words) => {
+    const { message } = failure.fromSocket(withCode("no", code), "before-answer", limits)
+    for (const word of words) assert.include(message, word)
   })
 
   it("a connection that could not be opened, with the code of the system", () => {

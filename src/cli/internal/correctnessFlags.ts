@@ -1,0 +1,64 @@
+import * as Struct from "effect/Struct"
+import { loadTest } from "../flags.ts"
+import * as Setting from "./setting.ts"
+
+/** What a load test has and a correctness test has no use for: lengths, open loops, ways to make prompts. */
+const shared = Struct.omit(loadTest, [
+  "arrival",
+  "burstSize",
+  "burstiness",
+  "duration",
+  "from",
+  "ignoreEos",
+  "limit",
+  "loop",
+  "map",
+  "maxInFlight",
+  "maxRate",
+  "maxSampledRequestsPerSecond",
+  "meanInputTokens",
+  "meanOutputTokens",
+  "promptMode",
+  "ramp",
+  "requestRate",
+  "scaleInput",
+  "scaleOutput",
+  "scheduleFile",
+  "scheduleFileSubdir",
+  "scheduleTimeout",
+  "speed",
+  "stages",
+  "stddevInputTokens",
+  "stddevOutputTokens",
+  "to",
+  "whenFull"
+])
+
+/** The flags of `llmperf correctness`. */
+export const correctnessFlags = {
+  ...shared,
+  numConcurrentRequests: Setting.withDefault(
+    "num-concurrent-requests",
+    Setting.positiveInt("requests"),
+    10,
+    "Requests in flight at any time"
+  ),
+  maxNumCompletedRequests: Setting.withDefault(
+    "max-num-completed-requests",
+    Setting.positiveInt("requests"),
+    50,
+    "Requests to send in all"
+  ),
+  timeout: Setting.withDefault("timeout", Setting.positiveDuration, 90, "After this time no new request starts", "90s"),
+  seed: Setting.withDefault(
+    "seed",
+    Setting.naturalInt("integer"),
+    11_111,
+    "Decides the numbers: the same seed asks for the same ones"
+  ),
+  maxMismatchRate: Setting.optional(
+    "max-mismatch-rate",
+    Setting.share,
+    "Exit with 1 when a larger share of the answers is wrong"
+  )
+}

@@ -1,0 +1,112 @@
+import * as Config from "effect/Config"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { type Command } from "effect/cli"
+import { type LlmError } from "../../domain/LlmError.ts"
+import * as Transport from "../../provider/Transport.ts"
+import { type CommandError, usage } from "../CommandError.ts"
+import { type network } from "./networkFlags.ts"
+
+export type NetworkInput = Command.Command.Config.Infer<typeof network>
+
+/**
+ * - `options`: for the transport
+ * - `facts(origin)`: what the results say about the way to such a server
+ */
+export interface Network {
+  readonly options: Pick<Transport.Options, "connectSeconds" | "proxies" | "security">
+  readonly facts: (origin: string | null) => NetworkFacts
+}
+
+export interface NetworkFacts {
+  readonly [name: string]: string | boolean | null
+  readonly tls_verified: boolean
+  readonly ca: string | null
+  readonly client_certificate: string | null
+  readonly proxy: string | null
+}
+
+/** The first of these variables that is set and not blank. */
+const variable = Effect.fnUntraced(function* (...names: ReadonlyArray<string>) {
+  for (const name of names) {
+    const value = yield* Effect.orElseSucceed(Config.option(Config.Redacted(name)), () => Option.none())
+    if (Option.isSome(value) && Redacted.value(value.value).trim() !== "") return value.value
+  }
+  return undefined
+})
+
+const read = Effect.fnUntraced(function* (flag: string, path: string) {
+  const fs = yield* FileSystem.FileSystem
+  return yield* fs
+    .readFileString(path)
+    .pipe(Effect.mapError((error) => usage(`--${flag}: ${path} cannot be read: ${error.message}`)))
+})
+
+const wrongUse = Effect.mapError((error: LlmError) => usage(error.message))
+
+const security = Effect.fnUntraced(function* (input: NetworkInput) {
+  const certificate = Option.getOrUndefined(input.clientCert)
+  if (certificate === undefined && Option.isSome(input.clientKey)) {
+    return yield* usage("--client-key is the key of --client-cert: give that too")
+  }
+  const ca = Option.isSome(input.ca) ? [yield* read("ca", input.ca.value)] : undefined
+  const clientCertificate =
+    certificate === undefined
+      ? undefined
+      : {
+          certificate: yield* read("client-cert", certificate),
+          key: Redacted.make(
+            Option.isSome(input.clientKey)
+              ? yield* read("client-key", input.clientKey.value)
+              : yield* read("client-cert", certificate)
+          )
+        }
+  return yield* wrongUse(Transport.security({ ca, clientCertificate, verify: !input.insecure }))
+})
+
+const proxies = Effect.fnUntraced(function* (input: NetworkInput) {
+  const given = Option.getOrUndefined(input.proxy)
+  if (given !== undefined && Redacted.value(given).trim().toLowerCase() === "none") return undefined
+  const noProxy = yield* variable("no_proxy", "NO_PROXY")
+  // CGI programs get headers as HTTP_…, which is why some read the variable in small letters only. This is none.
+  const options =
+    given === undefined
+      ? {
+          http: yield* variable("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"),
+          https: yield* variable("https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY")
+        }
+      : { all: given }
+  return yield* wrongUse(
+    Transport.proxies({ ...options, noProxy: noProxy === undefined ? undefined : Redacted.value(noProxy) })
+  )
+})
+
+/**
+ * What the flags and the variables of proxies say, checked: files that cannot be read or used and contradictions end here,
+ * before anything is sent. Certificates that nobody verifies are warned of. `local` is for a server that was started here:
+ * nothing is between it and us.
+ */
+export const resolve = Effect.fn("network")(function* (
+  input: NetworkInput,
+  local = false
+): Effect.fn.Return<Network, CommandError, FileSystem.FileSystem> {
+  const secure = yield* security(input)
+  const through = local ? undefined : yield* proxies(input)
+  if (input.insecure && !local) {
+    yield* Console.error(
+      "WARNING: --insecure: certificates are not verified. Whoever is between here and the server can read the key and change the answers."
+    )
+  }
+  return {
+    options: { connectSeconds: input.connectTimeout, security: secure, proxies: through },
+    facts: (origin) => ({
+      tls_verified: !input.insecure,
+      ca: Option.getOrNull(input.ca),
+      client_certificate: Option.getOrNull(input.clientCert),
+      proxy: origin === null ? null : (through?.of(origin)?.name ?? null)
+    })
+  }
+})

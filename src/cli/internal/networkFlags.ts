@@ -1,0 +1,36 @@
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import { Flag } from "effect/cli"
+import * as Setting from "./setting.ts"
+
+/** How servers are reached: for every command that asks an API. */
+export const network = {
+  connectTimeout: Setting.withDefault(
+    "connect-timeout",
+    Setting.positiveDuration,
+    10,
+    "Limit for opening a connection: DNS, TCP and TLS, and the way through a proxy",
+    "10s"
+  ),
+  ca: Setting.optional("ca", Setting.text("file"), "Certificates to trust besides the usual ones (PEM)"),
+  insecure: Setting.toggle(
+    "insecure",
+    false,
+    "Talk to any server, whatever its certificate: somebody in between could read the key and all answers"
+  ),
+  clientCert: Setting.optional(
+    "client-cert",
+    Setting.text("file"),
+    "Certificate to show to servers that ask for one (PEM)"
+  ),
+  clientKey: Setting.optional(
+    "client-key",
+    Setting.text("file"),
+    "Its private key (PEM, without a password); by default in the same file"
+  ),
+  proxy: Setting.optional(
+    "proxy",
+    { ...Setting.text("url|none"), secret: true },
+    "Proxy for all requests, http://user:password@host:port; none uses none. By default HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY decide"
+  ).pipe(Flag.map(Option.map(Redacted.make)))
+}

@@ -1,0 +1,220 @@
+import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Path from "effect/Path"
+import { type Command } from "effect/cli"
+import { type LlmError } from "../../domain/LlmError.ts"
+import { type RunConfig } from "../../domain/RunConfig.ts"
+import { requestIdOf } from "../../engine/RequestId.ts"
+import type * as OpenAi from "../../provider/OpenAi.ts"
+import { type Provider } from "../../provider/Provider.ts"
+import { type RequestOptions } from "../../provider/RequestOptions.ts"
+import { type Transport } from "../../provider/Transport.ts"
+import { type SimulatorError } from "../../simulator/SimulatorError.ts"
+import { type CommandError, usage } from "../CommandError.ts"
+import { type api, type llmApis, type simulator } from "../flags.ts"
+import * as OwnProvider from "./ownProvider.ts"
+import { modelOptions } from "./simulated.ts"
+
+type LlmApi = (typeof llmApis)[number]
+
+/** What the flags of a command say about the API. */
+export interface Input extends Command.Command.Config.Infer<typeof api> {
+  readonly ignoreEos: boolean
+  readonly header: ReadonlyArray<readonly [name: string, value: string]>
+  readonly sim: Command.Command.Config.Infer<ReturnType<typeof simulator>>
+}
+
+/** What is said about every request of a run. */
+export interface Settings extends Pick<
+  RunConfig,
+  "model" | "additionalSamplingParams" | "requestIdHeader" | "runId" | "seed"
+> {}
+
+/** What all APIs are told; each takes of it what it knows. */
+interface Options extends RequestOptions {
+  readonly apiBase: string | undefined
+  readonly endpoint: OpenAi.Endpoint
+  readonly ignoreEos: boolean
+  readonly payload: "jumpstart" | "tgi" | "messages" | undefined
+  readonly vertexRoute: "predict" | "raw" | "publisher" | undefined
+}
+
+type ProviderLayer = Layer.Layer<Provider, LlmError | Config.ConfigError, Transport>
+
+/** An API: how its layer is made, and which of the flags that are not for all mean something to it. */
+interface Api {
+  readonly layer: (options: Options) => ProviderLayer
+  readonly flags: ReadonlyArray<"endpoint" | "ignore-eos" | "payload-style" | "vertex-route">
+}
+
+/** Adapters bring their SDKs: none is loaded that is not used. */
+const lazily =
+  <Module>(
+    load: () => Promise<Module>,
+    layer: (module: Module, options: Options) => ProviderLayer,
+    prefix?: string
+  ): Api["layer"] =>
+  (options) =>
+    Layer.unwrap(
+      Effect.map(Effect.promise(load), (module) =>
+        layer(module, prefix === undefined ? options : { ...options, model: without(prefix, options.model) })
+      )
+    )
+
+/** A model may be named as LiteLLM names it, with the prefix of the API. */
+const without = (prefix: string, model: string): string =>
+  model.startsWith(`${prefix}/`) ? model.slice(prefix.length + 1) : model
+
+const openAiFlags = ["endpoint", "ignore-eos"] as const
+
+const apis: { readonly [Name in Exclude<LlmApi, "simulated">]: Api } = {
+  openai: {
+    layer: lazily(
+      () => import("../../provider/OpenAi.ts"),
+      ({ layerConfig }, options) => layerConfig(options)
+    ),
+    flags: openAiFlags
+  },
+  azure: {
+    layer: lazily(
+      () => import("../../provider/AzureOpenAi.ts"),
+      ({ layerConfig }, options) => layerConfig(options),
+      "azure"
+    ),
+    flags: openAiFlags
+  },
+  anthropic: {
+    layer: lazily(
+      () => import("../../provider/Anthropic.ts"),
+      ({ layerConfig }, options) => layerConfig(options),
+      "anthropic"
+    ),
+    flags: []
+  },
+  litellm: {
+    layer: lazily(
+      () => import("../../provider/LiteLlm.ts"),
+      ({ layerConfig }, options) => layerConfig(options)
+    ),
+    flags: ["endpoint", "ignore-eos", "payload-style", "vertex-route"]
+  },
+  together: {
+    layer: lazily(
+      () => import("../../provider/TogetherAi.ts"),
+      ({ layerConfig }, options) => layerConfig(options),
+      "together_ai"
+    ),
+    flags: openAiFlags
+  },
+  huggingface: {
+    layer: lazily(
+      () => import("../../provider/HuggingFace.ts"),
+      ({ layerConfig }, options) => layerConfig(options),
+      "huggingface"
+    ),
+    flags: openAiFlags
+  },
+  vertexai: {
+    layer: lazily(
+      () => import("../../provider/VertexAi.ts"),
+      ({ layerConfig }, { vertexRoute, ...options }) => layerConfig({ ...options, route: vertexRoute }),
+      "vertex_ai"
+    ),
+    flags: ["vertex-route"]
+  },
+  gemini: {
+    layer: lazily(
+      () => import("../../provider/Gemini.ts"),
+      ({ layerConfig }, options) => layerConfig(options),
+      "gemini"
+    ),
+    flags: []
+  },
+  sagemaker: {
+    layer: lazily(
+      () => import("../../provider/SageMaker.ts"),
+      // What LLMPerf sends, so that its commands work unchanged
+      ({ layerConfig }, { payload = "jumpstart", ...options }) => layerConfig({ ...options, payload }),
+      "sagemaker"
+    ),
+    flags: ["ignore-eos", "payload-style"]
+  },
+  bedrock: {
+    layer: lazily(
+      () => import("../../provider/Bedrock.ts"),
+      ({ layerConfig }, options) => layerConfig(options),
+      "bedrock"
+    ),
+    flags: []
+  },
+  ollama: {
+    layer: lazily(
+      () => import("../../provider/Ollama.ts"),
+      ({ layerConfig }, options) => layerConfig(options),
+      "ollama"
+    ),
+    flags: []
+  }
+}
+
+/** A simulated server, which is started first, and its API. */
+const simulated = (input: Input, settings: Settings, options: Options) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const SimulatorThread = yield* Effect.promise(() => import("../../simulator/SimulatorThread.ts"))
+      const OpenAi = yield* Effect.promise(() => import("../../provider/OpenAi.ts"))
+      const { url } = yield* SimulatorThread.start({
+        model: modelOptions(input.sim, settings.seed),
+        http: { host: "127.0.0.1", port: 0, truth: false, truthLimit: 1 }
+      })
+      return OpenAi.layer({ ...options, apiBase: url, apiKey: null })
+    })
+  )
+
+/** The first flag that was given and says nothing to the API, which would be overlooked in silence. */
+const meaningless = (input: Input, { flags }: Pick<Api, "flags">): string | undefined => {
+  const given = {
+    endpoint: input.endpoint !== "chat",
+    "ignore-eos": input.ignoreEos,
+    "payload-style": Option.isSome(input.payloadStyle),
+    "vertex-route": Option.isSome(input.vertexRoute)
+  }
+  return Object.entries(given).find(([flag, isGiven]) => isGiven && !flags.some((known) => known === flag))?.[0]
+}
+
+/** The API under test. What it needs and has not is told before anything is sent. */
+export const layer = (
+  input: Input,
+  settings: Settings
+): Layer.Layer<
+  Provider,
+  LlmError | SimulatorError | CommandError | Config.ConfigError,
+  Transport | FileSystem.FileSystem | Path.Path
+> => {
+  const { requestIdHeader, runId } = settings
+  const options: Options = {
+    model: settings.model,
+    samplingParams: settings.additionalSamplingParams,
+    headers: Object.fromEntries(input.header),
+    requestId: requestIdHeader === null ? null : { header: requestIdHeader, of: requestIdOf(runId) },
+    apiBase: Option.getOrUndefined(input.apiBase),
+    endpoint: input.endpoint,
+    ignoreEos: input.ignoreEos,
+    payload: Option.getOrUndefined(input.payloadStyle),
+    vertexRoute: Option.getOrUndefined(input.vertexRoute)
+  }
+  if (Option.isSome(input.provider)) {
+    const flag = meaningless(input, { flags: [] })
+    return flag === undefined
+      ? OwnProvider.load(input.provider.value, options)
+      : Layer.unwrap(Effect.fail(usage(`--${flag} has no meaning for --provider.`)))
+  }
+  if (input.llmApi === "simulated") return simulated(input, settings, options)
+  const api = apis[input.llmApi]
+  const flag = meaningless(input, api)
+  if (flag === undefined) return api.layer(options)
+  return Layer.unwrap(Effect.fail(usage(`--${flag} has no meaning for --llm-api ${input.llmApi}.`)))
+}

@@ -1,0 +1,131 @@
+/**
+ * The correctness test: asks for numbers that are spelled in words and looks for their digits in the answers.
+ *
+ * It is a load test of a closed loop in everything else, with the same records and the same numbers.
+ *
+ * @since 0.2.0
+ */
+import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
+import type * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import { CorrectnessRecord, type CorrectnessSummary, type Mismatch } from "../domain/CorrectnessResults.ts"
+import { type RequestRecord } from "../domain/RequestRecord.ts"
+import { type CorrectnessConfig } from "../domain/RunConfig.ts"
+import { CorrectnessSink, judge } from "../metrics/CorrectnessSink.ts"
+import type * as LiveStats from "../metrics/LiveStats.ts"
+import * as RequestSink from "../metrics/RequestSink.ts"
+import * as CorrectnessFiles from "../output/CorrectnessFiles.ts"
+import type * as Ndjson from "../output/Ndjson.ts"
+import { type OutputError } from "../output/OutputError.ts"
+import * as ResultFiles from "../output/ResultFiles.ts"
+import * as RunDirectory from "../output/RunDirectory.ts"
+import { type Provider } from "../provider/Provider.ts"
+import * as CorrectnessWorkload from "../workload/CorrectnessWorkload.ts"
+import { type TokenCounter } from "../workload/TokenCounter.ts"
+import { type Tokenizer } from "../workload/Tokenizer.ts"
+import * as ClosedLoop from "./ClosedLoop.ts"
+import { measuredRun } from "./internal/measuredRun.ts"
+import { type RunResult } from "./RunResult.ts"
+import { type WarmUpReport } from "./WarmUp.ts"
+
+/**
+ * As those of a load test: see `LoadTest.Options`.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Options {
+  readonly config: CorrectnessConfig
+  readonly warmUp?: Effect.Effect<WarmUpReport> | undefined
+  readonly userStop?: Effect.Effect<void> | undefined
+  readonly live?: LiveStats.LiveStats | undefined
+  readonly details?: ResultFiles.Fields | undefined
+}
+
+/**
+ * What a run comes back with, what became of its answers, and the first hundred of those that are not right.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface CorrectnessResult extends RunResult {
+  readonly correctness: CorrectnessSummary
+  readonly mismatches: ReadonlyArray<Mismatch>
+}
+
+/**
+ * What the provider of a correctness test has to be given as its sampling parameters: a temperature of 0, and over it what
+ * the user wants. A `null` of the user takes the temperature away, for models that allow none.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const samplingParams = CorrectnessFiles.samplingParams
+
+/**
+ * Runs the test. It fails before anything is sent when the results folder cannot be written to (`OutputError`); a request
+ * that fails and an answer that is wrong are rows, never a failure of the test. Interrupting it cancels the requests in
+ * flight and still writes the rows of all that ended.
+ *
+ * The provider decides how the model is asked: give it `samplingParams(config.additionalSamplingParams)`.
+ *
+ * @category running
+ * @since 0.2.0
+ */
+export const run = Effect.fn("Correctness.run")(function* (
+  options: Options
+): Effect.fn.Return<
+  CorrectnessResult,
+  OutputError | Ndjson.RecordsError,
+  Provider | Tokenizer | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
+> {
+  const { config, details, live, userStop, warmUp } = options
+  const directory = config.resultsDir === null ? null : yield* RunDirectory.open(config.resultsDir)
+  const { numbers, plans } = yield* CorrectnessWorkload.make({
+    count: config.maxNumCompletedRequests,
+    seed: config.seed
+  })
+  const sink = new CorrectnessSink()
+  const row = (record: RequestRecord, measurement: RequestSink.Measurement): CorrectnessRecord => {
+    const text = RequestSink.answerOf(measurement)
+    const expected = numbers[record.request_id - 1] ?? 0
+    const verdict = record.error_code === null ? judge(text, expected) : "error"
+    const judged: CorrectnessRecord = { ...record, expected, verdict, generated_text: text }
+    sink.add(judged)
+    return judged
+  }
+  const result = yield* measuredRun({
+    live,
+    userStop,
+    warmUp,
+    details,
+    settings: config,
+    directory,
+    planned: config.maxNumCompletedRequests,
+    openLoop: false,
+    logsSent: false,
+    ready: Effect.void,
+    loop: ({ runner, stop }) => ClosedLoop.run({ plans, concurrency: config.numConcurrentRequests, stop, runner }),
+    account: {
+      files: ResultFiles.correctnessNames(config.model),
+      resultsPrefix: "results_",
+      parameters: CorrectnessFiles.parameters(config),
+      details: {
+        test: CorrectnessFiles.TEST,
+        seed: config.seed,
+        max_num_completed_requests: config.maxNumCompletedRequests,
+        timeout_s: config.timeoutSeconds,
+        request_timeout_s: config.requestTimeoutSeconds
+      }
+    },
+    lateDetails: () => CorrectnessFiles.details(sink.summary()),
+    judge: {
+      keys: Object.keys(CorrectnessRecord.fields),
+      row,
+      response: CorrectnessFiles.response(config, CorrectnessWorkload.prompt),
+      results: () => CorrectnessFiles.results(sink.summary())
+    }
+  })
+  return { ...result, correctness: sink.summary(), mismatches: sink.mismatches }
+})

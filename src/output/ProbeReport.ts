@@ -1,0 +1,321 @@
+/**
+ * One request as people and programs read it: what was sent, how the connection came about, what came back and when.
+ *
+ * Times are milliseconds after the request was written to its connection.
+ *
+ * @since 0.2.0
+ */
+import { type LlmError } from "../domain/LlmError.ts"
+import { type ConnectionTiming, type ContentKind, type TokenEvent, type Usage } from "../domain/TokenEvent.ts"
+import * as Json from "./internal/Json.ts"
+import { style } from "./internal/style.ts"
+import * as Text from "./internal/text.ts"
+import { type Screen } from "./Screen.ts"
+
+/** Longest body that is shown in full, and the longest piece of text of an event, in characters. */
+const MAX_BODY = 1_000
+const MAX_TEXT = 60
+const MAX_HEADER = 200
+
+/**
+ * A request without its secrets. `proxy` is the address it goes through.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Request {
+  readonly method: string
+  readonly origin: string
+  readonly path: string
+  readonly headers: ReadonlyArray<readonly [name: string, value: string]>
+  readonly body: string
+  readonly proxy: string | null
+}
+
+/**
+ * Is told what happens, in the order in which it happens, and gives the lines that show it.
+ *
+ * - `request`: again when the adapter asks a second time, because the server refused something of the first
+ * - `response`: status and headers, shown with the event that says that the answer began
+ * - `over`: with the failure, or `null`
+ * - `json()`: all of it as one JSON document
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface ProbeReport {
+  readonly request: (request: Request) => ReadonlyArray<string>
+  readonly response: (
+    status: number,
+    headers: ReadonlyArray<readonly [name: string, value: string]>,
+    at: number
+  ) => void
+  readonly event: (event: TokenEvent) => ReadonlyArray<string>
+  readonly over: (error: LlmError | null) => ReadonlyArray<string>
+  readonly json: () => string
+}
+
+interface Response {
+  readonly status: number
+  readonly headers: ReadonlyArray<readonly [name: string, value: string]>
+}
+
+const shortened = (text: string, longest: number): string =>
+  text.length <= longest ? text : `${text.slice(0, longest)}… (${text.length} characters)`
+
+/** A text in one line, in quotes, as JSON writes it: blanks and line ends can be seen. */
+const quoted = (text: string): string => {
+  // eslint-disable-next-line no-control-regex
+  const all = JSON.stringify(text).replaceAll(/[\u007F-\u009F]/g, "\uFFFD")
+  return all.length <= MAX_TEXT ? all : `${all.slice(0, MAX_TEXT)}…" (${text.length} characters)`
+}
+
+const milliseconds = (nanos: number): number => Math.round(nanos / 1_000) / 1_000
+
+const shownTime = (nanos: number): string => `${(nanos / 1e6).toFixed(1)} ms`
+
+const count = (number: number, thing: string): string => `${number} ${thing}${number === 1 ? "" : "s"}`
+
+const tokensText = (tokens: number | null, what: string): ReadonlyArray<string> =>
+  tokens === null ? [] : [`${tokens} ${what}`]
+
+const usageText = (usage: Usage): string => {
+  const all = [
+    ...tokensText(usage.inputTokens, "input tokens"),
+    ...tokensText(usage.cachedInputTokens, "of them cached"),
+    ...tokensText(usage.outputTokens, "output tokens"),
+    ...tokensText(usage.reasoningTokens, "of them reasoning")
+  ]
+  return all.length === 0 ? "without numbers" : all.join(", ")
+}
+
+const bodyValue = (body: string): unknown => {
+  try {
+    return JSON.parse(body)
+  } catch {
+    return body
+  }
+}
+
+/**
+ * What to try after such a failure; `null` where the message says all there is to say.
+ *
+ * @category conversions
+ * @since 0.2.0
+ */
+export const advice = ({ reason }: LlmError): string | null => {
+  switch (reason._tag) {
+    case "Connect":
+      if (reason.code?.startsWith("PROXY_") === true) return null
+      if (reason.code === "ECONNREFUSED") {
+        return "Nothing listens at this address: is the server running, and are host and port right?"
+      }
+      if (reason.code === "ENOTFOUND" || reason.code === "EAI_AGAIN") {
+        return "The host name is not known here: check --api-base, or reach it through --proxy."
+      }
+      return "The connection was closed before an answer came: is this the right port, and does the server speak HTTP/1.1 there?"
+    case "Timeout":
+      switch (reason.phase) {
+        case "connect":
+          return "The server does not react: a firewall may be in between; check host and port, or try --proxy."
+        case "headers":
+          return "The server took the request and said nothing: it may still be loading the model, or be busy. --idle-timeout sets how long to wait."
+        case "idle":
+          return "The server fell silent within the answer. --idle-timeout sets how long to wait."
+        default:
+          return "--request-timeout sets how long to wait for the whole answer."
+      }
+    case "HttpStatus":
+      if (reason.status === 401 || reason.status === 403) {
+        return "The server does not accept the credentials: check that the variable of this API holds the right key (llmperf probe shows how long what it sent was), and that the key may use this model."
+      }
+      if (reason.status === 404 || reason.status === 405) {
+        return "There is no such path or model: compare the address above with what the server offers, and --model with its list of models."
+      }
+      if (reason.status === 400 || reason.status === 422) {
+        return "The server does not like the request: see its message and the body above. --additional-sampling-params changes fields; a null there removes one."
+      }
+      if (reason.status >= 300 && reason.status < 400) return null
+      return reason.status >= 500 ? "The server, or something in front of it, has failed: see its logs." : null
+    case "RateLimited":
+      return reason.retryAfterSeconds === null
+        ? "The server limits how much it may be asked: wait, or ask less."
+        : `The server limits how much it may be asked: try again in ${reason.retryAfterSeconds} s.`
+    case "Truncated":
+      return "The answer broke off: something in between may cut long answers, such as a proxy with a time limit, or the server has failed."
+    case "Protocol":
+      return "The answer is not what this API promises: check --llm-api, --endpoint and --api-base."
+    default:
+      return null
+  }
+}
+
+/**
+ * @category constructors
+ * @since 0.2.0
+ */
+export const make = (screen: Screen): ProbeReport => {
+  const { bold, dim, green, red } = style(screen.color)
+  const requests: Array<{ readonly request: Request; response: Response | null }> = []
+  const events: Array<{ readonly [key: string]: unknown }> = []
+  let sentAt = 0
+  let connection: ConnectionTiming | null = null
+  let connected = false
+  let usage: Usage | null = null
+  let finishReason: string | null = null
+  let endedAt: number | null = null
+  let wholeAt: number | null = null
+  let failure: LlmError | null = null
+  const contentAt: Array<number> = []
+  const texts: { [Kind in ContentKind]: string } = { text: "", reasoning: "", tool: "" }
+
+  const indent = " ".repeat(14)
+  const line = (at: number, what: string, text = ""): string => {
+    const time = shownTime(at - sentAt).padStart(11)
+    return `${dim(time)}   ${text === "" ? bold(what) : `${bold(what.padEnd(9))} ${text}`}`
+  }
+  const note = (at: number, type: string, fields: { readonly [key: string]: unknown } = {}): void => {
+    events.push({ at_ms: milliseconds(at - sentAt), type, ...fields })
+  }
+  const headerLines = (headers: Response["headers"], before: string): ReadonlyArray<string> =>
+    headers.map(([name, value]) => `${before}${dim(`${name}:`)} ${shortened(Text.oneLine(value), MAX_HEADER)}`)
+
+  const connectionLine = (timing: ConnectionTiming | null): string => {
+    if (timing === null) return "over a connection that was open already"
+    const parts = [`DNS ${shownTime(timing.dns)}`, `TCP ${shownTime(timing.tcp)}`]
+    if (timing.tls > 0) parts.push(`TLS ${shownTime(timing.tls)}`)
+    const through = requests.at(-1)?.request.proxy ?? null
+    return `connected${through === null ? "" : " through the proxy"}: ${parts.join(", ")}`
+  }
+
+  const contentLines = (kind: ContentKind, at: ReadonlyArray<number>, text: ReadonlyArray<string>) =>
+    at.map((time, index) => {
+      const piece = text[index] ?? ""
+      contentAt.push(time)
+      texts[kind] += piece
+      note(time, kind, { text: piece })
+      return line(time, kind, quoted(piece))
+    })
+
+  const summaryLine = (): string => {
+    const first = contentAt[0]
+    const last = contentAt.at(-1)
+    const characters = texts.text.length + texts.reasoning.length + texts.tool.length
+    if (wholeAt !== null) return `${count(characters, "character")} in one piece after ${shownTime(wholeAt - sentAt)}`
+    if (first === undefined || last === undefined) return "an answer without content"
+    const gaps = contentAt.length - 1
+    const pace = gaps > 0 ? `, then one every ${shownTime((last - first) / gaps)}` : ""
+    return `${count(contentAt.length, "chunk")}, ${count(characters, "character")}; the first after ${shownTime(first - sentAt)}${pace}`
+  }
+
+  return {
+    request: (request) => {
+      requests.push({ request, response: null })
+      return [
+        ...(requests.length > 1 ? ["", "The adapter asks again:"] : []),
+        `${bold(request.method)} ${request.origin}${request.path}`,
+        ...(request.proxy === null ? [] : [`  ${dim("through the proxy")} ${request.proxy}`]),
+        ...headerLines(request.headers, "  "),
+        "",
+        ...shortened(request.body, MAX_BODY)
+          .split("\n")
+          .map((text) => `  ${Text.oneLine(text)}`),
+        ""
+      ]
+    },
+    response: (status, headers) => {
+      const last = requests.at(-1)
+      if (last !== undefined) last.response = { status, headers }
+    },
+    event: (event) => {
+      switch (event._tag) {
+        case "Sent":
+          sentAt = event.at
+          connection = event.connection
+          connected = true
+          note(event.at, "sent")
+          return [`${indent}${connectionLine(event.connection)}`, line(event.at, "sent")]
+        case "ResponseStarted": {
+          note(event.at, "response", { status: event.status })
+          const headers = requests.at(-1)?.response?.headers ?? []
+          return [line(event.at, `HTTP ${event.status}`), ...headerLines(headers, indent)]
+        }
+        case "Content":
+          return contentLines(event.kind, event.at, event.text)
+        case "Whole":
+          texts.text += event.text
+          wholeAt = event.at
+          note(event.at, "whole", { text: event.text })
+          return [line(event.at, "whole", `${quoted(event.text)} (this API does not stream)`)]
+        case "Usage":
+          usage = event
+          note(event.at, "usage", usageFields(event))
+          return [line(event.at, "usage", usageText(event))]
+        case "Finished":
+          finishReason = event.reason
+          note(event.at, "finished", { reason: event.reason })
+          return [line(event.at, "finished", Text.oneLine(event.reason))]
+        case "Ended":
+          endedAt = event.at
+          note(event.at, "ended")
+          return [line(event.at, "end")]
+      }
+    },
+    over: (error) => {
+      failure = error
+      if (error === null) return ["", `${green("It works:")} ${summaryLine()}`]
+      const help = advice(error)
+      return [
+        "",
+        `${red("It failed:")} ${shortened(Text.oneLine(error.message), MAX_BODY)}`,
+        ...(connected ? [] : ["Nothing was sent."]),
+        ...(help === null ? [] : [help])
+      ]
+    },
+    json: () =>
+      Json.stringify({
+        ok: failure === null,
+        requests: requests.map(({ request, response }) => ({
+          method: request.method,
+          url: `${request.origin}${request.path}`,
+          proxy: request.proxy,
+          headers: Object.fromEntries(request.headers),
+          body: bodyValue(request.body),
+          response:
+            response === null ? null : { status: response.status, headers: Object.fromEntries(response.headers) }
+        })),
+        connection:
+          connection === null
+            ? null
+            : {
+                dns_ms: milliseconds(connection.dns),
+                tcp_ms: milliseconds(connection.tcp),
+                tls_ms: milliseconds(connection.tls)
+              },
+        events,
+        ttft_ms: contentAt[0] === undefined ? null : milliseconds(contentAt[0] - sentAt),
+        end_to_end_ms: endedAt === null ? null : milliseconds(endedAt - sentAt),
+        text: texts.text,
+        reasoning: texts.reasoning,
+        tool: texts.tool,
+        usage: usage === null ? null : usageFields(usage),
+        finish_reason: finishReason,
+        error:
+          failure === null
+            ? null
+            : {
+                error_code: failure.errorCode,
+                error_reason: failure.reason._tag,
+                error_msg: failure.message,
+                advice: advice(failure)
+              }
+      })
+  }
+}
+
+const usageFields = (usage: Usage) => ({
+  input_tokens: usage.inputTokens,
+  output_tokens: usage.outputTokens,
+  cached_input_tokens: usage.cachedInputTokens,
+  reasoning_tokens: usage.reasoningTokens
+})

@@ -1,0 +1,44 @@
+import type { ErrorGroup, Summary } from "../../domain/Summary.ts"
+import { type Style } from "./style.ts"
+import * as Text from "./text.ts"
+
+const MAX_ERROR_KINDS = 10
+
+/** Lines about the requests that did not complete: how many, then each kind with the message of its first. */
+export const failures = (summary: Summary, columns: number, marks: Style): Array<string> => {
+  const share = `${summary.number_errors} of ${summary.num_requests_started} requests (${Text.percent(summary.error_rate)})`
+  const lines = Text.wrap(`Not completed: ${share}`, columns).map(marks.bold)
+  const shown = summary.errors.slice(0, MAX_ERROR_KINDS)
+  const countWidth = Math.max(...shown.map((group) => String(group.count).length))
+  for (const group of shown) {
+    const head = `  ${String(group.count).padStart(countWidth)} × ${kindOf(group)}`
+    const example = Text.oneLine(group.example)
+    const text = Text.truncate(example === "" ? head : `${head}: ${example}`, columns)
+    lines.push(marks.red(text.slice(0, head.length)) + text.slice(head.length))
+  }
+  const more = summary.errors.length - shown.length
+  if (more > 0) lines.push(Text.truncate(`  and ${more} more kinds, see the summary file`, columns))
+  return lines
+}
+
+/** Reason and code; the code alone when it says the reason, as `timeout_idle` does. */
+const kindOf = (group: ErrorGroup): string => {
+  const code = Text.oneLine(String(group.code ?? ""))
+  return code.startsWith(group.reason.toLowerCase()) ? code : `${group.reason} ${code}`.trim()
+}
+
+/** Why there is nothing to show: that all requests failed, were cancelled, or none was sent. */
+export const nothingCompleted = (summary: Summary, columns: number, marks: Style): Array<string> => {
+  const started = summary.num_requests_started
+  if (started === 0) return [marks.red("No request was sent.")]
+  const only = started === 1
+  if (summary.num_failed_requests === 0) {
+    return [marks.red(only ? "The only request was cancelled." : `All ${started} requests were cancelled.`)]
+  }
+  const reasons = byCount(summary.error_reason_frequency).map(([reason, count]) => `${count} × ${reason}`)
+  const all = only ? "The only request failed" : `All ${started} requests failed`
+  return Text.wrap(`${all}: ${reasons.join(", ")}.`, columns).map((line) => marks.red(marks.bold(line)))
+}
+
+const byCount = (frequency: Summary["error_reason_frequency"]): Array<[string, number]> =>
+  Object.entries(frequency).toSorted((a, b) => b[1] - a[1])

@@ -1,0 +1,185 @@
+/**
+ * Models on Amazon Bedrock, by `ConverseStream`.
+ *
+ * Format: https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html.
+ *
+ * @since 0.2.0
+ */
+import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type * as LlmError from "../domain/LlmError.ts"
+import { type RequestPlan } from "../domain/RequestPlan.ts"
+import * as AwsCredentials from "./AwsCredentials.ts"
+import * as AwsApi from "./internal/awsApi.ts"
+import * as Credentials from "./internal/credentials.ts"
+import * as RequestParts from "./internal/requestParts.ts"
+import * as Variables from "./internal/variables.ts"
+import { Provider } from "./Provider.ts"
+import { type RequestOptions } from "./RequestOptions.ts"
+import { type Format, type HttpRequest, Transport } from "./Transport.ts"
+import * as AwsEventStream from "./wire/AwsEventStream.ts"
+import * as ConverseEvent from "./wire/ConverseEvent.ts"
+
+/**
+ * - `model`: the id of a model or an inference profile, or an ARN
+ * - `samplingParams`: `max_tokens`, `temperature`, `top_p` and `stop`, in OpenAI's spelling or in Converse's, go into
+ *   `inferenceConfig`; fields of a Converse request (`system`, `toolConfig`, …) stand beside it; everything else goes to the
+ *   model as `additionalModelRequestFields`
+ * - `credentials`: where credentials come from, or an API key of Bedrock
+ * - `apiBase`: another host than the region's, such as a private endpoint
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Options extends RequestOptions {
+  readonly region: string
+  readonly credentials: AwsCredentials.Source | Redacted.Redacted<string>
+  readonly apiBase?: string | undefined
+}
+
+const inferenceNames: { readonly [name: string]: string } = {
+  max_tokens: "maxTokens",
+  max_completion_tokens: "maxTokens",
+  maxTokens: "maxTokens",
+  temperature: "temperature",
+  top_p: "topP",
+  topP: "topP",
+  stop: "stopSequences",
+  stopSequences: "stopSequences"
+}
+
+const requestFields = new Set([
+  "messages",
+  "system",
+  "toolConfig",
+  "guardrailConfig",
+  "performanceConfig",
+  "promptVariables",
+  "requestMetadata",
+  "serviceTier",
+  "outputConfig",
+  "additionalModelResponseFieldPaths"
+])
+
+interface Fields {
+  readonly [name: string]: unknown
+}
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+/** The sampling parameters, each in the part of a request where it belongs. */
+interface Sorted {
+  readonly inference: Fields
+  readonly request: Fields
+  readonly additional: Fields
+}
+
+const sorted = (params: Fields): Sorted => {
+  const inference: { [name: string]: unknown } = {}
+  const request: { [name: string]: unknown } = {}
+  const additional: { [name: string]: unknown } = {}
+  for (const [name, value] of Object.entries(params)) {
+    const inferenceName = Object.hasOwn(inferenceNames, name) ? inferenceNames[name] : undefined
+    if (inferenceName !== undefined) {
+      inference[inferenceName] = inferenceName === "stopSequences" && typeof value === "string" ? [value] : value
+    } else if (name === "inferenceConfig" && isFields(value)) Object.assign(inference, value)
+    else if (name === "additionalModelRequestFields" && isFields(value)) Object.assign(additional, value)
+    else if (requestFields.has(name)) request[name] = value
+    else if (value !== null) additional[name] = value
+  }
+  return { inference, request, additional }
+}
+
+const withoutNulls = (fields: Fields): Fields =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null))
+
+const bodyOf = (params: Fields): ((plan: RequestPlan) => string) => {
+  const { additional, inference, request } = sorted(params)
+  const rest = Object.keys(additional).length === 0 ? {} : { additionalModelRequestFields: additional }
+  return ({ outputTokens, prompt }) => {
+    const inferenceConfig = withoutNulls({ maxTokens: outputTokens, ...inference })
+    return JSON.stringify(
+      withoutNulls({
+        messages: [{ role: "user", content: [{ text: prompt }] }],
+        ...(Object.keys(inferenceConfig).length === 0 ? {} : { inferenceConfig }),
+        ...rest,
+        ...request
+      })
+    )
+  }
+}
+
+/**
+ * Fails with `LlmError` (`Protocol`) when the base is not an address.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const make = Effect.fn("Bedrock.make")(function* (options: Options) {
+  const transport = yield* Transport
+  const { credentials } = options
+  const to = yield* AwsApi.target(
+    options.apiBase ?? AwsApi.regionalBase("bedrock-runtime", options.region),
+    `/model/${encodeURIComponent(options.model)}/converse-stream`
+  )
+  const { codec } = yield* AwsApi.sdk
+  const sign = Redacted.isRedacted(credentials)
+    ? Effect.succeed<HttpRequest>
+    : yield* AwsApi.signing("bedrock", options.region, credentials)
+  const headersOf = RequestParts.headers(
+    options,
+    "application/vnd.amazon.eventstream",
+    Redacted.isRedacted(credentials) ? { authorization: `Bearer ${Redacted.value(credentials).trim()}` } : {}
+  )
+  const body = bodyOf(options.samplingParams ?? {})
+  const format: Format = {
+    makeDecoder: ConverseEvent.makeDecoder(codec),
+    errorOf: AwsEventStream.errorOf,
+    accepts: AwsEventStream.accepts
+  }
+  return Provider.of({
+    name: "bedrock",
+    origin: to.origin,
+    stream: (plan) =>
+      AwsApi.signedStream(transport, sign, () => ({ ...to, headers: headersOf(plan), body: body(plan) }), format)
+  })
+})
+
+/**
+ * @category layers
+ * @since 0.2.0
+ */
+export const layer = (options: Options): Layer.Layer<Provider, LlmError.LlmError, Transport> =>
+  Layer.effect(Provider, make(options))
+
+/**
+ * Takes region, host and credentials from the environment where `options` do not give them: `AWS_REGION_NAME`,
+ * `AWS_REGION` or `AWS_DEFAULT_REGION`; `AWS_ENDPOINT_URL_BEDROCK_RUNTIME` or `AWS_ENDPOINT_URL`; and
+ * `AWS_BEARER_TOKEN_BEDROCK` or what `AwsCredentials.fromEnvironment` reads. Fails with `LlmError` (`MissingCredential`,
+ * naming the variable) before anything is sent.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerConfig = (
+  options: Omit<Options, "region" | "credentials"> & Partial<Pick<Options, "region" | "credentials">>
+): Layer.Layer<Provider, LlmError.LlmError | Config.ConfigError, Transport> =>
+  Layer.effect(
+    Provider,
+    Effect.gen(function* () {
+      const region = yield* AwsApi.region(options.region)
+      const apiBase = yield* Variables.givenOrDefault(
+        options.apiBase,
+        ["AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"],
+        AwsApi.regionalBase("bedrock-runtime", region)
+      )
+      const bearer = yield* Credentials.optionalSecret("AWS_BEARER_TOKEN_BEDROCK")
+      const credentials =
+        options.credentials ?? (Option.isSome(bearer) ? bearer.value : yield* AwsCredentials.fromEnvironment(region))
+      return yield* make({ ...options, region, apiBase, credentials })
+    })
+  )

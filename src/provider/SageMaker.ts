@@ -1,0 +1,152 @@
+/**
+ * Endpoints of Amazon SageMaker, by `InvokeEndpointWithResponseStream`.
+ *
+ * Format: https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_runtime_InvokeEndpointWithResponseStream.html. What
+ * an endpoint takes and gives inside it is a matter of its container: see `SageMakerPayload.Style`.
+ *
+ * @since 0.2.0
+ */
+import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as LlmError from "../domain/LlmError.ts"
+import { type RequestPlan } from "../domain/RequestPlan.ts"
+import * as AwsCredentials from "./AwsCredentials.ts"
+import * as AwsApi from "./internal/awsApi.ts"
+import * as RequestParts from "./internal/requestParts.ts"
+import * as Variables from "./internal/variables.ts"
+import { Provider } from "./Provider.ts"
+import { type RequestOptions } from "./RequestOptions.ts"
+import { type Format, Transport } from "./Transport.ts"
+import * as AwsEventStream from "./wire/AwsEventStream.ts"
+import * as SageMakerPayload from "./wire/SageMakerPayload.ts"
+
+/**
+ * - `model`: the name of the endpoint. It does not stand in the body; where a container wants the name of a model,
+ *   `samplingParams` may give it
+ * - `apiBase`: another host than the region's, such as a private endpoint
+ * - `payload`: what the container speaks, `messages` by default
+ * - `ignoreEos`, `includeUsage`: as in `OpenAi.Options`, for `messages` only; usage is asked for unless told otherwise
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Options extends RequestOptions {
+  readonly region: string
+  readonly credentials: AwsCredentials.Source
+  readonly apiBase?: string | undefined
+  readonly payload?: SageMakerPayload.Style | undefined
+  readonly ignoreEos?: boolean | undefined
+  readonly includeUsage?: boolean | undefined
+}
+
+/** Containers of these styles call the limit of tokens by another name than LLMPerf's users. */
+const withNewTokens = (options: Options): Options => {
+  const { max_tokens, ...params } = options.samplingParams ?? {}
+  if (max_tokens === undefined) return options
+  return { ...options, samplingParams: { max_new_tokens: max_tokens, ...params } }
+}
+
+/** The body of a request in the style of the container. */
+const bodyOf = (options: Options, style: SageMakerPayload.Style): ((plan: RequestPlan) => string) => {
+  switch (style) {
+    case "messages": {
+      const encode = RequestParts.body(options)
+      return ({ outputTokens, prompt }) =>
+        encode({
+          messages: [{ role: "user", content: prompt }],
+          stream: true,
+          ...(options.includeUsage === false ? {} : { stream_options: { include_usage: true } }),
+          ...(outputTokens === null ? {} : { max_tokens: outputTokens }),
+          ...(options.ignoreEos === true ? { ignore_eos: true } : {})
+        })
+    }
+    case "tgi": {
+      const encode = RequestParts.body(withNewTokens(options), "parameters")
+      return ({ outputTokens, prompt }) =>
+        encode({
+          inputs: prompt,
+          parameters: { ...(outputTokens === null ? {} : { max_new_tokens: outputTokens }), details: true },
+          stream: true
+        })
+    }
+    case "jumpstart": {
+      const encode = RequestParts.body(withNewTokens(options), "parameters")
+      return ({ outputTokens, prompt }) =>
+        encode({
+          inputs: [
+            [
+              { role: "system", content: "" },
+              { role: "user", content: prompt }
+            ]
+          ],
+          parameters: outputTokens === null ? {} : { max_new_tokens: outputTokens }
+        })
+    }
+  }
+}
+
+/**
+ * Fails with `LlmError` (`Protocol`) when the base is not an address.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const make = Effect.fn("SageMaker.make")(function* (options: Options) {
+  const transport = yield* Transport
+  const style = options.payload ?? "messages"
+  const to = yield* AwsApi.target(
+    options.apiBase ?? AwsApi.regionalBase("runtime.sagemaker", options.region),
+    `/endpoints/${encodeURIComponent(options.model)}/invocations-response-stream`
+  )
+  const { codec } = yield* AwsApi.sdk
+  const sign = yield* AwsApi.signing("sagemaker", options.region, options.credentials)
+  const headersOf = RequestParts.headers(options, "application/vnd.amazon.eventstream", {
+    "x-amzn-sagemaker-custom-attributes": "accept_eula=true"
+  })
+  const body = bodyOf(options, style)
+  const format: Format = {
+    makeDecoder: SageMakerPayload.makeDecoder(codec, style),
+    errorOf: AwsEventStream.errorOf,
+    accepts: AwsEventStream.accepts
+  }
+  return Provider.of({
+    name: "sagemaker",
+    origin: to.origin,
+    stream: (plan) =>
+      AwsApi.signedStream(transport, sign, () => ({ ...to, headers: headersOf(plan), body: body(plan) }), format)
+  })
+})
+
+/**
+ * @category layers
+ * @since 0.2.0
+ */
+export const layer = (options: Options): Layer.Layer<Provider, LlmError.LlmError, Transport> =>
+  Layer.effect(Provider, make(options))
+
+/**
+ * Takes region, host and credentials from the environment where `options` do not give them: `AWS_REGION_NAME`,
+ * `AWS_REGION` or `AWS_DEFAULT_REGION`; `AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME` or `AWS_ENDPOINT_URL`; and what
+ * `AwsCredentials.fromEnvironment` reads. Fails with `LlmError` (`MissingCredential`, naming the variable) before anything
+ * is sent.
+ *
+ * @category layers
+ * @since 0.2.0
+ */
+export const layerConfig = (
+  options: Omit<Options, "region" | "credentials"> & Partial<Pick<Options, "region" | "credentials">>
+): Layer.Layer<Provider, LlmError.LlmError | Config.ConfigError, Transport> =>
+  Layer.effect(
+    Provider,
+    Effect.gen(function* () {
+      const region = yield* AwsApi.region(options.region)
+      const apiBase = yield* Variables.givenOrDefault(
+        options.apiBase,
+        ["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", "AWS_ENDPOINT_URL"],
+        AwsApi.regionalBase("runtime.sagemaker", region)
+      )
+      const credentials = options.credentials ?? (yield* AwsCredentials.fromEnvironment(region))
+      return yield* make({ ...options, region, apiBase, credentials })
+    })
+  )

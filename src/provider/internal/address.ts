@@ -1,0 +1,46 @@
+import * as Effect from "effect/Effect"
+import * as LlmError from "../../domain/LlmError.ts"
+import * as Secrets from "./secrets.ts"
+
+/** An http(s) address in its parts: `path` has no slash at its end, `search` begins with `?` or is empty. */
+export interface Address {
+  readonly origin: string
+  readonly hostname: string
+  readonly path: string
+  readonly search: string
+}
+
+/** `null` when it is no http(s) address. */
+export const parse = (address: string): Address | null => {
+  if (!URL.canParse(address)) return null
+  const url = new URL(address)
+  if (url.protocol !== "http:" && url.protocol !== "https:") return null
+  const { hostname, origin, search } = url
+  return { origin, hostname, path: url.pathname.replace(/\/+$/, ""), search }
+}
+
+/** Where requests go. */
+export interface Target {
+  readonly origin: string
+  readonly path: string
+}
+
+/** Where requests go for a base: `ending` is taken off its path if it is there, and `path` is put in its place. */
+export const target = (apiBase: string, ending: RegExp, path: string): Target | null => {
+  const address = parse(apiBase)
+  return address === null
+    ? null
+    : { origin: address.origin, path: `${address.path.replace(ending, "")}${path}${address.search}` }
+}
+
+/** Fails when the base was no address. */
+export const orFail = (target: Target | null, apiBase: string): Effect.Effect<Target, LlmError.LlmError> =>
+  target === null
+    ? Effect.fail(
+        LlmError.fromReason(
+          new LlmError.Protocol({
+            description: `The API base is not an http(s) address: ${Secrets.shownAddress(apiBase)}`
+          })
+        )
+      )
+    : Effect.succeed(target)

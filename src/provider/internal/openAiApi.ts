@@ -1,0 +1,121 @@
+import * as Stream from "effect/Stream"
+import type * as LlmError from "../../domain/LlmError.ts"
+import { type RequestPlan } from "../../domain/RequestPlan.ts"
+import { type Service, Provider } from "../Provider.ts"
+import { type RequestOptions } from "../RequestOptions.ts"
+import { type Format, type HttpRequest, type Service as TransportService } from "../Transport.ts"
+import * as OpenAiChunk from "../wire/OpenAiChunk.ts"
+import * as ResponsesEvent from "../wire/ResponsesEvent.ts"
+import { type Target } from "./address.ts"
+import * as Json from "./json.ts"
+import * as RequestParts from "./requestParts.ts"
+
+/** Which of OpenAI's ways to ask for text is used. */
+export type Endpoint = "chat" | "completions" | "responses"
+
+export const endpointPaths = {
+  chat: "/chat/completions",
+  completions: "/completions",
+  responses: "/responses"
+} as const satisfies { readonly [E in Endpoint]: string }
+
+/** The base of a path that may have been pasted in full. */
+export const basePath = (path: string): string => path.replace(/\/(chat\/completions|completions|responses)$/, "")
+
+/** What every API of this shape is told, beside where it is and how it knows us. */
+export interface ApiOptions extends RequestOptions {
+  readonly endpoint?: Endpoint | undefined
+  readonly ignoreEos?: boolean | undefined
+  readonly includeUsage?: boolean | undefined
+}
+
+/** What a server may refuse to be asked: to tell its usage, and to take the limit of tokens under its older name. */
+interface Wishes {
+  readonly usage: boolean
+  readonly limit: "max_tokens" | "max_completion_tokens"
+}
+
+const errorOf = (body: string): LlmError.InStream | undefined => OpenAiChunk.errorOf(Json.parse(body))
+
+const refusedWith = (error: LlmError.LlmError, text: RegExp): boolean =>
+  error.reason._tag === "HttpStatus" &&
+  (error.reason.status === 400 || error.reason.status === 422) &&
+  text.test(error.reason.body)
+
+const refusesUsage = (error: LlmError.LlmError): boolean => refusedWith(error, /stream_options|include_usage/)
+
+/** "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead." */
+const refusesLimit = (error: LlmError.LlmError): boolean => refusedWith(error, /use\W+max_completion_tokens\W+instead/i)
+
+/** An API of OpenAI's shape. `own` are the headers by which it knows us, their names in lower case. */
+export const make = (
+  transport: TransportService,
+  name: string,
+  to: Target,
+  own: { readonly [name: string]: string },
+  options: ApiOptions
+): Service => {
+  const endpoint = options.endpoint ?? "chat"
+  const headersOf = RequestParts.headers(options, "text/event-stream", own)
+  const bodyOf = RequestParts.body(options)
+  const ignoreEos = options.ignoreEos === true ? { ignore_eos: true } : {}
+
+  const fields = ({ outputTokens, prompt }: RequestPlan, { limit, usage }: Wishes): { [name: string]: unknown } => {
+    if (endpoint === "responses") {
+      return {
+        model: options.model,
+        input: prompt,
+        stream: true,
+        ...(outputTokens === null ? {} : { max_output_tokens: outputTokens }),
+        ...ignoreEos
+      }
+    }
+    return {
+      model: options.model,
+      ...(endpoint === "chat" ? { messages: [{ role: "user", content: prompt }] } : { prompt }),
+      stream: true,
+      ...(usage ? { stream_options: { include_usage: true } } : {}),
+      ...(outputTokens === null ? {} : { [limit]: outputTokens }),
+      ...ignoreEos
+    }
+  }
+
+  const request = (plan: RequestPlan, wishes: Wishes): HttpRequest => ({
+    origin: to.origin,
+    path: to.path,
+    headers: headersOf(plan),
+    body: bodyOf(fields(plan, wishes))
+  })
+
+  const makeDecoder = endpoint === "responses" ? ResponsesEvent.makeDecoder : OpenAiChunk.makeDecoder
+  const format: Format = { makeDecoder, errorOf }
+  let wishes: Wishes = { usage: options.includeUsage !== false, limit: "max_tokens" }
+  let settled = endpoint === "responses"
+
+  // Until the server has answered one such request with a stream, it may still refuse to be asked so.
+  const asking: Format = {
+    errorOf,
+    makeDecoder: (out) => {
+      settled = true
+      return makeDecoder(out)
+    }
+  }
+
+  /** Asks, and asks again without what the server refuses; each time there is less to refuse. */
+  const negotiate = (plan: RequestPlan, asked: Wishes): ReturnType<Service["stream"]> =>
+    Stream.catchIf(
+      transport.stream(() => request(plan, asked), asking),
+      (error) => (asked.usage && refusesUsage(error)) || (asked.limit === "max_tokens" && refusesLimit(error)),
+      (error) => {
+        wishes = refusesLimit(error) ? { ...wishes, limit: "max_completion_tokens" } : { ...wishes, usage: false }
+        return negotiate(plan, wishes)
+      }
+    )
+
+  return Provider.of({
+    name,
+    origin: to.origin,
+    stream: (plan) =>
+      settled ? transport.stream(() => request(plan, wishes), format) : Stream.suspend(() => negotiate(plan, wishes))
+  })
+}

@@ -1,0 +1,168 @@
+/**
+ * The answer of a Vertex AI endpoint's `:predict`: one JSON body, whose `predictions` are what the serving container makes
+ * them.
+ *
+ * Format: https://cloud.google.com/vertex-ai/docs/reference/rest/v1/projects.locations.endpoints/predict. Containers of Model
+ * Garden put the prompt before the text, with a line `Output:` between them; others give objects.
+ *
+ * @since 0.2.0
+ */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as LlmError from "../../domain/LlmError.ts"
+import { type Usage } from "../../domain/TokenEvent.ts"
+import * as Json from "../internal/json.ts"
+import { errorOf } from "./GeminiChunk.ts"
+import { type MakeDecoder } from "./StreamDecoder.ts"
+
+/** Where objects hold their text, the likeliest first. */
+const textKeys = [
+  "content",
+  "generated_text",
+  "text",
+  "output",
+  "outputs",
+  "predictions",
+  "candidates",
+  "choices",
+  "message"
+] as const
+
+/**
+ * What a container may give: text, a list of which the first counts, or an object that holds such a thing under a name that
+ * is known (`content`, `generated_text`, `text`, `output`, `outputs`, `predictions`, `candidates`, `choices`, `message`).
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Prediction = string | ReadonlyArray<Prediction> | PredictionObject
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface PredictionObject extends Partial<Readonly<Record<(typeof textKeys)[number], Prediction | null>>> {}
+
+const Nested = Schema.optionalKey(Schema.NullOr(Schema.suspend((): Schema.Codec<Prediction> => Prediction)))
+
+/**
+ * @category schemas
+ * @since 0.2.0
+ */
+export const Prediction: Schema.Codec<Prediction> = Schema.Union([
+  Schema.String,
+  Schema.Array(Schema.suspend((): Schema.Codec<Prediction> => Prediction)),
+  Schema.Struct({
+    content: Nested,
+    generated_text: Nested,
+    text: Nested,
+    output: Nested,
+    outputs: Nested,
+    predictions: Nested,
+    candidates: Nested,
+    choices: Nested,
+    message: Nested
+  })
+])
+
+const Count = Schema.optional(Schema.NullOr(Schema.Finite))
+const Total = Schema.optional(Schema.NullOr(Schema.Struct({ totalTokens: Count })))
+
+const TokenMetadata = Schema.Struct({ inputTokenCount: Total, outputTokenCount: Total })
+
+const Metadata = Schema.Struct({ tokenMetadata: Schema.optional(Schema.NullOr(TokenMetadata)) })
+
+/**
+ * The parts of an answer that are read. Everything else in it is ignored.
+ *
+ * @category schemas
+ * @since 0.2.0
+ */
+export const VertexPrediction = Schema.Struct({
+  predictions: Prediction,
+  metadata: Schema.optional(Schema.NullOr(Metadata))
+})
+
+/**
+ * @category schemas
+ * @since 0.2.0
+ */
+export type VertexPrediction = typeof VertexPrediction.Type
+
+const separator = "\nOutput:\n"
+
+/**
+ * The generated text in a prediction: what follows the line `Output:` where there is one. `undefined` when there is no text
+ * in it.
+ *
+ * @category decoding
+ * @since 0.2.0
+ */
+export const textOf = (prediction: Prediction): string | undefined => {
+  if (typeof prediction === "string") {
+    const at = prediction.indexOf(separator)
+    return at < 0 ? prediction : prediction.slice(at + separator.length)
+  }
+  if (isList(prediction)) return prediction[0] === undefined ? undefined : textOf(prediction[0])
+  for (const key of textKeys) {
+    const inner = prediction[key]
+    const text = inner === undefined || inner === null ? undefined : textOf(inner)
+    if (text !== undefined) return text
+  }
+  return undefined
+}
+
+const isList = (prediction: Prediction): prediction is ReadonlyArray<Prediction> => Array.isArray(prediction)
+
+const usageOf = ({ metadata }: VertexPrediction, at: number): Usage | undefined => {
+  const tokens = metadata?.tokenMetadata
+  if (tokens === undefined || tokens === null) return undefined
+  return {
+    _tag: "Usage",
+    at,
+    inputTokens: tokens.inputTokenCount?.totalTokens ?? null,
+    outputTokens: tokens.outputTokenCount?.totalTokens ?? null,
+    cachedInputTokens: null,
+    reasoningTokens: null
+  }
+}
+
+const decodePrediction = Schema.decodeUnknownOption(VertexPrediction)
+
+const shown = (body: string): string => (body.length > 200 ? `${body.slice(0, 200)}…` : body)
+
+/**
+ * Makes the decoder of one response, which is read when it is complete: it gives its text as `Whole`.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const makeDecoder: MakeDecoder = (out) => {
+  const pieces: Array<Buffer> = []
+  let arrivedAt = 0
+
+  return {
+    push: (bytes, at) => {
+      pieces.push(bytes)
+      arrivedAt = at
+      return undefined
+    },
+    end: () => {
+      const body = Buffer.concat(pieces).toString("utf8").trim()
+      const value = Json.parse(body)
+      if (value === undefined) return new LlmError.Protocol({ description: `The answer is not JSON: ${shown(body)}` })
+      const error = errorOf(value)
+      if (error !== undefined) return error
+      const answer = Option.getOrUndefined(decodePrediction(value))
+      const text = answer === undefined ? undefined : textOf(answer.predictions)
+      if (answer === undefined || text === undefined) {
+        return new LlmError.Protocol({ description: `No text was found in the predictions: ${shown(body)}` })
+      }
+      out.push({ _tag: "Whole", at: arrivedAt, text })
+      const usage = usageOf(answer, arrivedAt)
+      if (usage !== undefined) out.push(usage)
+      return undefined
+    },
+    done: false
+  }
+}

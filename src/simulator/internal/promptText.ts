@@ -1,0 +1,18 @@
+/** The text in a part of a request: a string, the `text` or `content` of an object, or those of the parts of a list. */
+export const textOf = (value: unknown): string => {
+  if (typeof value === "string") return value
+  if (Array.isArray(value)) {
+    return value
+      .map(textOf)
+      .filter((text) => text !== "")
+      .join("\n")
+  }
+  if (typeof value !== "object" || value === null) return ""
+  if ("text" in value) return textOf(value.text)
+  return "content" in value ? textOf(value.content) : ""
+}
+
+const charactersPerToken = 4
+
+/** Estimated at 4 characters a token, at least 1. */
+export const tokensOf = (text: string): number => Math.max(1, Math.ceil(text.length / charactersPerToken))

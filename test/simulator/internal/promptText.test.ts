@@ -1,0 +1,24 @@
+import { assert, describe, it } from "@effect/vitest"
+import { textOf, tokensOf } from "../../../src/simulator/internal/promptText.ts"
+
+describe("promptText", () => {
+  it("finds the texts of messages and their parts, in order", () => {
+    assert.strictEqual(textOf("one"), "one")
+    assert.strictEqual(
+      textOf([
+        "one",
+        { role: "user", content: [{ text: "two" }, { image: "three" }] },
+        { content: "four" },
+        null,
+        5,
+        undefined
+      ]),
+      "one\ntwo\nfour"
+    )
+    assert.strictEqual(textOf({ content: null }), "")
+  })
+
+  it("counts 4 characters a token, and at least one token", () => {
+    assert.deepStrictEqual(["", "a", "abcd", "abcde"].map(tokensOf), [1, 1, 1, 2])
+  })
+})
