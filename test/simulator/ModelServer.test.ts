@@ -512,9 +512,14 @@ describe("ModelServer", () => {
                   server.generate(request),
                   Stream.runForEach((chunk) => Effect.sync(() => received[id]?.push(chunk)))
                 )
-            // An odd number of nanoseconds, so that nobody comes or goes at a moment at which the server does something.
-            const sleep = (millis: number) => Effect.sleep(Duration.nanos(BigInt(millis) * 1_000_000n + 12_345n))
-            return Effect.andThen(sleep(at), Effect.raceFirst(Effect.scoped(read), sleep(patience)))
+            // Everybody has nanoseconds of his own, so that nobody comes or goes at a moment at which somebody else does, or at
+            // which a step ends that began with somebody's coming: steps take whole tenths of a millisecond.
+            const sleep = (millis: number, nanos: number) =>
+              Effect.sleep(Duration.nanos(BigInt(millis) * 1_000_000n + BigInt(nanos)))
+            return Effect.andThen(
+              sleep(at, 12_345 * (id + 1)),
+              Effect.raceFirst(Effect.scoped(read), sleep(patience, 7_001))
+            )
           },
           { concurrency: "unbounded", discard: true }
         )
