@@ -28,12 +28,19 @@ const root = Command.make("llmperf").pipe(
 
 const plain = CliOutput.defaultFormatter({ colors: false })
 
+/** Words that no flag takes are often the rest of a value without quotes, such as a key in a header: only names are repeated. */
+const told = (error: CliError.CliError): string => {
+  if (error._tag !== "UnexpectedArgument") return plain.formatCliError(error)
+  const words = error.arguments.map((word) => (/^[a-z][a-z-]{0,15}$/.test(word) ? word : "…"))
+  return `No flag takes: ${words.join(" ")}. A value with spaces needs quotes around it.`
+}
+
 /** Says what is wrong and how to find out more, instead of printing the whole help before the error. */
 const presenter: CliOutput.Presenter = {
   present: (event) =>
     event._tag === "InvalidInvocation"
       ? Effect.gen(function* () {
-          for (const error of event.errors) yield* Console.error(plain.formatCliError(error))
+          for (const error of event.errors) yield* Console.error(told(error))
           yield* Console.error(`Try: ${event.commandPath.join(" ")} --help`)
         })
       : event._tag === "Version"

@@ -4,7 +4,7 @@
  * | code | meaning |
  * | --- | --- |
  * | 0 | all is well |
- * | 1 | the run failed its own condition: every request failed, more answers are wrong than `--max-mismatch-rate` allows, or requests were in the way of others with `--when-full abort` |
+ * | 1 | the run failed: every request did, more of the answers are wrong than `--max-mismatch-rate` allows, or `--when-full abort` ended it |
  * | 2 | wrong use: flags, files, credentials; nothing was sent |
  * | 3 | results cannot be written |
  * | 130 | interrupted; what had ended was saved |

@@ -330,7 +330,7 @@ export const workload = {
 
 /** Which API is asked, and which of its forms. */
 export const api = {
-  llmApi: Setting.withDefault(
+  llmApi: Setting.noted(
     "llm-api",
     llmApi,
     "openai",

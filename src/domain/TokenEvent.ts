@@ -31,7 +31,8 @@ export interface Sent {
 }
 
 /**
- * Status and headers of the answer arrived. `rateLimit` holds `retry-after` and every `x-ratelimit-*` header as sent.
+ * Status and headers of the answer arrived. `rateLimit` holds `retry-after` and every
+ * `x-ratelimit-*` and `anthropic-ratelimit-*` header as sent.
  *
  * @category models
  * @since 0.1.0

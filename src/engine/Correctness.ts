@@ -13,7 +13,6 @@ import { CorrectnessRecord, type CorrectnessSummary, type Mismatch } from "../do
 import { type RequestRecord } from "../domain/RequestRecord.ts"
 import { type CorrectnessConfig } from "../domain/RunConfig.ts"
 import { CorrectnessSink, judge } from "../metrics/CorrectnessSink.ts"
-import type * as LiveStats from "../metrics/LiveStats.ts"
 import * as RequestSink from "../metrics/RequestSink.ts"
 import * as CorrectnessFiles from "../output/CorrectnessFiles.ts"
 import type * as Ndjson from "../output/Ndjson.ts"
@@ -26,21 +25,15 @@ import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type Tokenizer } from "../workload/Tokenizer.ts"
 import * as ClosedLoop from "./ClosedLoop.ts"
 import { measuredRun } from "./internal/measuredRun.ts"
+import { type RunHooks } from "./RunHooks.ts"
 import { type RunResult } from "./RunResult.ts"
-import { type WarmUpReport } from "./WarmUp.ts"
 
 /**
- * As those of a load test: see `LoadTest.Options`.
- *
  * @category models
  * @since 0.2.0
  */
-export interface Options {
+export interface Options extends RunHooks {
   readonly config: CorrectnessConfig
-  readonly warmUp?: Effect.Effect<WarmUpReport> | undefined
-  readonly userStop?: Effect.Effect<void> | undefined
-  readonly live?: LiveStats.LiveStats | undefined
-  readonly details?: ResultFiles.Fields | undefined
 }
 
 /**
@@ -80,7 +73,7 @@ export const run = Effect.fn("Correctness.run")(function* (
   OutputError | Ndjson.RecordsError,
   Provider | Tokenizer | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
-  const { config, details, live, userStop, warmUp } = options
+  const { config, ...hooks } = options
   const directory = config.resultsDir === null ? null : yield* RunDirectory.open(config.resultsDir)
   const { numbers, plans } = yield* CorrectnessWorkload.make({
     count: config.maxNumCompletedRequests,
@@ -96,10 +89,7 @@ export const run = Effect.fn("Correctness.run")(function* (
     return judged
   }
   const result = yield* measuredRun({
-    live,
-    userStop,
-    warmUp,
-    details,
+    ...hooks,
     settings: config,
     directory,
     planned: config.maxNumCompletedRequests,

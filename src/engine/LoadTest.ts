@@ -10,7 +10,6 @@ import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
 import { type LoadTestConfig } from "../domain/RunConfig.ts"
-import type * as LiveStats from "../metrics/LiveStats.ts"
 import type * as Ndjson from "../output/Ndjson.ts"
 import { type OutputError } from "../output/OutputError.ts"
 import * as ResultFiles from "../output/ResultFiles.ts"
@@ -22,24 +21,15 @@ import { type Tokenizer } from "../workload/Tokenizer.ts"
 import * as Workload from "../workload/Workload.ts"
 import * as ClosedLoop from "./ClosedLoop.ts"
 import { measuredRun } from "./internal/measuredRun.ts"
+import { type RunHooks } from "./RunHooks.ts"
 import { type RunResult } from "./RunResult.ts"
-import { type WarmUpReport } from "./WarmUp.ts"
 
 /**
- * - `warmUp`: run before the clock starts; see `WarmUp`
- * - `userStop`: ends when the user wants the test to stop: no new request starts, those in flight have the grace to end
- * - `live`: counters for a display
- * - `details`: more for the summary, such as how the server was reached
- *
  * @category models
  * @since 0.1.0
  */
-export interface Options {
+export interface Options extends RunHooks {
   readonly config: LoadTestConfig
-  readonly warmUp?: Effect.Effect<WarmUpReport> | undefined
-  readonly userStop?: Effect.Effect<void> | undefined
-  readonly live?: LiveStats.LiveStats | undefined
-  readonly details?: ResultFiles.Fields | undefined
 }
 
 /**
@@ -57,17 +47,14 @@ export const run = Effect.fn("LoadTest.run")(function* (
   PromptError | OutputError | Ndjson.RecordsError,
   Provider | Tokenizer | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
-  const { config, details, live, userStop, warmUp } = options
+  const { config, ...hooks } = options
   const directory = config.resultsDir === null ? null : yield* RunDirectory.open(config.resultsDir)
   const { plans, ...workload } = yield* Effect.map(
     Workload.make({ ...config, count: config.maxNumCompletedRequests }),
     (planned) => ({ ...planned, plans: takenOut([...planned.plans]) })
   )
   return yield* measuredRun({
-    live,
-    userStop,
-    warmUp,
-    details,
+    ...hooks,
     settings: config,
     directory,
     planned: config.maxNumCompletedRequests,

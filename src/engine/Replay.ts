@@ -27,8 +27,8 @@ import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
 import { measuredRun } from "./internal/measuredRun.ts"
 import * as OpenLoop from "./OpenLoop.ts"
+import { type RunHooks } from "./RunHooks.ts"
 import { type RunResult } from "./RunResult.ts"
-import { type WarmUpReport } from "./WarmUp.ts"
 
 /**
  * A schedule from a file. The run gets a folder of its own in the results folder (unless `subdir` is `false`), with LLMPerf's
@@ -72,19 +72,14 @@ export interface FromArrivals {
 /**
  * - `schedule`: what to send when, its `id`s all different
  * - `origin`: where it is from
- * - `warmUp`, `userStop`, `live`, `details`: as in `LoadTest.Options`
  *
  * @category models
  * @since 0.2.0
  */
-export interface Options {
+export interface Options extends RunHooks {
   readonly config: ReplayConfig
   readonly schedule: Schedule
   readonly origin: FromFile | FromArrivals
-  readonly warmUp?: Effect.Effect<WarmUpReport> | undefined
-  readonly userStop?: Effect.Effect<void> | undefined
-  readonly live?: LiveStats.LiveStats | undefined
-  readonly details?: ResultFiles.Fields | undefined
 }
 
 /**
@@ -102,8 +97,8 @@ export const run = Effect.fn("Replay.run")(function* (
   PromptError | TokenizerError | OutputError | Ndjson.RecordsError,
   Provider | PromptMaker | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
-  const { config, origin, schedule } = options
-  const live = options.live ?? LiveStats.make()
+  const { config, origin, schedule, ...hooks } = options
+  const live = hooks.live ?? LiveStats.make()
   yield* ScheduledWorkload.check(schedule)
   const directory = yield* openDirectory(config, origin)
   if (directory !== null && origin._tag === "File") yield* keepSchedule(directory.schedule, schedule, origin)
@@ -112,10 +107,8 @@ export const run = Effect.fn("Replay.run")(function* (
   const workload = yield* ScheduledWorkload.make({ schedule, sampled: sampled?.marks ?? null })
   const measured = sampled?.count ?? schedule.length
   return yield* measuredRun({
+    ...hooks,
     live,
-    userStop: options.userStop,
-    warmUp: options.warmUp,
-    details: options.details,
     settings: config,
     directory,
     planned: schedule.length,

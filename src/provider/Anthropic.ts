@@ -11,13 +11,13 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import type * as LlmError from "../domain/LlmError.ts"
 import * as Address from "./internal/address.ts"
-import * as Credentials from "./internal/credentials.ts"
 import * as Json from "./internal/json.ts"
+import * as PlainProvider from "./internal/plainProvider.ts"
 import * as RequestParts from "./internal/requestParts.ts"
 import * as Variables from "./internal/variables.ts"
 import { Provider } from "./Provider.ts"
 import { type RequestOptions } from "./RequestOptions.ts"
-import { type Format, Transport } from "./Transport.ts"
+import { type Format, type Transport } from "./Transport.ts"
 import * as AnthropicEvent from "./wire/AnthropicEvent.ts"
 
 /**
@@ -77,30 +77,23 @@ const format: Format = {
  * @since 0.2.0
  */
 export const make = Effect.fn("Anthropic.make")(function* (options: Options) {
-  const transport = yield* Transport
   const to = yield* Address.orFail(target(options.apiBase), options.apiBase)
-  const headersOf = RequestParts.headers(options, "text/event-stream", {
-    "anthropic-version": version,
-    ...(options.apiKey === null ? {} : { "x-api-key": Redacted.value(options.apiKey).trim() })
-  })
   const bodyOf = RequestParts.body(options)
-  return Provider.of({
+  return yield* PlainProvider.make({
     name: "anthropic",
-    origin: to.origin,
-    stream: (plan) =>
-      transport.stream(
-        () => ({
-          ...to,
-          headers: headersOf(plan),
-          body: bodyOf({
-            model: options.model,
-            max_tokens: plan.outputTokens ?? defaultMaxTokens,
-            messages: [{ role: "user", content: plan.prompt }],
-            stream: true
-          })
-        }),
-        format
-      )
+    to,
+    headers: RequestParts.headers(options, "text/event-stream", {
+      "anthropic-version": version,
+      ...(options.apiKey === null ? {} : { "x-api-key": Redacted.value(options.apiKey).trim() })
+    }),
+    body: (plan) =>
+      bodyOf({
+        model: options.model,
+        max_tokens: plan.outputTokens ?? defaultMaxTokens,
+        messages: [{ role: "user", content: plan.prompt }],
+        stream: true
+      }),
+    format
   })
 })
 
@@ -125,8 +118,8 @@ export const layerConfig = (
   Layer.effect(
     Provider,
     Effect.gen(function* () {
-      const apiKey = yield* Credentials.secret(
-        "ANTHROPIC_API_KEY",
+      const apiKey = yield* Variables.neededSecret(
+        ["ANTHROPIC_API_KEY"],
         "the key of the API; any word will do for a server that checks none"
       )
       const names = ["ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"]

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as LlmError from "../domain/LlmError.ts"
-import * as Credentials from "./internal/credentials.ts"
+import * as Variables from "./internal/variables.ts"
 
 /**
  * A key of an account, and the token of its session where it is a temporary one.
@@ -77,17 +77,17 @@ const chain = Effect.fn("AwsCredentials.chain")(function* (region: string) {
  */
 export const fromEnvironment: (region: string) => Effect.Effect<Source, LlmError.LlmError | Config.ConfigError> =
   Effect.fn("AwsCredentials.fromEnvironment")(function* (region: string) {
-    const accessKeyId = yield* Credentials.optionalText("AWS_ACCESS_KEY_ID")
-    const secretAccessKey = yield* Credentials.optionalSecret("AWS_SECRET_ACCESS_KEY")
+    const accessKeyId = yield* Variables.text(["AWS_ACCESS_KEY_ID"])
+    const secretAccessKey = yield* Variables.secret(["AWS_SECRET_ACCESS_KEY"])
     if (Option.isNone(accessKeyId)) {
       return Option.isNone(secretAccessKey)
         ? yield* chain(region)
-        : yield* Credentials.missing("AWS_ACCESS_KEY_ID", "the id of the access key in AWS_SECRET_ACCESS_KEY")
+        : yield* Variables.missing("AWS_ACCESS_KEY_ID", "the id of the access key in AWS_SECRET_ACCESS_KEY")
     }
     if (Option.isNone(secretAccessKey)) {
-      return yield* Credentials.missing("AWS_SECRET_ACCESS_KEY", "the secret of the access key in AWS_ACCESS_KEY_ID")
+      return yield* Variables.missing("AWS_SECRET_ACCESS_KEY", "the secret of the access key in AWS_ACCESS_KEY_ID")
     }
-    const sessionToken = yield* Credentials.optionalSecret("AWS_SESSION_TOKEN")
+    const sessionToken = yield* Variables.secret(["AWS_SESSION_TOKEN"])
     return fixed({
       accessKeyId: accessKeyId.value,
       secretAccessKey: secretAccessKey.value,

@@ -14,12 +14,12 @@ import type * as LlmError from "../domain/LlmError.ts"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
 import * as AwsCredentials from "./AwsCredentials.ts"
 import * as AwsApi from "./internal/awsApi.ts"
-import * as Credentials from "./internal/credentials.ts"
+import * as PlainProvider from "./internal/plainProvider.ts"
 import * as RequestParts from "./internal/requestParts.ts"
 import * as Variables from "./internal/variables.ts"
 import { Provider } from "./Provider.ts"
 import { type RequestOptions } from "./RequestOptions.ts"
-import { type Format, type HttpRequest, Transport } from "./Transport.ts"
+import { type Transport } from "./Transport.ts"
 import * as AwsEventStream from "./wire/AwsEventStream.ts"
 import * as ConverseEvent from "./wire/ConverseEvent.ts"
 
@@ -113,6 +113,12 @@ const bodyOf = (params: Fields): ((plan: RequestPlan) => string) => {
   }
 }
 
+const service: AwsApi.Service = {
+  name: "bedrock",
+  host: "bedrock-runtime",
+  variable: "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
+}
+
 /**
  * Fails with `LlmError` (`Protocol`) when the base is not an address.
  *
@@ -120,32 +126,20 @@ const bodyOf = (params: Fields): ((plan: RequestPlan) => string) => {
  * @since 0.2.0
  */
 export const make = Effect.fn("Bedrock.make")(function* (options: Options) {
-  const transport = yield* Transport
   const { credentials } = options
-  const to = yield* AwsApi.target(
-    options.apiBase ?? AwsApi.regionalBase("bedrock-runtime", options.region),
-    `/model/${encodeURIComponent(options.model)}/converse-stream`
-  )
-  const { codec } = yield* AwsApi.sdk
-  const sign = Redacted.isRedacted(credentials)
-    ? Effect.succeed<HttpRequest>
-    : yield* AwsApi.signing("bedrock", options.region, credentials)
-  const headersOf = RequestParts.headers(
-    options,
-    "application/vnd.amazon.eventstream",
-    Redacted.isRedacted(credentials) ? { authorization: `Bearer ${Redacted.value(credentials).trim()}` } : {}
-  )
-  const body = bodyOf(options.samplingParams ?? {})
-  const format: Format = {
-    makeDecoder: ConverseEvent.makeDecoder(codec),
-    errorOf: AwsEventStream.errorOf,
-    accepts: AwsEventStream.accepts
-  }
-  return Provider.of({
+  const to = yield* AwsApi.target(options, `/model/${encodeURIComponent(options.model)}/converse-stream`, service)
+  const isKey = Redacted.isRedacted(credentials)
+  return yield* PlainProvider.make({
     name: "bedrock",
-    origin: to.origin,
-    stream: (plan) =>
-      AwsApi.signedStream(transport, sign, () => ({ ...to, headers: headersOf(plan), body: body(plan) }), format)
+    to,
+    headers: RequestParts.headers(
+      options,
+      AwsEventStream.mediaType,
+      isKey ? { authorization: `Bearer ${Redacted.value(credentials).trim()}` } : {}
+    ),
+    body: bodyOf(options.samplingParams ?? {}),
+    format: yield* AwsApi.format(ConverseEvent.makeDecoder),
+    sign: isKey ? undefined : yield* AwsApi.signing(service, options.region, credentials)
   })
 })
 
@@ -171,13 +165,8 @@ export const layerConfig = (
   Layer.effect(
     Provider,
     Effect.gen(function* () {
-      const region = yield* AwsApi.region(options.region)
-      const apiBase = yield* Variables.givenOrDefault(
-        options.apiBase,
-        ["AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL"],
-        AwsApi.regionalBase("bedrock-runtime", region)
-      )
-      const bearer = yield* Credentials.optionalSecret("AWS_BEARER_TOKEN_BEDROCK")
+      const { apiBase, region } = yield* AwsApi.place(options, service)
+      const bearer = yield* Variables.secret(["AWS_BEARER_TOKEN_BEDROCK"])
       const credentials =
         options.credentials ?? (Option.isSome(bearer) ? bearer.value : yield* AwsCredentials.fromEnvironment(region))
       return yield* make({ ...options, region, apiBase, credentials })

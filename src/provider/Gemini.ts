@@ -13,11 +13,12 @@ import type * as LlmError from "../domain/LlmError.ts"
 import * as GoogleAddress from "./internal/googleAddress.ts"
 import * as GoogleBody from "./internal/googleBody.ts"
 import * as GoogleError from "./internal/googleError.ts"
+import * as PlainProvider from "./internal/plainProvider.ts"
 import * as RequestParts from "./internal/requestParts.ts"
 import * as Variables from "./internal/variables.ts"
 import { Provider } from "./Provider.ts"
 import { type RequestOptions } from "./RequestOptions.ts"
-import { type Format, Transport } from "./Transport.ts"
+import { type Format, type Transport } from "./Transport.ts"
 import * as GeminiChunk from "./wire/GeminiChunk.ts"
 
 /**
@@ -56,21 +57,20 @@ const resource = (model: string): string => {
  * @since 0.2.0
  */
 export const make = Effect.fn("Gemini.make")(function* (options: Options) {
-  const transport = yield* Transport
   const to = yield* GoogleAddress.target(
     options.apiBase ?? defaultApiBase,
     "v1beta",
     `${resource(options.model)}:streamGenerateContent`,
     true
   )
-  const headersOf = RequestParts.headers(options, "text/event-stream", {
-    "x-goog-api-key": Redacted.value(options.apiKey).trim()
-  })
-  const bodyOf = GoogleBody.generateContent(options)
-  return Provider.of({
+  return yield* PlainProvider.make({
     name: "gemini",
-    origin: to.origin,
-    stream: (plan) => transport.stream(() => ({ ...to, headers: headersOf(plan), body: bodyOf(plan) }), format)
+    to,
+    headers: RequestParts.headers(options, "text/event-stream", {
+      "x-goog-api-key": Redacted.value(options.apiKey).trim()
+    }),
+    body: GoogleBody.generateContent(options),
+    format
   })
 })
 

@@ -13,14 +13,14 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as LlmError from "../domain/LlmError.ts"
 import * as Address from "./internal/address.ts"
-import * as Credentials from "./internal/credentials.ts"
 import * as Json from "./internal/json.ts"
+import * as PlainProvider from "./internal/plainProvider.ts"
 import * as RequestParts from "./internal/requestParts.ts"
 import * as Variables from "./internal/variables.ts"
 import * as OpenAi from "./OpenAi.ts"
 import { Provider } from "./Provider.ts"
 import { type RequestOptions } from "./RequestOptions.ts"
-import { type Format, Transport } from "./Transport.ts"
+import { type Format, type Transport } from "./Transport.ts"
 import * as TgiEvent from "./wire/TgiEvent.ts"
 
 /**
@@ -113,34 +113,27 @@ const format: Format = {
 }
 
 const makeTgi = Effect.fnUntraced(function* (options: Options) {
-  const transport = yield* Transport
   const to = yield* Address.orFail(tgiTarget(options.apiBase), options.apiBase)
-  const headersOf = RequestParts.headers(
-    options,
-    "text/event-stream",
-    options.apiKey === null ? {} : { authorization: `Bearer ${Redacted.value(options.apiKey).trim()}` }
-  )
   const bodyOf = RequestParts.body({ ...options, samplingParams: parametersOf(options.samplingParams) }, "parameters")
-  return Provider.of({
+  return yield* PlainProvider.make({
     name: "huggingface",
-    origin: to.origin,
-    stream: (plan) =>
-      transport.stream(
-        () => ({
-          ...to,
-          headers: headersOf(plan),
-          body: bodyOf({
-            // A server of TGI has one model and passes over its name; what stands in front of several needs it.
-            model: options.model,
-            inputs: plan.prompt,
-            parameters: {
-              ...(plan.outputTokens === null ? {} : { max_new_tokens: plan.outputTokens }),
-              details: true
-            }
-          })
-        }),
-        format
-      )
+    to,
+    headers: RequestParts.headers(
+      options,
+      "text/event-stream",
+      options.apiKey === null ? {} : { authorization: `Bearer ${Redacted.value(options.apiKey).trim()}` }
+    ),
+    body: (plan) =>
+      bodyOf({
+        // A server of TGI has one model and passes over its name; what stands in front of several needs it.
+        model: options.model,
+        inputs: plan.prompt,
+        parameters: {
+          ...(plan.outputTokens === null ? {} : { max_new_tokens: plan.outputTokens }),
+          details: true
+        }
+      }),
+    format
   })
 })
 
@@ -170,9 +163,7 @@ const keyFor = Effect.fnUntraced(function* (apiBase: string) {
   // The hub's own tools use `HF_TOKEN`; it is meant for nobody else.
   const key = yield* Variables.secret(own ? ["HUGGINGFACE_API_KEY", "HF_TOKEN"] : ["HUGGINGFACE_API_KEY"])
   if (Option.isSome(key)) return key.value
-  return own
-    ? yield* Credentials.missing("HUGGINGFACE_API_KEY", "a token of Hugging Face (HF_TOKEN is read, too)")
-    : null
+  return own ? yield* Variables.missing("HUGGINGFACE_API_KEY", "a token of Hugging Face (HF_TOKEN is read, too)") : null
 })
 
 /**

@@ -11,11 +11,12 @@ import * as Layer from "effect/Layer"
 import type * as LlmError from "../domain/LlmError.ts"
 import * as Address from "./internal/address.ts"
 import * as Json from "./internal/json.ts"
+import * as PlainProvider from "./internal/plainProvider.ts"
 import * as RequestParts from "./internal/requestParts.ts"
 import * as Variables from "./internal/variables.ts"
 import { Provider } from "./Provider.ts"
 import { type RequestOptions } from "./RequestOptions.ts"
-import { type Format, Transport } from "./Transport.ts"
+import { type Format, type Transport } from "./Transport.ts"
 import * as OllamaLine from "./wire/OllamaLine.ts"
 
 /**
@@ -98,29 +99,22 @@ const format: Format = {
  * @since 0.2.0
  */
 export const make = Effect.fn("Ollama.make")(function* (options: Options) {
-  const transport = yield* Transport
   const to = yield* Address.orFail(target(options.apiBase), options.apiBase)
-  const headersOf = RequestParts.headers(options, "application/x-ndjson")
   const { beside, inOptions } = paramsOf(options.samplingParams)
   const bodyOf = RequestParts.body({ ...options, samplingParams: inOptions }, "options")
-  return Provider.of({
+  return yield* PlainProvider.make({
     name: "ollama",
-    origin: to.origin,
-    stream: (plan) =>
-      transport.stream(
-        () => ({
-          ...to,
-          headers: headersOf(plan),
-          body: bodyOf({
-            model: options.model,
-            messages: [{ role: "user", content: plan.prompt }],
-            stream: true,
-            ...beside,
-            options: plan.outputTokens === null ? {} : { num_predict: plan.outputTokens }
-          })
-        }),
-        format
-      )
+    to,
+    headers: RequestParts.headers(options, "application/x-ndjson"),
+    body: (plan) =>
+      bodyOf({
+        model: options.model,
+        messages: [{ role: "user", content: plan.prompt }],
+        stream: true,
+        ...beside,
+        options: plan.outputTokens === null ? {} : { num_predict: plan.outputTokens }
+      }),
+    format
   })
 })
 

@@ -13,7 +13,7 @@ import * as Redacted from "effect/Redacted"
 import { type LlmError } from "../domain/LlmError.ts"
 import * as Address from "./internal/address.ts"
 import * as Azure from "./internal/azure.ts"
-import * as Credentials from "./internal/credentials.ts"
+import * as Variables from "./internal/variables.ts"
 import * as OpenAiApi from "./internal/openAiApi.ts"
 import { Provider } from "./Provider.ts"
 import { type RequestOptions } from "./RequestOptions.ts"
@@ -108,17 +108,16 @@ export const layerConfig = (
   Layer.effect(
     Provider,
     Effect.gen(function* () {
-      const apiBase = yield* Credentials.givenOr(
+      const apiBase = yield* Variables.givenOr(
         options.apiBase,
-        "OPENAI_API_BASE",
+        ["OPENAI_API_BASE"],
         "the address of the API, such as https://api.openai.com/v1 (or --api-base)"
       )
-      const apiKey = yield* Credentials.secret(
-        "OPENAI_API_KEY",
+      const apiKey = yield* Variables.neededSecret(
+        ["OPENAI_API_KEY"],
         "the key of the API; any word will do for a server that checks none"
       )
-      const apiVersion =
-        options.apiVersion ?? Option.getOrUndefined(yield* Credentials.optionalText("OPENAI_API_VERSION"))
+      const apiVersion = options.apiVersion ?? Option.getOrUndefined(yield* Variables.text(["OPENAI_API_VERSION"]))
       return yield* make({ ...options, apiBase, apiKey, apiVersion })
     })
   )

@@ -13,11 +13,11 @@ import type * as LlmError from "../domain/LlmError.ts"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
 import * as AwsCredentials from "./AwsCredentials.ts"
 import * as AwsApi from "./internal/awsApi.ts"
+import * as PlainProvider from "./internal/plainProvider.ts"
 import * as RequestParts from "./internal/requestParts.ts"
-import * as Variables from "./internal/variables.ts"
 import { Provider } from "./Provider.ts"
 import { type RequestOptions } from "./RequestOptions.ts"
-import { type Format, Transport } from "./Transport.ts"
+import { type Transport } from "./Transport.ts"
 import * as AwsEventStream from "./wire/AwsEventStream.ts"
 import * as SageMakerPayload from "./wire/SageMakerPayload.ts"
 
@@ -86,6 +86,12 @@ const bodyOf = (options: Options, style: SageMakerPayload.Style): ((plan: Reques
   }
 }
 
+const service: AwsApi.Service = {
+  name: "sagemaker",
+  host: "runtime.sagemaker",
+  variable: "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"
+}
+
 /**
  * Fails with `LlmError` (`Protocol`) when the base is not an address.
  *
@@ -93,28 +99,17 @@ const bodyOf = (options: Options, style: SageMakerPayload.Style): ((plan: Reques
  * @since 0.2.0
  */
 export const make = Effect.fn("SageMaker.make")(function* (options: Options) {
-  const transport = yield* Transport
   const style = options.payload ?? "messages"
-  const to = yield* AwsApi.target(
-    options.apiBase ?? AwsApi.regionalBase("runtime.sagemaker", options.region),
-    `/endpoints/${encodeURIComponent(options.model)}/invocations-response-stream`
-  )
-  const { codec } = yield* AwsApi.sdk
-  const sign = yield* AwsApi.signing("sagemaker", options.region, options.credentials)
-  const headersOf = RequestParts.headers(options, "application/vnd.amazon.eventstream", {
-    "x-amzn-sagemaker-custom-attributes": "accept_eula=true"
-  })
-  const body = bodyOf(options, style)
-  const format: Format = {
-    makeDecoder: SageMakerPayload.makeDecoder(codec, style),
-    errorOf: AwsEventStream.errorOf,
-    accepts: AwsEventStream.accepts
-  }
-  return Provider.of({
+  const path = `/endpoints/${encodeURIComponent(options.model)}/invocations-response-stream`
+  return yield* PlainProvider.make({
     name: "sagemaker",
-    origin: to.origin,
-    stream: (plan) =>
-      AwsApi.signedStream(transport, sign, () => ({ ...to, headers: headersOf(plan), body: body(plan) }), format)
+    to: yield* AwsApi.target(options, path, service),
+    headers: RequestParts.headers(options, AwsEventStream.mediaType, {
+      "x-amzn-sagemaker-custom-attributes": "accept_eula=true"
+    }),
+    body: bodyOf(options, style),
+    format: yield* AwsApi.format((codec) => SageMakerPayload.makeDecoder(codec, style)),
+    sign: yield* AwsApi.signing(service, options.region, options.credentials)
   })
 })
 
@@ -140,12 +135,7 @@ export const layerConfig = (
   Layer.effect(
     Provider,
     Effect.gen(function* () {
-      const region = yield* AwsApi.region(options.region)
-      const apiBase = yield* Variables.givenOrDefault(
-        options.apiBase,
-        ["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", "AWS_ENDPOINT_URL"],
-        AwsApi.regionalBase("runtime.sagemaker", region)
-      )
+      const { apiBase, region } = yield* AwsApi.place(options, service)
       const credentials = options.credentials ?? (yield* AwsCredentials.fromEnvironment(region))
       return yield* make({ ...options, region, apiBase, credentials })
     })

@@ -48,6 +48,8 @@ export interface HttpRequest {
 /**
  * How an API's answers are read: a decoder per response, and its error object in a body that is no stream.
  *
+ * - `errorOf`: what the API says in a body that is no stream, and in the headers with it, whose names are in lower case;
+ *   `undefined` when that is no error
  * - `accepts`: whether a body of status 200 is for the decoder, by its first bytes and its `content-type`; by default event
  *   streams are. Every other body is an error or not understood
  *
@@ -56,7 +58,10 @@ export interface HttpRequest {
  */
 export interface Format {
   readonly makeDecoder: MakeDecoder
-  readonly errorOf: (body: string) => LlmError.InStream | undefined
+  readonly errorOf: (
+    body: string,
+    headers: { readonly [name: string]: string | Array<string> | undefined }
+  ) => LlmError.InStream | undefined
   readonly accepts?: ((bytes: Buffer, contentType: string) => boolean) | undefined
 }
 

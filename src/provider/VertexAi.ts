@@ -16,7 +16,6 @@ import * as Stream from "effect/Stream"
 import type * as LlmError from "../domain/LlmError.ts"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
 import * as Anthropic from "./Anthropic.ts"
-import * as Credentials from "./internal/credentials.ts"
 import * as GoogleAddress from "./internal/googleAddress.ts"
 import * as GoogleBody from "./internal/googleBody.ts"
 import * as GoogleError from "./internal/googleError.ts"
@@ -164,7 +163,7 @@ const chatting = (options: Options, resource: string, model: string, errorOf: Fo
       }),
     format: {
       makeDecoder: OpenAiChunk.makeDecoder,
-      errorOf: (body) => errorOf(body) ?? OpenAiChunk.errorOf(Json.parse(body))
+      errorOf: (body, headers) => errorOf(body, headers) ?? OpenAiChunk.errorOf(Json.parse(body))
     }
   }
 }
@@ -229,7 +228,7 @@ export const make = Effect.fn("VertexAi.make")(function* (options: Options) {
   const tokenOrigin = accessToken === null ? "application-default" : "given"
   const asking = askingOf(options, GoogleError.errorWithToken(tokenOrigin))
   if (asking === undefined) {
-    return yield* Credentials.missing(
+    return yield* Variables.missing(
       "VERTEXAI_ENDPOINT_ID",
       "the id of the endpoint to ask, as `gcloud ai endpoints list` shows it"
     )
@@ -270,7 +269,7 @@ export const layer = (options: Options): Layer.Layer<Provider, LlmError.LlmError
   Layer.effect(Provider, make(options))
 
 const givenOrSet = (given: string | undefined, variable: string) =>
-  given === undefined ? Effect.map(Credentials.optionalText(variable), Option.getOrUndefined) : Effect.succeed(given)
+  given === undefined ? Effect.map(Variables.text([variable]), Option.getOrUndefined) : Effect.succeed(given)
 
 /**
  * Takes from the environment what `options` do not give: `GCLOUD_PROJECT_ID` (or `VERTEXAI_PROJECT`), `GCLOUD_REGION` (or
@@ -301,7 +300,7 @@ export const layerConfig = (
       )
       const endpointId = yield* givenOrSet(options.endpointId, "VERTEXAI_ENDPOINT_ID")
       const apiBase = yield* givenOrSet(options.apiBase, "VERTEXAI_API_BASE")
-      const accessToken = Option.getOrNull(yield* Credentials.optionalSecret("GCLOUD_ACCESS_TOKEN"))
+      const accessToken = Option.getOrNull(yield* Variables.secret(["GCLOUD_ACCESS_TOKEN"]))
       return yield* make({ ...options, projectId, region, endpointId, apiBase, accessToken })
     })
   )

@@ -42,7 +42,7 @@ describe("the flags of llmperf correctness", () => {
         maxNumCompletedRequests: 50,
         additionalSamplingParams: {},
         resultsDir: Option.none(),
-        llmApi: "openai",
+        llmApi: { value: "openai", given: false },
         metadata: [],
         seed: 11_111,
         grace: 30,

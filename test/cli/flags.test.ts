@@ -1,6 +1,9 @@
+import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as ConfigFile from "../../src/cli/internal/configFile.ts"
 import { file, parse as parseNoted, type Surroundings, valuesOf } from "./invocation.ts"
 
 const parse = (given: ReadonlyArray<string>, around?: Surroundings) => Effect.map(parseNoted(given, around), valuesOf)
@@ -17,7 +20,7 @@ describe("defaults", () => {
       const { sim, ...input } = yield* parse([])
       assert.deepStrictEqual(input, {
         model: "m",
-        llmApi: "openai",
+        llmApi: { value: "openai", given: false },
         provider: Option.none(),
         apiBase: Option.none(),
         endpoint: "chat",
@@ -513,19 +516,34 @@ describe("the environment", () => {
     })
   )
 
+  it.effect("is not repeated, nor is a flag, where it may hold a secret", () =>
+    Effect.gen(function* () {
+      const typed = "Bearer secret0123456789"
+      const inFile = yield* file("run.yaml", `header: ${typed}\n`)
+      const messages = [
+        yield* rejected(["--header", typed]),
+        yield* rejected(["-H", "X-Team: fine", "-H", typed]),
+        yield* rejected(["--config", inFile]),
+        yield* rejected([], { LLMPERF_HEADER: `X-Team: fine\n${typed}` })
+      ]
+      for (const message of messages) {
+        assert.include(message, '--header: "***"')
+        assert.notInclude(message, "secret0123456789")
+      }
+      assert.include(yield* rejected(["--proxy="]), '--proxy: "***"')
+    })
+  )
+
   it.effect("is checked like flags, and named", () =>
     Effect.gen(function* () {
       for (const [name, value] of [
         ["LLMPERF_SEED", "1.5"],
         ["LLMPERF_TIMEOUT", "soon"],
         ["LLMPERF_JSON", "maybe"],
-        ["LLMPERF_HEADER", "X-One"],
         ["LLMPERF_METADATA", "gpu"]
       ] as const) {
         const message = yield* rejected([], { [name]: value })
-        // A header may hold a secret
-        const shown = name === "LLMPERF_HEADER" ? "***" : value
-        assert.include(message, `--${name.slice("LLMPERF_".length).toLowerCase()}: "${shown}"`)
+        assert.include(message, `--${name.slice("LLMPERF_".length).toLowerCase()}: "${value}"`)
         assert.include(message, `given in ${name}`)
       }
     })
@@ -632,6 +650,20 @@ describe("the config file", () => {
       const path = yield* file("run.yaml", "grace: 9")
       assert.strictEqual((yield* parse(["--config", path], { before: ["--log-level", "error"] })).grace, 9)
     })
+  )
+
+  it.effect("is read by the commands that run something, and by no other", () =>
+    Effect.gen(function* () {
+      const path = yield* file("run.yaml", "grace: 9")
+      const expanded = (command: string) =>
+        Effect.map(ConfigFile.expand([command, `--config=${path}`]), ({ args }) => args)
+      for (const command of ["load-test", "correctness", "probe", "simulate"]) {
+        assert.deepStrictEqual(yield* expanded(command), [command, "--grace=9", `--config=${path}`])
+      }
+      for (const command of ["serve", "recover"]) {
+        assert.deepStrictEqual(yield* expanded(command), [command, `--config=${path}`])
+      }
+    }).pipe(Effect.provide([NodeServices.layer, ConfigProvider.layer(ConfigProvider.fromEnvRecord({}))]))
   )
 
   it.effect("may be empty", () =>

@@ -62,21 +62,29 @@ const ofWorkload: ReadonlyArray<Facts> = [
   ["config", "<file>", "YAML"]
 ]
 
-const ofLoadTest: ReadonlyArray<Facts> = [
-  ["model", "<name>", "required"],
-  ...ofWorkload,
+const ofApi: ReadonlyArray<Facts> = [
   ["llm-api", "<api>", "default: openai"],
   ["provider", "<file>", "in the place of --llm-api"],
   ["api-base", "<url>", "OPENAI_API_BASE"],
   ["endpoint", "<chat|completions|responses>", "default: chat"],
   ["payload-style", "<jumpstart|tgi|messages>", "sagemaker"],
-  ["vertex-route", "<predict|raw|publisher>", "vertexai"],
+  ["vertex-route", "<predict|raw|publisher>", "vertexai"]
+]
+
+const ofNetwork: ReadonlyArray<Facts> = [
   ["connect-timeout", "<duration>", "default: 10s"],
   ["ca", "<file>", "PEM"],
   ["insecure", "", "default: off"],
   ["client-cert", "<file>", "PEM"],
   ["client-key", "<file>", "PEM"],
-  ["proxy", "<url|none>", "NO_PROXY"],
+  ["proxy", "<url|none>", "HTTPS_PROXY"]
+]
+
+const ofLoadTest: ReadonlyArray<Facts> = [
+  ["model", "<name>", "required"],
+  ...ofWorkload,
+  ...ofApi,
+  ...ofNetwork,
   ["additional-sampling-params", "<json>", "default: {}"],
   ["ignore-eos", "", "default: off"],
   ["header", "<name: value>", "may be repeated"],
@@ -87,6 +95,23 @@ const ofLoadTest: ReadonlyArray<Facts> = [
 ]
 
 const ofSimulate: ReadonlyArray<Facts> = [["model", "<name>", "default: simulated"], ...ofWorkload, ...shared("")]
+
+const ofProbe: ReadonlyArray<Facts> = [
+  ["model", "<name>", "required"],
+  ["idle-timeout", "<duration>", "default: 180s"],
+  ["config", "<file>", "YAML"],
+  ["additional-sampling-params", "<json>", "default: {}"],
+  ["ignore-eos", "", "default: off"],
+  ["header", "<name: value>", "may be repeated"],
+  ["request-id-header", "<name>", "default: x-request-id"],
+  ...shared("sim-"),
+  ...ofApi,
+  ["prompt", "<text>", "What to ask"],
+  ["max-tokens", "<tokens>", "default: 64"],
+  ["request-timeout", "<duration>", "default: 120s"],
+  ...ofNetwork,
+  ["json", "", "default: off"]
+]
 
 const ofServe: ReadonlyArray<Facts> = [
   ["port", "<port>", "default: 8089"],
@@ -130,6 +155,7 @@ describe("help", () => {
   for (const [command, facts] of [
     ["load-test", ofLoadTest],
     ["simulate", ofSimulate],
+    ["probe", ofProbe],
     ["serve", ofServe]
   ] as const) {
     it.effect(`of ${command} has every flag with its unit, its default and its variable`, () =>

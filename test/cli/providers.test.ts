@@ -217,6 +217,15 @@ describe("Providers.layer", () => {
     })
   )
 
+  it.effect("asks SageMaker as LLMPerf does unless another payload is named", () =>
+    Effect.gen(function* () {
+      const asked = yield* requestOf(["--llm-api", "sagemaker"], sageMaker)
+      assert.match(asked?.body ?? "", /"inputs":\[\[/)
+      const messages = yield* requestOf(["--llm-api", "sagemaker", "--payload-style", "messages"], sageMaker)
+      assert.match(messages?.body ?? "", /"messages":\[/)
+    })
+  )
+
   it.effect("hands on what is for some APIs only", () =>
     Effect.gen(function* () {
       const responses = yield* requestOf(["--endpoint", "responses", "--ignore-eos"], openAi)
@@ -250,6 +259,15 @@ describe("Providers.layer", () => {
         const error = yield* Effect.flip(requestOf(args, everything))
         assert.strictEqual(error._tag, "CommandError")
         assert.match(error.message, / has no meaning for --llm-api /)
+      }
+      for (const args of [
+        ["--endpoint", "responses"],
+        ["--ignore-eos"],
+        ["--payload-style", "tgi"],
+        ["--vertex-route", "raw"]
+      ]) {
+        const error = yield* Effect.flip(requestOf(["--provider", "never-loaded.ts", ...args], everything))
+        assert.strictEqual(error.message, `${args[0]} has no meaning for --provider.`)
       }
     })
   )

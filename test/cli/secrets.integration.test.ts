@@ -163,6 +163,15 @@ describe("secrets are nowhere", () => {
         // Two variables taken for one another
         [["--model=m"], { OPENAI_API_BASE: key, OPENAI_API_KEY: "http://127.0.0.1:1" }],
         [["--model=m", "--api-base=http://127.0.0.1:1", "--no-such-flag"], {}],
+        // Headers without a name
+        [["--model=m", "--api-base=http://127.0.0.1:1", `--header=${headerSecret}`], {}],
+        [["--model=m", "--api-base=http://127.0.0.1:1"], { LLMPERF_HEADER: `X-Team: a\n${headerSecret}` }],
+        // SOCKS, and a password that was not encoded
+        [["--model=m", "--api-base=http://127.0.0.1:1", `--proxy=socks5://user:${proxyPassword}@127.0.0.1:1`], {}],
+        [
+          ["--model=m", "--api-base=http://127.0.0.1:1"],
+          { LLMPERF_PROXY: `http://user:${proxyPassword}@/@127.0.0.1:x` }
+        ],
         [["--llm-api=anthropic", "--model=m"], { ANTHROPIC_API_KEY: "" }],
         [[], {}]
       ]

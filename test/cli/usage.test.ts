@@ -45,7 +45,21 @@ const cases: ReadonlyArray<Case> = [
   { name: "an empty model", args: ["load-test", "--model", ""], told: [/--model/] },
   { name: "a flag without its value", args: load("--seed"), told: [/--seed/, /value/] },
   { name: "a flag given twice", args: load("--seed", "1", "--seed", "2"), told: [/--seed/] },
-  { name: "something that is no flag", args: load("extra"), told: [/extra/, /Try: llmperf load-test --help/] },
+  {
+    name: "something that is no flag",
+    args: load("extra"),
+    told: [/No flag takes: extra\. A value with spaces needs quotes/, /Try: llmperf load-test --help/]
+  },
+  {
+    name: "a header without quotes",
+    args: load("-H", "Authorization:", "Bearer", "sk-hidden1234"),
+    told: [/No flag takes: … …\. A value with spaces needs quotes/]
+  },
+  {
+    name: "an API beside a provider of one's own",
+    args: load("--llm-api", "anthropic", "--provider", "own.ts"),
+    told: [/--llm-api has no meaning for --provider/]
+  },
   {
     name: "a bad number",
     args: load("--max-num-completed-requests", "1.5"),
@@ -237,8 +251,9 @@ describe("a results folder that cannot be used", () => {
       const root = yield* folder
       mkdirSync(join(root, "records.ndjson"))
       // It is moved away like the records of an earlier run.
+      const small = ["--max-num-completed-requests=1", "--mean-output-tokens=5", "--stddev-output-tokens=0"]
       const outcome = yield* llmperf(
-        load("--results-dir", root, "--llm-api=simulated", "--max-num-completed-requests=1", "--no-warmup", "--quiet")
+        load("--results-dir", root, "--llm-api=simulated", "--no-warmup", "--quiet", ...small)
       )
       assert.strictEqual(outcome.exitCode, 0)
       assert.isTrue(readFileSync(join(root, "records.ndjson"), "utf8").endsWith("}\n"))

@@ -25,21 +25,10 @@ import * as Runs from "./runs.ts"
 import * as Scripted from "./scriptedProvider.ts"
 
 const config: CorrectnessConfig = {
-  model: "org/demo-7b",
-  llmApi: "scripted",
+  ...Runs.common,
   numConcurrentRequests: 4,
   maxNumCompletedRequests: 10,
-  timeoutSeconds: 90,
-  graceSeconds: 30,
-  requestTimeoutSeconds: null,
-  additionalSamplingParams: {},
-  metadata: {},
-  seed: 11111,
-  warmup: false,
-  warmupRequests: 0,
-  requestIdHeader: "x-request-id",
-  runId: "run1",
-  resultsDir: null
+  timeoutSeconds: 90
 }
 
 interface Options {

@@ -7,7 +7,6 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import * as TestClock from "effect/testing/TestClock"
-import { RateLimited, Truncated } from "../../src/domain/LlmError.ts"
 import * as LoadTest from "../../src/engine/LoadTest.ts"
 import { requestIdOf } from "../../src/engine/RequestId.ts"
 import * as LiveStats from "../../src/metrics/LiveStats.ts"
@@ -18,8 +17,6 @@ import * as Tokenizer from "../../src/workload/Tokenizer.ts"
 import { layerChanged, systemFailure } from "../output/failingFiles.ts"
 import * as Runs from "./runs.ts"
 import * as Scripted from "./scriptedProvider.ts"
-
-const ids = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, index) => index + 1)
 
 const quantile = (sorted: ReadonlyArray<number>, q: number): number => {
   const position = q * (sorted.length - 1)
@@ -48,27 +45,7 @@ const assertClose = (actual: unknown, expected: number, what: string): void => {
   assert.closeTo(actual, expected, Math.max(1e-9, Math.abs(expected) * 1e-9), what)
 }
 
-/** Fails one request in five, in two ways. */
-const mixed = (plan: Parameters<typeof Runs.usual>[0]): ReadonlyArray<Scripted.Step> =>
-  plan.id % 10 === 4
-    ? [
-        Scripted.sent,
-        Scripted.wait(15),
-        Scripted.fail(new RateLimited({ status: 429, body: "slow down", retryAfterSeconds: 1 }))
-      ]
-    : plan.id % 10 === 9
-      ? [
-          Scripted.sent,
-          Scripted.wait(70),
-          Scripted.text("half an"),
-          Scripted.fail(new Truncated({ description: "reset" }))
-        ]
-      : [Scripted.wait(plan.id), ...Runs.usual(plan)]
-
 const never: Effect.Effect<never> = Effect.never
-
-/** 4 in flight, each for 10 s: waves start at 0, 10, 20 … */
-const tenSeconds = () => [Scripted.sent, Scripted.wait(2_000), Scripted.text("a"), Scripted.wait(8_000), Scripted.ended]
 
 describe("a run to its end", () => {
   it.effect("sends exactly the planned requests, in order, and counts what came back", () =>
@@ -76,7 +53,7 @@ describe("a run to its end", () => {
       const { result, live, log } = yield* Runs.complete({ config: { maxNumCompletedRequests: 23 } })
       assert.deepStrictEqual(
         log.opened.map(({ id }) => id),
-        ids(23)
+        Runs.ids(23)
       )
       assert.strictEqual(result.summary.num_completed_requests, 23)
       assert.strictEqual(result.summary.num_requests_started, 23)
@@ -100,7 +77,7 @@ describe("a run to its end", () => {
     Runs.inFolder((folder) =>
       Effect.gen(function* () {
         const { result } = yield* Runs.complete({
-          script: mixed,
+          script: Runs.mixed,
           config: { maxNumCompletedRequests: 40, resultsDir: folder, metadata: { gpu: "H100", team: "a=b" } }
         })
         assert.deepStrictEqual(yield* Runs.files(folder), [
@@ -111,10 +88,10 @@ describe("a run to its end", () => {
         ])
         const rows = yield* Runs.readRecords(folder, "records.ndjson")
         assert.deepStrictEqual(yield* Runs.readRows(folder, "org-demo-7b_60_8_individual_responses.json"), rows)
-        assert.deepStrictEqual(Runs.column(Runs.byId(rows), "request_id"), ids(40))
+        assert.deepStrictEqual(Runs.column(Runs.byId(rows), "request_id"), Runs.ids(40))
         assert.deepStrictEqual(
           Runs.column(Runs.byId(rows), "x_request_id"),
-          ids(40).map((id) => `run1-${id}`)
+          Runs.ids(40).map((id) => `run1-${id}`)
         )
 
         const summary = yield* Runs.readSummary(folder, "org-demo-7b_60_8_summary.json")
@@ -273,7 +250,7 @@ describe("the same run twice", () => {
           yield* Runs.complete({
             script: (plan) => {
               prompts.push(`${plan.outputTokens} ${plan.prompt}`)
-              return mixed(plan)
+              return Runs.mixed(plan)
             },
             config: { maxNumCompletedRequests: 30, seed, resultsDir: folder }
           }).pipe(Effect.provide(TestClock.layer()))
@@ -394,7 +371,7 @@ describe("a run that is stopped", () => {
   it.effect("starts nothing after --timeout and lets those in flight end within the grace", () =>
     Effect.gen(function* () {
       const { result, log } = yield* Runs.complete({
-        script: tenSeconds,
+        script: Runs.tenSeconds,
         config: { maxNumCompletedRequests: 100, timeoutSeconds: 15, graceSeconds: 5 }
       })
       assert.strictEqual(log.opened.length, 8)
@@ -412,7 +389,7 @@ describe("a run that is stopped", () => {
     Runs.inFolder((folder) =>
       Effect.gen(function* () {
         const { result, log } = yield* Runs.complete({
-          script: tenSeconds,
+          script: Runs.tenSeconds,
           config: { maxNumCompletedRequests: 100, timeoutSeconds: 11, graceSeconds: 4.5, resultsDir: folder }
         })
         assert.strictEqual(log.opened.length, 8)
@@ -422,7 +399,7 @@ describe("a run that is stopped", () => {
         assert.strictEqual(result.stopped, "timeout")
         assert.strictEqual(result.notSent, 92)
         const rows = Runs.byId(yield* Runs.readRecords(folder, "records.ndjson"))
-        assert.deepStrictEqual(Runs.column(rows, "request_id"), ids(8))
+        assert.deepStrictEqual(Runs.column(rows, "request_id"), Runs.ids(8))
         for (const row of rows.slice(4)) {
           assert.strictEqual(row["error_code"], "cancelled")
           assert.strictEqual(row["error_reason"], "Cancelled")
@@ -438,7 +415,7 @@ describe("a run that is stopped", () => {
   it.effect("cancels at once without a grace", () =>
     Effect.gen(function* () {
       const { result } = yield* Runs.complete({
-        script: tenSeconds,
+        script: Runs.tenSeconds,
         config: { timeoutSeconds: 3, graceSeconds: 0 }
       })
       assert.strictEqual(result.summary.num_cancelled_requests, 4)
@@ -451,7 +428,7 @@ describe("a run that is stopped", () => {
     Runs.inFolder((folder) =>
       Effect.gen(function* () {
         const { result, log } = yield* Runs.complete({
-          script: (plan) => (plan.id === 6 ? [Scripted.sent, Scripted.hang] : tenSeconds()),
+          script: (plan) => (plan.id === 6 ? [Scripted.sent, Scripted.hang] : Runs.tenSeconds()),
           config: { maxNumCompletedRequests: 100, graceSeconds: 12, resultsDir: folder },
           run: { userStop: Effect.sleep(13_000) }
         })
@@ -471,7 +448,7 @@ describe("a run that is stopped", () => {
   it.effect("keeps the first reason when the time is over during the grace", () =>
     Effect.gen(function* () {
       const { result } = yield* Runs.complete({
-        script: tenSeconds,
+        script: Runs.tenSeconds,
         config: { maxNumCompletedRequests: 100, timeoutSeconds: 15 },
         run: { userStop: Effect.sleep(13_000) }
       })
@@ -482,7 +459,7 @@ describe("a run that is stopped", () => {
   it.effect("is not stopped when all had been sent and could end", () =>
     Effect.gen(function* () {
       const { result } = yield* Runs.complete({
-        script: tenSeconds,
+        script: Runs.tenSeconds,
         config: { maxNumCompletedRequests: 4, timeoutSeconds: 5 }
       })
       assert.strictEqual(result.stopped, null)
@@ -517,7 +494,7 @@ describe("a run that is interrupted", () => {
         yield* Fiber.interrupt(fiber)
         const rows = Runs.byId(yield* Runs.readRecords(folder, "records.ndjson"))
         assert.strictEqual(log.opened.length, 12)
-        assert.deepStrictEqual(Runs.column(rows, "request_id"), ids(12))
+        assert.deepStrictEqual(Runs.column(rows, "request_id"), Runs.ids(12))
         const known = rows.filter((row) => row["number_output_tokens"] !== null)
         assert.lengthOf(known, 2)
         for (const row of rows.slice(0, 8)) {
@@ -536,31 +513,33 @@ describe("a run that is interrupted", () => {
     )
   )
 
-  it.effect.each(ids(3))("loses no row whose count has just come back: after %i turns of the event loop", (turns) =>
-    Runs.inFolder((folder) =>
-      Effect.gen(function* () {
-        const answers: Array<Deferred.Deferred<number>> = []
-        const { fiber } = yield* Runs.start({
-          config: { maxNumCompletedRequests: 8, numConcurrentRequests: 8, timeoutSeconds: 1, resultsDir: folder },
-          counter: {
-            name: "in one go",
-            count: (text) => {
-              if (text === "") return Effect.succeed(0)
-              const answer = Deferred.makeUnsafe<number>()
-              answers.push(answer)
-              return Deferred.await(answer)
+  it.effect.each(Runs.ids(3))(
+    "loses no row whose count has just come back: after %i turns of the event loop",
+    (turns) =>
+      Runs.inFolder((folder) =>
+        Effect.gen(function* () {
+          const answers: Array<Deferred.Deferred<number>> = []
+          const { fiber } = yield* Runs.start({
+            config: { maxNumCompletedRequests: 8, numConcurrentRequests: 8, timeoutSeconds: 1, resultsDir: folder },
+            counter: {
+              name: "in one go",
+              count: (text) => {
+                if (text === "") return Effect.succeed(0)
+                const answer = Deferred.makeUnsafe<number>()
+                answers.push(answer)
+                return Deferred.await(answer)
+              }
             }
-          }
+          })
+          yield* TestClock.adjust(5_000)
+          assert.lengthOf(answers, 8)
+          for (const answer of answers) Deferred.doneUnsafe(answer, Effect.succeed(3))
+          for (let turn = 1; turn < turns; turn++) yield* Effect.yieldNow
+          yield* Fiber.interrupt(fiber)
+          const rows = Runs.byId(yield* Runs.readRecords(folder, "records.ndjson"))
+          assert.deepStrictEqual(Runs.column(rows, "request_id"), Runs.ids(8))
         })
-        yield* TestClock.adjust(5_000)
-        assert.lengthOf(answers, 8)
-        for (const answer of answers) Deferred.doneUnsafe(answer, Effect.succeed(3))
-        for (let turn = 1; turn < turns; turn++) yield* Effect.yieldNow
-        yield* Fiber.interrupt(fiber)
-        const rows = Runs.byId(yield* Runs.readRecords(folder, "records.ndjson"))
-        assert.deepStrictEqual(Runs.column(rows, "request_id"), ids(8))
-      })
-    )
+      )
   )
 
   it.effect("writes the rows also while it is in its grace", () =>
@@ -573,7 +552,7 @@ describe("a run that is interrupted", () => {
         yield* TestClock.adjust(60_000)
         yield* Fiber.interrupt(fiber)
         const rows = Runs.byId(yield* Runs.readRecords(folder, "records.ndjson"))
-        assert.deepStrictEqual(Runs.column(rows, "request_id"), ids(8))
+        assert.deepStrictEqual(Runs.column(rows, "request_id"), Runs.ids(8))
         assert.deepStrictEqual(Runs.column(rows, "error_code"), [
           null,
           null,
@@ -596,7 +575,7 @@ describe("a run that is interrupted", () => {
     Runs.inFolder((folder) =>
       Effect.gen(function* () {
         const { fiber } = yield* Runs.start({
-          script: tenSeconds,
+          script: Runs.tenSeconds,
           config: { resultsDir: folder },
           run: { userStop: Effect.sleep(1_000) }
         })

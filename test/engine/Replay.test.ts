@@ -19,29 +19,8 @@ import * as Replays from "./replays.ts"
 import * as Runs from "./runs.ts"
 import * as Scripted from "./scriptedProvider.ts"
 
-const ids = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, index) => index + 1)
-
 /** Reaches the socket as many milliseconds after its time as its number says. */
 const lagging = (plan: RequestPlan): ReadonlyArray<Scripted.Step> => [Scripted.wait(plan.id), ...Runs.usual(plan)]
-
-/** Fails one request in five, in two ways. */
-const mixed = (plan: RequestPlan): ReadonlyArray<Scripted.Step> =>
-  plan.id % 10 === 4
-    ? [
-        Scripted.sent,
-        Scripted.wait(15),
-        Scripted.fail(new RateLimited({ status: 429, body: "slow down", retryAfterSeconds: 1 }))
-      ]
-    : plan.id % 10 === 9
-      ? [
-          Scripted.sent,
-          Scripted.wait(70),
-          Scripted.text("half an"),
-          Scripted.fail(new Truncated({ description: "reset" }))
-        ]
-      : lagging(plan)
-
-const tenSeconds = () => [Scripted.sent, Scripted.wait(2_000), Scripted.text("a"), Scripted.wait(8_000), Scripted.ended]
 
 /** Rows so many seconds apart. */
 const every = (seconds: number, count: number): ReadonlyArray<Replays.Row> =>
@@ -104,7 +83,7 @@ describe("the replay of a schedule", () => {
         )
         const { records, responses, summary, log: sent } = yield* read(root)
         assert.deepStrictEqual(responses, records)
-        assert.deepStrictEqual(Runs.column(records, "request_id"), ids(6))
+        assert.deepStrictEqual(Runs.column(records, "request_id"), Runs.ids(6))
         for (const [index, row] of records.entries()) {
           const { offset, output } = rows[index]!
           const due = Math.round(offset * 1e9)
@@ -227,7 +206,7 @@ describe("the replay of a schedule", () => {
             [4, 0, 60]
           ]
         )
-        assert.deepStrictEqual(Runs.column(sent, "request_id"), ids(4))
+        assert.deepStrictEqual(Runs.column(sent, "request_id"), Runs.ids(4))
         const fs = yield* FileSystem.FileSystem
         assert.deepStrictEqual(yield* fs.readFile(yield* inRunFolder(root)("schedule.csv")), yield* fs.readFile(file))
       })
@@ -267,7 +246,7 @@ describe("the replay of a schedule", () => {
           return Runs.usual(plan)
         }
       })
-      const [first = "", second = "", third = "", fourth = ""] = ids(4).map((id) => prompts.get(id))
+      const [first = "", second = "", third = "", fourth = ""] = Runs.ids(4).map((id) => prompts.get(id))
       assert.strictEqual(new Set([first, second, third, fourth]).size, 4)
       const shared = (a: string, b: string) => {
         let length = 0
@@ -531,7 +510,7 @@ describe("the replay of a schedule", () => {
         assert.isBelow(length, 4_500)
         for (const name of ["records.ndjson", "requests_sent.log"]) {
           const rows = Runs.byId(yield* Runs.readRecords(root, folderName, name))
-          assert.deepStrictEqual(Runs.column(rows, "request_id"), ids(length))
+          assert.deepStrictEqual(Runs.column(rows, "request_id"), Runs.ids(length))
           assert.isTrue(rows.every((row) => row["error_code"] === null))
         }
       })
@@ -670,7 +649,7 @@ describe("the same replay twice", () => {
             ),
             script: (plan) => {
               prompts.push(plan.prompt)
-              return mixed(plan)
+              return Runs.mixed(plan)
             },
             config: { seed, resultsDir: results, maxSampledRequestsPerSecond: 20 }
           }).pipe(Effect.provide(TestClock.layer()))
@@ -716,12 +695,12 @@ describe("requests that are not measured", () => {
           offsets.map((offset) => offset * 1_000)
         )
         const { log, records, responses, summary } = yield* read(root)
-        assert.deepStrictEqual(Runs.column(records, "request_id"), ids(11))
-        assert.deepStrictEqual(Runs.column(records, "sampled"), ids(11).map(isMeasured))
-        assert.deepStrictEqual(Runs.column(log, "request_id"), ids(11))
+        assert.deepStrictEqual(Runs.column(records, "request_id"), Runs.ids(11))
+        assert.deepStrictEqual(Runs.column(records, "sampled"), Runs.ids(11).map(isMeasured))
+        assert.deepStrictEqual(Runs.column(log, "request_id"), Runs.ids(11))
         assert.deepStrictEqual(
           Runs.column(log, "unsampled"),
-          ids(11).map((id) => (isMeasured(id) ? undefined : true))
+          Runs.ids(11).map((id) => (isMeasured(id) ? undefined : true))
         )
         assert.deepStrictEqual(
           responses,
@@ -777,7 +756,7 @@ describe("a limit of requests in flight", () => {
     Effect.gen(function* () {
       const { live, log, result } = yield* Replays.complete({
         schedule,
-        script: tenSeconds,
+        script: Runs.tenSeconds,
         config: { maxInFlight: 2, whenFull: "queue" }
       })
       assert.deepStrictEqual(
@@ -803,7 +782,7 @@ describe("a limit of requests in flight", () => {
       Effect.gen(function* () {
         const { result } = yield* Replays.complete({
           schedule,
-          script: tenSeconds,
+          script: Runs.tenSeconds,
           config: { maxInFlight: 2, whenFull: "drop", resultsDir: root }
         })
         assert.deepInclude(result.summary, {
@@ -827,7 +806,7 @@ describe("a limit of requests in flight", () => {
     Effect.gen(function* () {
       const { result } = yield* Replays.complete({
         schedule,
-        script: tenSeconds,
+        script: Runs.tenSeconds,
         config: { maxInFlight: 2, whenFull: "drop", timeoutSeconds: 12 }
       })
       assert.deepInclude(result.summary, { num_completed_requests: 3, num_dropped_requests: 2, num_unsent_requests: 2 })
@@ -839,7 +818,7 @@ describe("a limit of requests in flight", () => {
     Effect.gen(function* () {
       const { log, result } = yield* Replays.complete({
         schedule,
-        script: tenSeconds,
+        script: Runs.tenSeconds,
         config: { maxInFlight: 2, whenFull: "abort" }
       })
       assert.deepStrictEqual(
@@ -863,7 +842,7 @@ describe("a limit of requests in flight", () => {
       Effect.gen(function* () {
         yield* Replays.complete({
           schedule,
-          script: tenSeconds,
+          script: Runs.tenSeconds,
           config: { maxInFlight: 2, whenFull: "abort", graceSeconds: 8.5, resultsDir: root }
         })
         const { records } = yield* read(root)
@@ -882,7 +861,7 @@ describe("a replay that is stopped", () => {
       Effect.gen(function* () {
         const { log: provider, result } = yield* Replays.complete({
           schedule: scheduleOf(every(2, 50)),
-          script: tenSeconds,
+          script: Runs.tenSeconds,
           config: { timeoutSeconds: 7, graceSeconds: 5.5, resultsDir: root }
         })
         assert.strictEqual(provider.opened.length, 4)
@@ -923,7 +902,7 @@ describe("a replay that is stopped", () => {
     Effect.gen(function* () {
       const { result } = yield* Replays.complete({
         schedule: scheduleOf(every(1, 4)),
-        script: tenSeconds,
+        script: Runs.tenSeconds,
         config: { timeoutSeconds: 5 }
       })
       assert.strictEqual(result.stopped, null)
@@ -936,7 +915,7 @@ describe("a replay that is stopped", () => {
       Effect.gen(function* () {
         const { result } = yield* Replays.complete({
           schedule: scheduleOf(every(2, 50)),
-          script: (plan) => (plan.id === 2 ? [Scripted.sent, Scripted.hang] : tenSeconds()),
+          script: (plan) => (plan.id === 2 ? [Scripted.sent, Scripted.hang] : Runs.tenSeconds()),
           config: { graceSeconds: 12, resultsDir: root },
           run: { userStop: Effect.sleep(5_000) }
         })
@@ -953,7 +932,7 @@ describe("a replay that is stopped", () => {
     Effect.gen(function* () {
       const { log, result } = yield* Replays.complete({
         schedule: scheduleOf([{ offset: 0 }, { offset: 1 }]),
-        script: tenSeconds,
+        script: Runs.tenSeconds,
         config: { maxInFlight: 1 },
         run: { userStop: Effect.sleep(3_000) }
       })
@@ -970,7 +949,7 @@ describe("a replay that is interrupted", () => {
       Effect.gen(function* () {
         const { fiber, log: provider } = yield* Replays.start({
           schedule: scheduleOf(every(2, 50)),
-          script: tenSeconds,
+          script: Runs.tenSeconds,
           config: { resultsDir: root, graceSeconds: 100 },
           run: { userStop: Effect.sleep(13_000) }
         })
@@ -982,7 +961,7 @@ describe("a replay that is interrupted", () => {
         const log = Runs.byId(yield* Runs.readRecords(root, folderName, "requests_sent.log"))
         const codes = [null, null, null, "cancelled", "cancelled", "cancelled", "cancelled"]
         for (const rows of [records, log]) {
-          assert.deepStrictEqual(Runs.column(rows, "request_id"), ids(7))
+          assert.deepStrictEqual(Runs.column(rows, "request_id"), Runs.ids(7))
           assert.deepStrictEqual(Runs.column(rows, "error_code"), codes)
         }
         for (const row of records.slice(3)) {
@@ -1011,7 +990,7 @@ describe("a replay that is interrupted", () => {
       Effect.gen(function* () {
         const { fiber } = yield* Replays.start({
           schedule: scheduleOf([{ offset: 0 }, { offset }]),
-          script: tenSeconds,
+          script: Runs.tenSeconds,
           config: { resultsDir: root, maxInFlight }
         })
         yield* TestClock.adjust(5_000)
@@ -1155,8 +1134,8 @@ describe("a full disk", () => {
         const log = Runs.byId(yield* Runs.readRecords(root, folderName, "requests_sent.log"))
         const [broken, whole] = name === "records.ndjson" ? [records, log] : [log, records]
         assert.isAtLeast(broken.length, 3)
-        assert.deepStrictEqual(Runs.column(broken, "request_id"), ids(broken.length))
-        assert.deepStrictEqual(Runs.column(whole, "request_id"), ids(provider.opened.length))
+        assert.deepStrictEqual(Runs.column(broken, "request_id"), Runs.ids(broken.length))
+        assert.deepStrictEqual(Runs.column(whole, "request_id"), Runs.ids(provider.opened.length))
         const path = yield* Path.Path
         assert.notInclude(yield* Runs.files(path.join(root, folderName)), "summary.json")
       }).pipe(Effect.provide(fullAfter(name, 3)))

@@ -15,23 +15,11 @@ import * as Runs from "./runs.ts"
 import * as Scripted from "./scriptedProvider.ts"
 
 export const config: ReplayConfig = {
-  model: "org/demo-7b",
-  llmApi: "scripted",
+  ...Runs.common,
   timeoutSeconds: null,
-  graceSeconds: 30,
-  requestTimeoutSeconds: null,
   maxInFlight: null,
   whenFull: "queue",
-  maxSampledRequestsPerSecond: null,
-  additionalSamplingParams: {},
-  metadata: {},
-  seed: 11111,
-  promptMode: "exact",
-  warmup: false,
-  warmupRequests: 0,
-  requestIdHeader: "x-request-id",
-  runId: "run1",
-  resultsDir: null
+  maxSampledRequestsPerSecond: null
 }
 
 export interface Row {

@@ -6,8 +6,9 @@ import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import * as TestClock from "effect/testing/TestClock"
 import { setTimeout } from "node:timers/promises"
+import { RateLimited, Truncated } from "../../src/domain/LlmError.ts"
 import { type RequestPlan } from "../../src/domain/RequestPlan.ts"
-import { type LoadTestConfig } from "../../src/domain/RunConfig.ts"
+import { type LoadTestConfig, type RunConfig } from "../../src/domain/RunConfig.ts"
 import * as LoadTest from "../../src/engine/LoadTest.ts"
 import * as LiveStats from "../../src/metrics/LiveStats.ts"
 import { Provider } from "../../src/provider/Provider.ts"
@@ -15,16 +16,10 @@ import { TokenCounter, layerInline } from "../../src/workload/TokenCounter.ts"
 import * as Tokenizer from "../../src/workload/Tokenizer.ts"
 import * as Scripted from "./scriptedProvider.ts"
 
-export const config: LoadTestConfig = {
+/** What all runs of these tests are asked alike. */
+export const common: RunConfig = {
   model: "org/demo-7b",
   llmApi: "scripted",
-  meanInputTokens: 60,
-  stddevInputTokens: 5,
-  meanOutputTokens: 8,
-  stddevOutputTokens: 2,
-  numConcurrentRequests: 4,
-  maxNumCompletedRequests: 10,
-  timeoutSeconds: 90,
   graceSeconds: 30,
   requestTimeoutSeconds: null,
   additionalSamplingParams: {},
@@ -37,6 +32,45 @@ export const config: LoadTestConfig = {
   runId: "run1",
   resultsDir: null
 }
+
+export const config: LoadTestConfig = {
+  ...common,
+  meanInputTokens: 60,
+  stddevInputTokens: 5,
+  meanOutputTokens: 8,
+  stddevOutputTokens: 2,
+  numConcurrentRequests: 4,
+  maxNumCompletedRequests: 10,
+  timeoutSeconds: 90
+}
+
+export const ids = (count: number): ReadonlyArray<number> => Array.from({ length: count }, (_, index) => index + 1)
+
+/** Begins as many milliseconds late as its number says, and fails one request in five, in two ways. */
+export const mixed = (plan: RequestPlan): ReadonlyArray<Scripted.Step> =>
+  plan.id % 10 === 4
+    ? [
+        Scripted.sent,
+        Scripted.wait(15),
+        Scripted.fail(new RateLimited({ status: 429, body: "slow down", retryAfterSeconds: 1 }))
+      ]
+    : plan.id % 10 === 9
+      ? [
+          Scripted.sent,
+          Scripted.wait(70),
+          Scripted.text("half an"),
+          Scripted.fail(new Truncated({ description: "reset" }))
+        ]
+      : [Scripted.wait(plan.id), ...usual(plan)]
+
+/** A request that takes 10 s, of which 2 to its first word. */
+export const tenSeconds = () => [
+  Scripted.sent,
+  Scripted.wait(2_000),
+  Scripted.text("a"),
+  Scripted.wait(8_000),
+  Scripted.ended
+]
 
 /** A request that takes 100 ms to the first word and 20 ms for each further one. */
 export const usual = (plan: RequestPlan): ReadonlyArray<Scripted.Step> =>

@@ -92,8 +92,8 @@ describe("Anthropic.make", () => {
     Effect.gen(function* () {
       const { format } = yield* requestWith({})
       const body = `{"type":"error","error":{"type":"not_found_error","message":"model: claude-x"},"request_id":"r"}`
-      assert.deepInclude(format.errorOf(body), { description: "model: claude-x", type: "not_found_error" })
-      for (const other of ["", "busy", "{}", "null"]) assert.isUndefined(format.errorOf(other))
+      assert.deepInclude(format.errorOf(body, {}), { description: "model: claude-x", type: "not_found_error" })
+      for (const other of ["", "busy", "{}", "null"]) assert.isUndefined(format.errorOf(other, {}))
     })
   )
 })

@@ -52,7 +52,12 @@ layer(simulator, { excludeTestServices: true })("Bedrock and the simulated serve
 
   it.effect("every fault", () =>
     checkFaults(make(), {
-      ...aws.faults,
+      ...aws.faults({
+        unauthorized: "AccessDeniedException",
+        notFound: "ResourceNotFoundException",
+        internal: "InternalServerException",
+        overloaded: "ServiceUnavailableException"
+      }),
       "error:3": {
         reason: "InStream",
         code: "serviceUnavailableException",

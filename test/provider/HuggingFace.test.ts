@@ -142,8 +142,8 @@ describe("HuggingFace.make", () => {
     Effect.gen(function* () {
       const { format } = yield* requestWith({})
       const body = `{"error":"Input validation error: \`inputs\` cannot be empty","error_type":"validation"}`
-      assert.deepInclude(format.errorOf(body), { type: "validation", code: "validation" })
-      for (const other of ["", "busy", "{}", "null"]) assert.isUndefined(format.errorOf(other))
+      assert.deepInclude(format.errorOf(body, {}), { type: "validation", code: "validation" })
+      for (const other of ["", "busy", "{}", "null"]) assert.isUndefined(format.errorOf(other, {}))
     })
   )
 })

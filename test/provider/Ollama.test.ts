@@ -88,8 +88,8 @@ describe("Ollama.make", () => {
   it.effect("reads the error object of a refusal", () =>
     Effect.gen(function* () {
       const { format } = yield* requestWith({})
-      assert.deepInclude(format.errorOf(`{"error":"model 'x' not found"}`), { description: "model 'x' not found" })
-      for (const other of ["", "busy", "{}", "null"]) assert.isUndefined(format.errorOf(other))
+      assert.deepInclude(format.errorOf(`{"error":"model 'x' not found"}`, {}), { description: "model 'x' not found" })
+      for (const other of ["", "busy", "{}", "null"]) assert.isUndefined(format.errorOf(other, {}))
     })
   )
 

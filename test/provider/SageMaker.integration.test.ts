@@ -6,6 +6,13 @@ import { find, tagsOf, textOf } from "./asking.ts"
 import * as aws from "./awsServer.ts"
 import { askSimulator, checkFaults, chunksOf, contentsOf, type Make, simulator, tokens } from "./simulated.ts"
 
+const faults = aws.faults({
+  unauthorized: "AccessDeniedException",
+  notFound: "ValidationError",
+  internal: "InternalFailure",
+  overloaded: "ServiceUnavailable"
+})
+
 const make =
   (options: Partial<SageMaker.Options> = {}): Make =>
   (apiBase, model) =>
@@ -66,8 +73,8 @@ layer(simulator, { excludeTestServices: true })("SageMaker and the simulated ser
     "every fault, with OpenAI's chunks",
     () =>
       checkFaults(make({ payload: "messages" }), {
-        ...aws.faults,
-        "cut:3": { ...aws.faults["cut:3"], message: /without a finish reason/ },
+        ...faults,
+        "cut:3": { ...faults["cut:3"], message: /without a finish reason/ },
         "error:3": broken,
         tool: { chunks: tokens + 1 }
       }),
@@ -78,8 +85,8 @@ layer(simulator, { excludeTestServices: true })("SageMaker and the simulated ser
     "every fault, with TGI's lines",
     () =>
       checkFaults(make({ payload: "tgi" }), {
-        ...aws.faults,
-        "cut:3": { ...aws.faults["cut:3"], message: /without a finish reason/ },
+        ...faults,
+        "cut:3": { ...faults["cut:3"], message: /without a finish reason/ },
         "error:3": broken,
         tool: { chunks: tokens }
       }),
@@ -100,7 +107,7 @@ layer(simulator, { excludeTestServices: true })("SageMaker and the simulated ser
     Effect.gen(function* () {
       const { error } = yield* askSimulator(make({ samplingParams: { messages: [] } }))
       assert.strictEqual(error?.errorCode, 424)
-      assert.match(error?.message ?? "", /^HTTP 424: Received client error \(422\) from primary/)
+      assert.match(error?.message ?? "", /^HTTP 424: ModelError: Received client error \(422\) from primary/)
     })
   )
 })

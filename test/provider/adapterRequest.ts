@@ -1,45 +1,15 @@
 import { assert } from "@effect/vitest"
-import * as ConfigProvider from "effect/ConfigProvider"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Stream from "effect/Stream"
 import { type RequestPlan } from "../../src/domain/RequestPlan.ts"
 import type * as LlmError from "../../src/domain/LlmError.ts"
-import { type TokenEvent } from "../../src/domain/TokenEvent.ts"
 import { Provider, type Service } from "../../src/provider/Provider.ts"
-import { type Format, type HttpRequest, Transport } from "../../src/provider/Transport.ts"
+import { type Format, type Transport } from "../../src/provider/Transport.ts"
 import { collect, plan } from "./asking.ts"
-import { bodyOf, headersOf, urlOf } from "./recording.ts"
+import { bodyOf, environment, headersOf, recording, urlOf } from "./recording.ts"
 
 /** What an adapter makes of a plan: its request, and how it would read the answer. */
-
-const good: ReadonlyArray<TokenEvent> = [
-  { _tag: "Sent", at: 1, connection: null },
-  { _tag: "Ended", at: 2 }
-]
-
-interface Recording {
-  readonly requests: ReadonlyArray<HttpRequest>
-  readonly formats: ReadonlyArray<Format>
-  readonly layer: Layer.Layer<Transport>
-}
-
-/** A transport that keeps what it is given and answers each request with nothing. */
-const recording = (): Recording => {
-  const requests: Array<HttpRequest> = []
-  const formats: Array<Format> = []
-  const layer = Layer.succeed(Transport, {
-    stream: (makeRequest, format) =>
-      Stream.suspend(() => {
-        requests.push(makeRequest())
-        formats.push(format)
-        return Stream.fromIterable(good)
-      }),
-    openConnections: () => Effect.succeed(0)
-  })
-  return { requests, formats, layer }
-}
 
 /** What the test sees of a request. */
 export interface Seen {
@@ -50,7 +20,7 @@ export interface Seen {
   readonly format: Format
 }
 
-const seen = (provider: Service, { formats, requests }: Recording): Seen => {
+const seen = (provider: Service, { formats, requests }: ReturnType<typeof recording>): Seen => {
   assert.strictEqual(requests.length, 1)
   const [request] = requests
   const [format] = formats
@@ -73,9 +43,6 @@ export const requestOf = <E>(
 }
 
 type Configured = Layer.Layer<Provider, LlmError.LlmError | Config.ConfigError, Transport>
-
-const environment = (variables: { readonly [name: string]: string }) =>
-  ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))
 
 /** The same for a layer that reads its variables. */
 export const configuredRequest = (layer: Configured, variables: { readonly [name: string]: string }) =>

@@ -7,8 +7,7 @@ import * as HttpFront from "../../src/simulator/HttpFront.ts"
 import * as ModelServer from "../../src/simulator/ModelServer.ts"
 import * as Latency from "../../src/simulator/Latency.ts"
 import { type Asked, ask, find, type AskOptions, tagsOf, textOf } from "./asking.ts"
-
-const tokens = 8
+import { check, type Expected, success, tokens } from "./simulated.ts"
 
 const simulator = HttpFront.layer(HttpFront.HttpFrontOptions.make({})).pipe(
   Layer.provideMerge(
@@ -17,19 +16,6 @@ const simulator = HttpFront.layer(HttpFront.HttpFrontOptions.make({})).pipe(
     )
   )
 )
-
-/** What a request must come to under a fault. */
-type Expected =
-  | { readonly success: true; readonly chunks?: number }
-  | {
-      readonly reason: string
-      readonly code: number | string
-      readonly message: RegExp
-      /** How much of the answer is there all the same; nothing of it when left out. */
-      readonly chunks?: number
-    }
-
-const success: Expected = { success: true }
 
 /** Every fault of the simulator, each with the answer or the failure that it must become. */
 const expected: { readonly [K in Fault.Kind]: readonly [fault: string, Expected] } = {
@@ -75,7 +61,7 @@ const expected: { readonly [K in Fault.Kind]: readonly [fault: string, Expected]
   "empty-choices": ["empty-choices", success],
   reasoning: ["reasoning:3", success],
   // The name of the tool comes in an event of its own, before its arguments.
-  tool: ["tool", { success: true, chunks: tokens + 1 }],
+  tool: ["tool", { chunks: tokens + 1 }],
   utf8: ["utf8", success],
   ping: ["ping", success],
   bom: ["bom", success],
@@ -91,26 +77,6 @@ const askSimulator = Effect.fnUntraced(function* (faults: ReadonlyArray<string>,
   const model = ["sim", `n=${tokens}`, ...faults.map((fault) => `fault=${fault}`)].join(";")
   return yield* ask(url, { model, includeUsage: true, idleSeconds: 30, ...options })
 })
-
-const chunksOf = ({ events }: Asked): number =>
-  events.reduce((sum, event) => sum + (event._tag === "Content" ? event.text.length : 0), 0)
-
-const check = (fault: string, asked: Asked, expected: Expected): void => {
-  const under = `under ${fault}: ${asked.error?.message ?? "no error"}`
-  if ("success" in expected) {
-    assert.isUndefined(asked.error, under)
-    assert.strictEqual(asked.events.at(-1)?._tag, "Ended", under)
-    assert.strictEqual(chunksOf(asked), expected.chunks ?? tokens, under)
-    const started = asked.events.findLast(({ _tag }) => _tag === "ResponseStarted")
-    assert.deepInclude(started, { status: 200 }, under)
-    return
-  }
-  assert.strictEqual(asked.error?.reason._tag, expected.reason, under)
-  assert.strictEqual(asked.error?.errorCode, expected.code, under)
-  assert.match(asked.error?.message ?? "", expected.message, under)
-  assert.strictEqual(chunksOf(asked), expected.chunks ?? 0, under)
-  assert.notInclude(tagsOf(asked), "Ended", under)
-}
 
 describe("faults of the simulated server", () => {
   it.live("a good answer, chat and completion, in full", () =>

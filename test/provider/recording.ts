@@ -22,18 +22,20 @@ export const recording = (
   answer: (request: HttpRequest) => Stream.Stream<TokenEvent, LlmError.LlmError> = () => good
 ) => {
   const requests: Array<HttpRequest> = []
+  const formats: Array<Format> = []
   const layer = Layer.succeed(Transport, {
     stream: (makeRequest, format: Format) =>
       Stream.suspend(() => {
         const request = makeRequest()
         requests.push(request)
+        formats.push(format)
         const events = answer(request)
         if (events === good) format.makeDecoder(new EventBuffer())
         return events
       }),
     openConnections: () => Effect.succeed(0)
   })
-  return { requests, layer }
+  return { requests, formats, layer }
 }
 
 export const bodyOf = (request: HttpRequest | undefined): unknown => JSON.parse(request?.body ?? "null")
@@ -47,7 +49,7 @@ export const urlOf = (request: HttpRequest | undefined): string => `${request?.o
 
 type Variables = { readonly [name: string]: string }
 
-const environment = (variables: Variables) => ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))
+export const environment = (variables: Variables) => ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))
 
 /** The request that the provider of a layer sends, in an environment with nothing but these variables. */
 export const requestOf = <E>(layer: Layer.Layer<Provider, E, Transport>, variables: Variables) => {

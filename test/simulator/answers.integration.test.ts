@@ -8,6 +8,7 @@ import * as HttpFront from "../../src/simulator/HttpFront.ts"
 import * as Latency from "../../src/simulator/Latency.ts"
 import * as ModelServer from "../../src/simulator/ModelServer.ts"
 import * as CorrectnessWorkload from "../../src/workload/CorrectnessWorkload.ts"
+import { signed } from "./internal/dialects/aws.ts"
 import { dataOf } from "./rawClient.ts"
 
 const atOnce = { ttft: Latency.constant(0), itl: Latency.constant(0) }
@@ -19,20 +20,35 @@ const serve = Effect.fnUntraced(function* (model: Parameters<typeof ModelServer.
   return Context.get(context, HttpFront.HttpFront).url
 })
 
-const post = (url: string, path: string, body: object) =>
+const anybody = {
+  "content-type": "application/json",
+  authorization: "Bearer any",
+  "x-api-key": "any",
+  "x-goog-api-key": "any",
+  "anthropic-version": "2023-06-01"
+}
+
+const post = (url: string, path: string, body: object, headers: { readonly [name: string]: string } = anybody) =>
   Effect.promise(async () => {
-    const response = await fetch(url + path, {
-      method: "POST",
-      body: JSON.stringify(body),
-      headers: {
-        "content-type": "application/json",
-        authorization: "Bearer any",
-        "x-api-key": "any",
-        "anthropic-version": "2023-06-01"
-      }
-    })
+    const response = await fetch(url + path, { method: "POST", body: JSON.stringify(body), headers })
     return { status: response.status, text: await response.text() }
   })
+
+/** With the signature that SageMaker asks for; the client adds the host itself. */
+const postSigned = Effect.fnUntraced(function* (url: string, path: string, body: object) {
+  const { host } = new URL(url)
+  const incoming = {
+    method: "POST",
+    path,
+    query: new URLSearchParams(),
+    headers: { host, "content-type": "application/json" },
+    body: Buffer.from(JSON.stringify(body))
+  }
+  const { headers } = yield* Effect.promise(() => signed(incoming, "sagemaker"))
+  const { host: _, ...sent } = headers
+  const texts = Object.entries(sent).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const]))
+  return yield* post(url, path, body, Object.fromEntries(texts))
+})
 
 const chat = "/v1/chat/completions"
 
@@ -165,13 +181,39 @@ describe("a simulated model that is asked for a number", () => {
       (content) => ({ messages: [{ role: "user", content }] }),
       (body) => JSON.parse(body).message.content
     ],
-    ["Ollama's generate", "/api/generate", (prompt) => ({ prompt }), (body) => JSON.parse(body).response]
+    ["Ollama's generate", "/api/generate", (prompt) => ({ prompt }), (body) => JSON.parse(body).response],
+    [
+      "Gemini",
+      "/v1beta/models/sim:generateContent",
+      (text) => ({ contents: [{ role: "user", parts: [{ text }] }] }),
+      (body) => JSON.parse(body).candidates[0].content.parts[0].text
+    ],
+    [
+      "Vertex AI's predict",
+      "/v1/projects/p/locations/l/endpoints/1:predict",
+      (prompt) => ({ instances: [{ prompt }] }),
+      (body) => JSON.parse(body).predictions[0].split("\nOutput:\n").at(-1)
+    ],
+    [
+      "SageMaker",
+      "/endpoints/sim/invocations",
+      (content) => ({ inputs: [[{ role: "user", content }]] }),
+      (body) => JSON.parse(body)[0].generation.content
+    ],
+    [
+      "Bedrock",
+      "/model/sim/converse",
+      (text) => ({ messages: [{ role: "user", content: [{ text }] }] }),
+      (body) => JSON.parse(body).output.message.content[0].text
+    ],
+    ["TGI", "/generate", (inputs) => ({ inputs }), (body) => JSON.parse(body).generated_text]
   ])("does so in the format of %s", ([, path, ask, textOf]) =>
     Effect.gen(function* () {
       const url = yield* serve()
+      const send = path.startsWith("/endpoints/") ? postSigned : post
       for (const number of numbers) {
         const body = { model: "sim", stream: false, ...ask(CorrectnessWorkload.prompt(number)) }
-        const { status, text } = yield* post(url, path, body)
+        const { status, text } = yield* send(url, path, body)
         assert.strictEqual(status, 200, text)
         assert.strictEqual(judge(textOf(text), number), "correct", text)
       }

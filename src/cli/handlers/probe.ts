@@ -16,9 +16,9 @@ import { Provider } from "../../provider/Provider.ts"
 import * as Transport from "../../provider/Transport.ts"
 import { usage } from "../CommandError.ts"
 import { Ended, ExitCode } from "../ExitCode.ts"
-import * as Network from "../internal/network.ts"
 import { newRunId } from "../internal/newRunId.ts"
 import { type probeFlags } from "../internal/probeFlags.ts"
+import * as Surroundings from "../internal/surroundings.ts"
 import * as Providers from "../internal/providers.ts"
 
 type Input = Command.Command.Config.Infer<typeof probeFlags>
@@ -113,7 +113,7 @@ const probe = Effect.fnUntraced(function* (input: Input) {
 export const handle = Effect.fn("probe")(
   function* (input: Input) {
     const runId = yield* newRunId
-    const { options } = yield* Network.resolve(input, input.llmApi === "simulated" && Option.isNone(input.provider))
+    const { options } = yield* Surroundings.networkOf(input)
     const transport = Transport.layer({ ...options, idleSeconds: input.idleTimeout, flushMs: FLUSH_MS })
     const error = yield* probe(input).pipe(Effect.provide(Layer.provideMerge(providerLayer(input, runId), transport)))
     if (error !== null) return yield* new Ended({ exitCode: ExitCode.failed })

@@ -14,11 +14,14 @@ import { type Load, type OpenLoad } from "./load.ts"
 /** Metadata that would take the place of results is refused before anything is sent. */
 export const checkMetadata = (metadata: ResultFiles.Fields, load: Load) => {
   const prefix = load._tag === "Open" && load.origin._tag === "File" ? "" : "results_"
-  const reserved = ResultFiles.reservedMetadata(metadata, prefix)
-  return reserved.length === 0
+  return refuse(ResultFiles.reservedMetadata(metadata, prefix))
+}
+
+/** Names of results that `--metadata` would set. */
+export const refuse = (reserved: ReadonlyArray<string>) =>
+  reserved.length === 0
     ? Effect.void
     : Effect.fail(usage(`--metadata may not set ${reserved.join(", ")}: those are names of results`))
-}
 
 const openTitle = ({ schedule, shape }: OpenLoad): string => {
   const seconds = schedule.offsetSeconds[schedule.length - 1] ?? 0
@@ -31,14 +34,18 @@ const titleOf = (kind: string, load: Load): string => {
   return `${kind} of ${model} (${llmApi}), ${what}, run ${runId}`
 }
 
-const stoppedText = ({ notSent, stopped }: RunResult, { config, ...load }: Load): string | null => {
+/** A limit of time as the user sets it. */
+interface Limit {
+  readonly flag: string
+  readonly seconds: number | null
+}
+
+const stoppedText = ({ notSent, stopped }: RunResult, { flag, seconds }: Limit): string | null => {
   switch (stopped) {
     case null:
       return null
-    case "timeout": {
-      const flag = load._tag === "Open" ? load.timeoutFlag : "--timeout"
-      return `Test timed out before all requests could be completed: ${notSent} were not sent (${flag} ${config.timeoutSeconds}s).`
-    }
+    case "timeout":
+      return `Test timed out before all requests could be completed: ${notSent} were not sent (${flag} ${seconds}s).`
     case "interrupted":
       return `Interrupted: ${notSent} requests were not sent.`
     case "full":
@@ -46,8 +53,9 @@ const stoppedText = ({ notSent, stopped }: RunResult, { config, ...load }: Load)
   }
 }
 
-const remarks = (result: RunResult, load: Load): ReadonlyArray<string> => {
-  const stopped = stoppedText(result, load)
+/** What is to be said of a run besides its numbers. */
+export const remarks = (result: RunResult, limit: Limit): ReadonlyArray<string> => {
+  const stopped = stoppedText(result, limit)
   return [
     ...(stopped === null ? [] : [stopped]),
     ...(result.uncounted === null ? [] : [`Some answers could not be counted: ${result.uncounted.message}`])
@@ -71,25 +79,44 @@ export const whileRunning =
         )
     )
 
+interface Shown {
+  readonly json: boolean
+  readonly quiet: boolean
+}
+
+/** Prints the summary as data, if it is asked for, and the table. With `--json`, standard output belongs to the data. */
+export const show = Effect.fnUntraced(function* (
+  { json, quiet }: Shown,
+  { document }: Pick<RunResult, "document">,
+  render: (screen: Screen.Screen) => string
+) {
+  if (json) yield* Console.log(ResultFiles.stringify(document).trimEnd())
+  if (quiet) return
+  const text = render(yield* Screen.detect(json ? "stderr" : "stdout")).trimEnd()
+  yield* json ? Console.error(text) : Console.log(text)
+})
+
+/** Ends with the exit code of a run that was interrupted, aborted, or of which every request failed. */
+export const end = Effect.fnUntraced(function* ({ stopped, summary }: RunResult) {
+  if (stopped === "interrupted") return yield* new Ended({ exitCode: ExitCode.interrupted })
+  const { num_completed_requests: completed, num_requests_started: started } = summary
+  if (stopped === "full" || (completed === 0 && started > 0)) return yield* new Ended({ exitCode: ExitCode.failed })
+})
+
 /** Shows the result, and ends with the exit code that fits. */
 export const conclude = Effect.fnUntraced(function* (
-  input: { readonly json: boolean; readonly quiet: boolean },
+  input: Shown,
   kind: "Load test" | "Simulation",
   load: Load,
   result: RunResult
 ) {
-  if (input.json) yield* Console.log(ResultFiles.stringify(result.document).trimEnd())
-  if (!input.quiet) {
-    // With --json, standard output belongs to the data.
-    const stream = input.json ? "stderr" : "stdout"
-    const screen = yield* Screen.detect(stream)
-    const { files, summary } = result
-    const text = Report.render({ title: titleOf(kind, load), summary, remarks: remarks(result, load), files }, screen)
-    yield* stream === "stderr" ? Console.error(text.trimEnd()) : Console.log(text.trimEnd())
+  const flag = load._tag === "Open" ? load.timeoutFlag : "--timeout"
+  const shown = {
+    title: titleOf(kind, load),
+    summary: result.summary,
+    remarks: remarks(result, { flag, seconds: load.config.timeoutSeconds }),
+    files: result.files
   }
-  if (result.stopped === "interrupted") return yield* new Ended({ exitCode: ExitCode.interrupted })
-  const { num_completed_requests: completed, num_requests_started: started } = result.summary
-  if (result.stopped === "full" || (completed === 0 && started > 0)) {
-    return yield* new Ended({ exitCode: ExitCode.failed })
-  }
+  yield* show(input, result, (screen) => Report.render(shown, screen))
+  yield* end(result)
 })

@@ -21,8 +21,10 @@ export interface Options extends RequestOptions {
 }
 
 /** What the API is called in the results: by the name of the module, if there is one. */
-export const llmApiOf = (input: { readonly llmApi: string; readonly provider: Option.Option<string> }): string =>
-  Option.match(input.provider, { onNone: () => input.llmApi, onSome: nameOf })
+export const llmApiOf = (input: {
+  readonly llmApi: { readonly value: string }
+  readonly provider: Option.Option<string>
+}): string => Option.match(input.provider, { onNone: () => input.llmApi.value, onSome: nameOf })
 
 /** The name of a file without its folder. */
 export const nameOf = (file: string): string => file.slice(Math.max(file.lastIndexOf("/"), file.lastIndexOf("\\")) + 1)

@@ -207,14 +207,14 @@ export const layer = (
     vertexRoute: Option.getOrUndefined(input.vertexRoute)
   }
   if (Option.isSome(input.provider)) {
-    const flag = meaningless(input, { flags: [] })
+    const flag = input.llmApi.given ? "llm-api" : meaningless(input, { flags: [] })
     return flag === undefined
       ? OwnProvider.load(input.provider.value, options)
       : Layer.unwrap(Effect.fail(usage(`--${flag} has no meaning for --provider.`)))
   }
-  if (input.llmApi === "simulated") return simulated(input, settings, options)
-  const api = apis[input.llmApi]
+  if (input.llmApi.value === "simulated") return simulated(input, settings, options)
+  const api = apis[input.llmApi.value]
   const flag = meaningless(input, api)
   if (flag === undefined) return api.layer(options)
-  return Layer.unwrap(Effect.fail(usage(`--${flag} has no meaning for --llm-api ${input.llmApi}.`)))
+  return Layer.unwrap(Effect.fail(usage(`--${flag} has no meaning for --llm-api ${input.llmApi.value}.`)))
 }

@@ -21,17 +21,9 @@ import { type TokenizerError } from "../../workload/Tokenizer.ts"
 import * as Recorder from "../Recorder.ts"
 import { requestIdOf } from "../RequestId.ts"
 import * as RequestRunner from "../RequestRunner.ts"
+import { type RunHooks } from "../RunHooks.ts"
 import { type RunResult } from "../RunResult.ts"
 import * as StopSignal from "../StopSignal.ts"
-import { type WarmUpReport } from "../WarmUp.ts"
-
-/** What every kind of run is given. */
-export interface Hooks {
-  readonly warmUp?: Effect.Effect<WarmUpReport> | undefined
-  readonly userStop?: Effect.Effect<void> | undefined
-  readonly live?: LiveStats.LiveStats | undefined
-  readonly details?: ResultFiles.Fields | undefined
-}
 
 export interface Settings {
   readonly runId: string
@@ -79,7 +71,7 @@ export interface Judge {
  * - `logsSent`: whether `requests_sent.log` is written
  * - `late`: what the summary says that is known only at the end
  */
-export interface Options<E, R> extends Hooks {
+export interface Options<E, R> extends RunHooks {
   readonly settings: Settings
   readonly directory: RunDirectory | null
   readonly planned: number

@@ -27,7 +27,7 @@ export interface ExchangeOptions {
   readonly idleSeconds: number
   readonly makeDecoder: MakeDecoder
   /** Reads the API's error object from a body; `undefined` when it is none. */
-  readonly errorOf: (body: string) => LlmError.InStream | undefined
+  readonly errorOf: (body: string, headers: Headers) => LlmError.InStream | undefined
   /** Whether a body of status 200 is for the decoder; by default event streams are. */
   readonly accepts?: ((bytes: Buffer, contentType: string) => boolean) | undefined
   /** The reason of a failure as it is told: without the secrets that a server repeats. */
@@ -185,8 +185,10 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Why an answer is not a stream: an error status, an error object, a web page, or an answer in one piece. */
   #refusal(): LlmError.Reason {
     const body = (this.#body?.text ?? "").slice(0, maxBodyText).trim()
-    const error = this.#options.errorOf(body)
-    if (this.#status !== 200) return Failure.fromStatus(this.#status, error?.description ?? body, this.#headers)
+    const error = this.#options.errorOf(body, this.#headers)
+    if (this.#status !== 200) {
+      return Failure.fromStatus(this.#status, error?.description ?? body, this.#headers, error?.type)
+    }
     if (error !== undefined) return error
     const type = single(this.#headers["content-type"]) ?? "no content type"
     return new LlmError.Protocol({

@@ -1,70 +1,78 @@
 import * as Clock from "effect/Clock"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import * as Stream from "effect/Stream"
-import * as LlmError from "../../domain/LlmError.ts"
-import { type TokenEvent } from "../../domain/TokenEvent.ts"
+import type * as LlmError from "../../domain/LlmError.ts"
 import type * as AwsCredentials from "../AwsCredentials.ts"
-import { type Format, type HttpRequest, type Transport } from "../Transport.ts"
+import { type Format, type HttpRequest } from "../Transport.ts"
+import * as AwsEventStream from "../wire/AwsEventStream.ts"
+import { type MakeDecoder } from "../wire/StreamDecoder.ts"
+import * as Address from "./address.ts"
 import * as Variables from "./variables.ts"
-import * as Secrets from "./secrets.ts"
 
-/** The region that was given or is set; LLMPerf's variable comes first. */
-export const region = (given: string | undefined): Effect.Effect<string, LlmError.LlmError | Config.ConfigError> =>
-  Variables.givenOr(
-    given,
+/** - `name`: in signatures; `host`: how its hosts begin; `variable`: holds another address */
+export interface Service {
+  readonly name: string
+  readonly host: string
+  readonly variable: string
+}
+
+interface Place {
+  readonly region: string
+  readonly apiBase?: string | undefined
+}
+
+/** The host of a service in a region. */
+const regionalBase = ({ host }: Service, region: string): string =>
+  `https://${host}.${region}.amazonaws.com${region.startsWith("cn-") ? ".cn" : ""}`
+
+/** The region and the address that were given or are set; LLMPerf's variable of the region comes first. */
+export const place = Effect.fnUntraced(function* (
+  given: Partial<Place>,
+  service: Service
+): Effect.fn.Return<Required<Place>, LlmError.LlmError | Config.ConfigError> {
+  const region = yield* Variables.givenOr(
+    given.region,
     ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"],
     "the region of the endpoint, such as us-east-1 (or AWS_REGION)"
   )
+  const names = [service.variable, "AWS_ENDPOINT_URL"]
+  const apiBase = yield* Variables.givenOrDefault(given.apiBase, names, regionalBase(service, region))
+  return { region, apiBase }
+})
 
-/** The host of a service in a region. */
-export const regionalBase = (prefix: string, inRegion: string): string =>
-  `https://${prefix}.${inRegion}.amazonaws.com${inRegion.startsWith("cn-") ? ".cn" : ""}`
+const nothing = /$^/
 
 /** Where requests go. Fails with `LlmError` (`Protocol`) when the base is not an address. */
 export const target = (
-  apiBase: string,
-  path: string
-): Effect.Effect<{ readonly origin: string; readonly path: string }, LlmError.LlmError> => {
-  const url = URL.canParse(apiBase) ? new URL(apiBase) : null
-  if (url === null || (url.protocol !== "http:" && url.protocol !== "https:")) {
-    return Effect.fail(
-      LlmError.fromReason(
-        new LlmError.Protocol({
-          description: `The API base is not an http(s) address: ${Secrets.shownAddress(apiBase)}`
-        })
-      )
-    )
-  }
-  return Effect.succeed({ origin: url.origin, path: `${url.pathname.replace(/\/+$/, "")}${path}` })
+  { apiBase, region }: Place,
+  path: string,
+  service: Service
+): Effect.Effect<Address.Target, LlmError.LlmError> => {
+  const base = apiBase ?? regionalBase(service, region)
+  return Address.orFail(Address.target(base, nothing, path), base)
 }
 
 /** The packages for signatures and frames; loaded when an adapter is made. */
-export const sdk = Effect.promise(() => import("./awsSdk.ts"))
+const sdk = Effect.promise(() => import("./awsSdk.ts"))
+
+/** Answers as event streams. */
+export const format = (makeDecoder: (codec: AwsEventStream.Codec) => MakeDecoder): Effect.Effect<Format> =>
+  Effect.map(sdk, ({ codec }) => ({
+    makeDecoder: makeDecoder(codec),
+    errorOf: AwsEventStream.errorOf,
+    accepts: AwsEventStream.accepts
+  }))
 
 /** What signs requests to a service. */
 export const signing = Effect.fn("awsApi.signing")(function* (
-  service: string,
-  inRegion: string,
+  service: Service,
+  region: string,
   credentials: AwsCredentials.Source
 ) {
   const { sign } = yield* sdk
   const clock = yield* Clock.Clock
   const now = () => Math.floor(clock.currentTimeMillisUnsafe() / 1_000)
+  const scope = { service: service.name, region }
   return (request: HttpRequest): Effect.Effect<HttpRequest, LlmError.LlmError> =>
-    Effect.flatMap(credentials.current, (found) => sign(request, { service, region: inRegion }, found, now()))
+    Effect.flatMap(credentials.current, (found) => sign(request, scope, found, now()))
 })
-
-/** Makes the request and signs it when run, before the transport has it: the time this takes is our own. */
-export const signedStream = (
-  transport: Transport["Service"],
-  sign: (request: HttpRequest) => Effect.Effect<HttpRequest, LlmError.LlmError>,
-  makeRequest: () => HttpRequest,
-  format: Format
-): Stream.Stream<TokenEvent, LlmError.LlmError> =>
-  Stream.unwrap(
-    Effect.map(
-      Effect.suspend(() => sign(makeRequest())),
-      (request) => transport.stream(() => request, format)
-    )
-  )

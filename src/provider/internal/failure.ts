@@ -121,7 +121,8 @@ const retryAfterSeconds = (value: string | undefined, date: string | undefined):
 export const fromStatus = (
   status: number,
   message: string,
-  headers: { readonly [name: string]: string | Array<string> | undefined }
+  headers: { readonly [name: string]: string | Array<string> | undefined },
+  errorType: string | null = null
 ): LlmError.Reason => {
   const header = (name: string) => {
     const value = headers[name]
@@ -133,7 +134,8 @@ export const fromStatus = (
     status >= 300 && status < 400 && location !== undefined
       ? `redirected to ${location}, which is not followed; set the API base to the final address`
       : message
-  return status === 429
+  // Older services of AWS answer 400 and tell only by the name of the error that there were too many requests.
+  return status === 429 || errorType === "ThrottlingException"
     ? new LlmError.RateLimited({ status, body, retryAfterSeconds: retryAfter })
     : new LlmError.HttpStatus({ status, body, retryAfterSeconds: retryAfter })
 }

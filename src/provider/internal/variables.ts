@@ -1,10 +1,9 @@
 import type * as Arr from "effect/Array"
-import type * as Config from "effect/Config"
+import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
-import type * as LlmError from "../../domain/LlmError.ts"
-import * as Credentials from "./credentials.ts"
+import * as Redacted from "effect/Redacted"
+import * as LlmError from "../../domain/LlmError.ts"
 
 /** Names of environment variables for one thing; the first that is set counts, and the first is the one to ask for. */
 export type Names = Arr.NonEmptyReadonlyArray<string>
@@ -21,23 +20,32 @@ const first = <A>(
     return Option.none()
   })
 
+const notBlank = (text: string): Option.Option<string> =>
+  text.trim() === "" ? Option.none() : Option.some(text.trim())
+
 /** The first of the variables that is set and not blank. */
 export const text = (names: ReadonlyArray<string>): Effect.Effect<Option.Option<string>, Config.ConfigError> =>
-  first(names, Credentials.optionalText)
+  first(names, (name) => Effect.map(Config.option(Config.String(name)), Option.flatMap(notBlank)))
 
 /** The same for a secret. */
 export const secret = (
   names: ReadonlyArray<string>
 ): Effect.Effect<Option.Option<Redacted.Redacted<string>>, Config.ConfigError> =>
-  first(names, Credentials.optionalSecret)
+  first(names, (name) =>
+    Effect.map(
+      Config.option(Config.Redacted(name)),
+      Option.flatMap((value) => Option.map(notBlank(Redacted.value(value)), (text) => Redacted.make(text)))
+    )
+  )
+
+/** Says that an environment variable must be set, and what it holds. */
+export const missing = (variable: string, description: string): Effect.Effect<never, LlmError.LlmError> =>
+  Effect.fail(LlmError.fromReason(new LlmError.MissingCredential({ variable, description })))
 
 const needed =
   <A>(read: (names: Names) => Effect.Effect<Option.Option<A>, Config.ConfigError>) =>
   (names: Names, description: string): Effect.Effect<A, LlmError.LlmError | Config.ConfigError> =>
-    Effect.flatMap(
-      read(names),
-      Option.match({ onNone: () => Credentials.missing(names[0], description), onSome: Effect.succeed })
-    )
+    Effect.flatMap(read(names), Option.match({ onNone: () => missing(names[0], description), onSome: Effect.succeed }))
 
 /** The first of the variables that is set; one must be. */
 export const neededText = needed(text)
@@ -52,7 +60,7 @@ export const givenOr = (
   description: string
 ): Effect.Effect<string, LlmError.LlmError | Config.ConfigError> => {
   if (given === undefined) return neededText(names, description)
-  return given.trim() === "" ? Credentials.missing(names[0], description) : Effect.succeed(given.trim())
+  return given.trim() === "" ? missing(names[0], description) : Effect.succeed(given.trim())
 }
 
 /** What the caller gave, or the first of the variables that is set, or `fallback`. */

@@ -49,6 +49,14 @@ export interface EventHandler {
   readonly isDone: () => boolean
 }
 
+/**
+ * Its media type.
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const mediaType = "application/vnd.amazon.eventstream"
+
 /** Two lengths and their checksum. */
 const preludeBytes = 12
 /** A frame without headers and payload. */
@@ -79,16 +87,22 @@ const expired = /security token included in the request is expired/i
 
 /**
  * Reads the error object of an AWS service: `{"message", "__type"}`, with other spellings of these, and the `ErrorCode` of
- * SageMaker. `undefined` when it is none. That credentials have expired is said plainly: it is what ends long runs.
+ * SageMaker. Most services name the error in the header `x-amzn-errortype` instead
+ * (https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html#operation-error-serialization). `undefined` when it is none.
+ * That credentials have expired is said plainly: it is what ends long runs.
  *
  * @category decoding
  * @since 0.2.0
  */
-export const errorOf = (body: string): LlmError.InStream | undefined => {
+export const errorOf = (
+  body: string,
+  headers: { readonly [name: string]: string | Array<string> | undefined } = {}
+): LlmError.InStream | undefined => {
   const value = Json.parse(body)
   if (!Json.isObject(value)) return undefined
   const message = firstText(value, "message", "Message", "errorMessage")
-  const type = shapeOf(firstText(value, "__type", "code", "Code"))
+  const named = headers["x-amzn-errortype"]
+  const type = shapeOf(typeof named === "string" ? named : firstText(value, "__type", "code", "Code"))
   if (message === "" && type === "") return undefined
   const code = firstText(value, "ErrorCode", "errorCode") || type
   const isExpired = type.startsWith("ExpiredToken") || expired.test(message)
@@ -129,7 +143,7 @@ const unmodeledOf = (frame: Frame): LlmError.InStream => {
  */
 export const accepts = (bytes: Buffer, contentType: string): boolean => {
   if (/^\s*[{[<]/.test(bytes.toString("latin1", 0, 64))) return false
-  return bytes[0] === 0 || contentType.toLowerCase().startsWith("application/vnd.amazon.eventstream")
+  return bytes[0] === 0 || contentType.toLowerCase().startsWith(mediaType)
 }
 
 /** The length of the frame that begins at `from`, where its first bytes make sense. */

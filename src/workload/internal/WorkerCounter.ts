@@ -2,12 +2,6 @@
 import * as Effect from "effect/Effect"
 import * as WorkerCalls from "./WorkerCalls.ts"
 
-/** Texts to count. */
-export type Request = WorkerCalls.Request<string>
-
-/** Their counts in the same order, or why they could not be counted. */
-export type Reply = WorkerCalls.Reply<number>
-
 // Large enough that a message costs little per text, small enough that a closing scope never waits long.
 const TEXTS_PER_MESSAGE = 128
 

@@ -21,10 +21,6 @@ export type Answer =
   | { readonly minimums: ReadonlyArray<number> }
   | { readonly wrong: typeof Wrong.Encoded }
 
-export type Request = WorkerCalls.Request<Call>
-
-export type Reply = WorkerCalls.Reply<Answer>
-
 // A call is a batch already.
 const CALLS_PER_MESSAGE = 1
 

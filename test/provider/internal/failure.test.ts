@@ -121,6 +121,8 @@ describe("failure.fromStatus", () => {
     assert.deepInclude(reason, { _tag: "RateLimited", status: 429, body: "slow down", retryAfterSeconds: 2 })
     assert.strictEqual(reason.errorCode, 429)
     assert.strictEqual(failure.fromStatus(503, "", { "retry-after": "2" })._tag, "HttpStatus")
+    assert.strictEqual(failure.fromStatus(400, "", {}, "ThrottlingException")._tag, "RateLimited")
+    assert.strictEqual(failure.fromStatus(400, "", {}, "ValidationException")._tag, "HttpStatus")
   })
 
   it("names the address of a redirection", () => {

@@ -187,20 +187,7 @@ describe("AnthropicEvent.makeDecoder", () => {
   })
 
   it("is held against answers of every kind", () => {
-    const found = decoding.kindsIn(fc.sample(answer, { seed: 7, numRuns: 400 }), read)
-    for (const kind of [
-      "fine",
-      "Truncated",
-      "Protocol",
-      "InStream",
-      "text",
-      "reasoning",
-      "tool",
-      "finished",
-      "usage"
-    ]) {
-      assert.isAbove(found[kind] ?? 0, 10, kind)
-    }
+    decoding.holdsEveryKind(answer, 400, read)
   })
 
   it("reads text, with the time of each chunk, and adds what was cached to the input", () => {
@@ -233,14 +220,7 @@ describe("AnthropicEvent.makeDecoder", () => {
 
   it.each(["anthropic-text.sse", "anthropic-thinking-tool.sse", "anthropic-overloaded.sse"])(
     "reads %s the same wherever it is cut",
-    (name) => {
-      const body = decoding.transcript(name)
-      const whole = decoding.outcome(makeDecoder, [body])
-      assert.deepStrictEqual(decoding.outcome(makeDecoder, bodies.cut(body, "all")), whole)
-      for (let at = 1; at < body.length; at += 7) {
-        assert.deepStrictEqual(decoding.outcome(makeDecoder, bodies.cut(body, [at])), whole)
-      }
-    }
+    (name) => decoding.isSameWhereverCut(makeDecoder, name)
   )
 
   it("fails when it is overloaded in the middle, and keeps what came", () => {

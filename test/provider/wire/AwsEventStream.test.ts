@@ -176,7 +176,9 @@ describe("AwsEventStream.accepts", () => {
     [Buffer.from("x"), type, true],
     [Buffer.from("{}"), type, false],
     [Buffer.from("<html>"), type, false],
-    [Buffer.from("data: x"), "text/event-stream", false]
+    [Buffer.from("data: x"), "text/event-stream", false],
+    [anEvent, "text/event-stream", true],
+    [Buffer.from("x"), "", false]
   ] as const)("%s %s", (bytes, type, expected) => {
     assert.strictEqual(AwsEventStream.accepts(bytes, type), expected)
   })
@@ -201,6 +203,15 @@ describe("AwsEventStream.errorOf", () => {
     ]
   ])("%j", (value, description, code, type) => {
     assert.deepInclude(AwsEventStream.errorOf(JSON.stringify(value)), { description, code, type })
+  })
+
+  it("takes the name of the error from the header first", () => {
+    assert.deepInclude(
+      AwsEventStream.errorOf(`{"message":"slow down","code":"x"}`, {
+        "x-amzn-errortype": "ThrottlingException:http://internal.amazon.com/coral/"
+      }),
+      { description: "ThrottlingException: slow down", code: "ThrottlingException", type: "ThrottlingException" }
+    )
   })
 
   it("says plainly that credentials have expired", () => {

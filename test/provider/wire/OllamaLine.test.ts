@@ -120,20 +120,7 @@ describe("OllamaLine.makeDecoder", () => {
   })
 
   it("is held against answers of every kind", () => {
-    const found = decoding.kindsIn(fc.sample(answer, { seed: 7, numRuns: 400 }), read)
-    for (const kind of [
-      "fine",
-      "Truncated",
-      "Protocol",
-      "InStream",
-      "text",
-      "reasoning",
-      "tool",
-      "finished",
-      "usage"
-    ]) {
-      assert.isAbove(found[kind] ?? 0, 10, kind)
-    }
+    decoding.holdsEveryKind(answer, 400, read)
   })
 
   it("reads thinking and text, with the time of each chunk", () => {
@@ -161,14 +148,7 @@ describe("OllamaLine.makeDecoder", () => {
 
   it.each(["ollama-text.ndjson", "ollama-tool.ndjson", "ollama-error.ndjson"])(
     "reads %s the same wherever it is cut",
-    (name) => {
-      const body = decoding.transcript(name)
-      const whole = decoding.outcome(makeDecoder, [body])
-      assert.deepStrictEqual(decoding.outcome(makeDecoder, bodies.cut(body, "all")), whole)
-      for (let at = 1; at < body.length; at += 5) {
-        assert.deepStrictEqual(decoding.outcome(makeDecoder, bodies.cut(body, [at])), whole)
-      }
-    }
+    (name) => decoding.isSameWhereverCut(makeDecoder, name)
   )
 
   it("fails on an error in the middle, and keeps what came", () => {

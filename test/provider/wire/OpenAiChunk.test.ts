@@ -1,32 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { type Reason } from "../../../src/domain/LlmError.ts"
-import { type TokenEvent } from "../../../src/domain/TokenEvent.ts"
-import { EventBuffer } from "../../../src/provider/wire/EventBuffer.ts"
 import * as OpenAiChunk from "../../../src/provider/wire/OpenAiChunk.ts"
 import * as bodies from "./bodies.ts"
 import * as chunks from "./chunks.ts"
+import * as decoding from "./decoding.ts"
 import * as reference from "./reference.ts"
 
-/** Decodes pieces, of which the n-th arrives at time n. */
-const decode = (pieces: ReadonlyArray<Buffer>) => {
-  const out = new EventBuffer()
-  const decoder = OpenAiChunk.makeDecoder(out)
-  let reason: Reason | undefined
-  let at = 0
-  for (const piece of pieces) {
-    reason = decoder.push(piece, ++at)
-    if (reason !== undefined) break
-  }
-  reason ??= decoder.end(at)
-  const events: ReadonlyArray<TokenEvent> = out.take() ?? []
-  return { events, reason, done: decoder.done }
-}
-
-const outcome = (pieces: ReadonlyArray<Buffer>): reference.Outcome => {
-  const { events, reason } = decode(pieces)
-  return { parts: reference.flatten(events), failure: reason?._tag }
-}
+const decode = (pieces: ReadonlyArray<Buffer>) => decoding.decode(OpenAiChunk.makeDecoder, pieces)
+const outcome = (pieces: ReadonlyArray<Buffer>) => decoding.outcome(OpenAiChunk.makeDecoder, pieces)
 
 const body = (...datas: ReadonlyArray<string>) => Buffer.from(datas.map((data) => `data: ${data}\n\n`).join(""))
 
@@ -50,26 +31,7 @@ describe("OpenAiChunk.makeDecoder", () => {
   })
 
   it("is held against answers of every kind", () => {
-    const found: { [name: string]: number } = {}
-    const count = (name: string): void => void (found[name] = (found[name] ?? 0) + 1)
-    for (const body of fc.sample(chunks.answer, { seed: 7, numRuns: 500 })) {
-      const { failure, parts } = reference.openAi(body)
-      count(failure ?? "fine")
-      for (const part of parts) count("kind" in part ? part.kind : "finished" in part ? "finished" : "usage")
-    }
-    for (const name of [
-      "fine",
-      "Truncated",
-      "Protocol",
-      "InStream",
-      "text",
-      "reasoning",
-      "tool",
-      "finished",
-      "usage"
-    ]) {
-      assert.isAbove(found[name] ?? 0, 10, name)
-    }
+    decoding.holdsEveryKind(chunks.answer, 500, reference.openAi)
   })
 
   it("reads an answer as OpenAI sends it, with the time of each chunk", () => {

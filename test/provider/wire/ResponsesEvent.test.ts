@@ -2,35 +2,13 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
-import { readFileSync } from "node:fs"
-import { type Reason } from "../../../src/domain/LlmError.ts"
-import { type TokenEvent } from "../../../src/domain/TokenEvent.ts"
-import { EventBuffer } from "../../../src/provider/wire/EventBuffer.ts"
 import * as ResponsesEvent from "../../../src/provider/wire/ResponsesEvent.ts"
 import * as bodies from "./bodies.ts"
-import * as reference from "./reference.ts"
+import * as decoding from "./decoding.ts"
+import type * as reference from "./reference.ts"
 
-const fixture = (name: string) => readFileSync(new URL(`../../fixtures/provider/${name}`, import.meta.url))
-
-/** Decodes pieces, of which the n-th arrives at time n. */
-const decode = (pieces: ReadonlyArray<Buffer>) => {
-  const out = new EventBuffer()
-  const decoder = ResponsesEvent.makeDecoder(out)
-  let reason: Reason | undefined
-  let at = 0
-  for (const piece of pieces) {
-    reason = decoder.push(piece, ++at)
-    if (reason !== undefined) break
-  }
-  reason ??= decoder.end(at)
-  const events: ReadonlyArray<TokenEvent> = out.take() ?? []
-  return { events, reason, done: decoder.done }
-}
-
-const outcome = (pieces: ReadonlyArray<Buffer>): reference.Outcome => {
-  const { events, reason } = decode(pieces)
-  return { parts: reference.flatten(events), failure: reason?._tag }
-}
+const decode = (pieces: ReadonlyArray<Buffer>) => decoding.decode(ResponsesEvent.makeDecoder, pieces)
+const outcome = (pieces: ReadonlyArray<Buffer>) => decoding.outcome(ResponsesEvent.makeDecoder, pieces)
 
 type Json = { readonly type: string; readonly [key: string]: unknown }
 
@@ -229,7 +207,7 @@ describe("ResponsesEvent.makeDecoder", () => {
     ],
     ["responses-failed.sse", { parts: [{ kind: "text", text: "Once" }], failure: "InStream" }]
   ] as const)("reads %s, whole and byte by byte, and knows every cut for one", (name, expected) => {
-    const body = fixture(name)
+    const body = decoding.transcript(name)
     assert.deepStrictEqual(outcome([body]), expected)
     assert.deepStrictEqual(outcome(bodies.cut(body, "all")), expected)
     const last = body.lastIndexOf("\nevent: ") + 1

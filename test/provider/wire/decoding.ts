@@ -1,3 +1,4 @@
+import { assert } from "@effect/vitest"
 import * as fc from "fast-check"
 import { readFileSync } from "node:fs"
 import { type Reason } from "../../../src/domain/LlmError.ts"
@@ -124,7 +125,7 @@ export const parsed = (data: string): { readonly value: unknown } | undefined =>
 export const isObject = (value: unknown): value is object => typeof value === "object" && value !== null
 
 /** Counts how often each kind of part and each failure occurs in answers, so that a property is known to be about them. */
-export const kindsIn = (
+const kindsIn = (
   answers: ReadonlyArray<Buffer>,
   read: (body: Buffer) => reference.Outcome
 ): { readonly [kind: string]: number } => {
@@ -136,4 +137,28 @@ export const kindsIn = (
     for (const part of parts) add("kind" in part ? part.kind : "finished" in part ? "finished" : "usage")
   }
   return found
+}
+
+/** What an answer of a chat may hold, and the ways it may fail. */
+const everyKind = ["fine", "Truncated", "Protocol", "InStream", "text", "reasoning", "tool", "finished", "usage"]
+
+/** That a property over these answers is about every kind of them. */
+export const holdsEveryKind = (
+  answers: fc.Arbitrary<Buffer>,
+  numRuns: number,
+  read: (body: Buffer) => reference.Outcome,
+  kinds: ReadonlyArray<string> = everyKind
+): void => {
+  const found = kindsIn(fc.sample(answers, { seed: 7, numRuns }), read)
+  for (const kind of kinds) assert.isAbove(found[kind] ?? 0, 10, kind)
+}
+
+/** That a transcript comes to the same byte by byte and in two pieces. */
+export const isSameWhereverCut = (makeDecoder: MakeDecoder, name: string): void => {
+  const body = transcript(name)
+  const whole = outcome(makeDecoder, [body])
+  assert.deepStrictEqual(outcome(makeDecoder, bodies.cut(body, "all")), whole)
+  for (let at = 1; at < body.length; at += 5) {
+    assert.deepStrictEqual(outcome(makeDecoder, bodies.cut(body, [at])), whole)
+  }
 }

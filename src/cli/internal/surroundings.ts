@@ -1,0 +1,109 @@
+import type * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Stdio from "effect/Stdio"
+import type * as Terminal from "effect/Terminal"
+import { type LlmError } from "../../domain/LlmError.ts"
+import { type RequestPlan } from "../../domain/RequestPlan.ts"
+import { type RunConfig } from "../../domain/RunConfig.ts"
+import { type RunHooks } from "../../engine/RunHooks.ts"
+import * as WarmUp from "../../engine/WarmUp.ts"
+import * as LiveStats from "../../metrics/LiveStats.ts"
+import * as Progress from "../../output/Progress.ts"
+import { Provider } from "../../provider/Provider.ts"
+import * as Transport from "../../provider/Transport.ts"
+import * as TokenCounter from "../../workload/TokenCounter.ts"
+import * as Tokenizer from "../../workload/Tokenizer.ts"
+import * as Network from "./network.ts"
+import * as OwnProvider from "./ownProvider.ts"
+import { userStop } from "./userStop.ts"
+
+/** The name of a tokenizer, `undefined` for the one that needs no name. */
+export const tokenizerOf = ({ tokenizer }: { readonly tokenizer: string }): string | undefined =>
+  tokenizer === Tokenizer.llamaName ? undefined : tokenizer
+
+/** What the flags of every test of an API say alike. */
+interface Input {
+  readonly model: string
+  readonly llmApi: { readonly value: string }
+  readonly provider: Option.Option<string>
+  readonly grace: number
+  readonly requestTimeout: number | null
+  readonly additionalSamplingParams: RunConfig["additionalSamplingParams"]
+  readonly metadata: ReadonlyArray<ReadonlyArray<readonly [string, string]>>
+  readonly seed: number
+  readonly warmup: boolean
+  readonly warmupRequests: number
+  readonly requestIdHeader: string | null
+  readonly resultsDir: Option.Option<string>
+}
+
+/** The part of its configuration that comes of these. */
+export const configOf = (input: Input, runId: string): Omit<RunConfig, "promptMode"> => ({
+  model: input.model,
+  llmApi: OwnProvider.llmApiOf(input),
+  graceSeconds: input.grace,
+  requestTimeoutSeconds: input.requestTimeout,
+  additionalSamplingParams: input.additionalSamplingParams,
+  metadata: Object.fromEntries(input.metadata.flat()),
+  seed: input.seed,
+  warmup: input.warmup,
+  warmupRequests: input.warmupRequests,
+  requestIdHeader: input.requestIdHeader,
+  runId,
+  resultsDir: Option.getOrNull(input.resultsDir)
+})
+
+/** How the API is reached. Nothing is between us and a server that is started for the test. */
+export const networkOf = (input: Network.NetworkInput & Pick<Input, "llmApi" | "provider">) =>
+  Network.resolve(input, input.llmApi.value === "simulated" && Option.isNone(input.provider))
+
+/** Everything a test of an API needs: tokenizers, on this thread and on another, the provider and its transport. */
+export const layer = <E, R>(options: {
+  readonly tokenizer: string | undefined
+  readonly provider: Layer.Layer<Provider, E | LlmError | Config.ConfigError, R>
+  readonly network: Network.Network
+  readonly idleSeconds: number
+}) =>
+  Layer.mergeAll(
+    Tokenizer.layer(options.tokenizer),
+    TokenCounter.layerWorker({ tokenizer: options.tokenizer }),
+    options.provider.pipe(
+      Layer.provideMerge(Transport.layer({ ...options.network.options, idleSeconds: options.idleSeconds }))
+    )
+  )
+
+/** Numbers requests as those sent to warm up. */
+export const forWarmUp = (plans: ReadonlyArray<RequestPlan>): ReadonlyArray<RequestPlan> =>
+  plans.map((plan): RequestPlan => Object.assign({}, plan, { id: -plan.id }))
+
+/**
+ * Shows the progress until the scope closes, and gives what the run is to be given. `total`: requests there will be;
+ * `connections`: how many to open ahead; `requests`: real ones, to warm up with.
+ */
+export const hooks = Effect.fnUntraced(function* (options: {
+  readonly config: Pick<RunConfig, "graceSeconds" | "requestTimeoutSeconds" | "warmup">
+  readonly total: number
+  readonly connections: number
+  readonly requests: ReadonlyArray<RequestPlan>
+  readonly network: Network.Network
+  readonly quiet: boolean
+}) {
+  const { config, connections, network, quiet, requests, total } = options
+  const live = LiveStats.make()
+  yield* Effect.forkScoped(Progress.run({ snapshot: (now) => LiveStats.snapshot(live, now), total, quiet }))
+  const context = yield* Effect.context<Provider | Transport.Transport | Stdio.Stdio | Terminal.Terminal>()
+  const warmUp = WarmUp.run({
+    client: config.warmup,
+    concurrency: connections,
+    requests,
+    requestTimeoutSeconds: config.requestTimeoutSeconds
+  })
+  return {
+    live,
+    details: { network: network.facts((yield* Provider).origin) },
+    userStop: Effect.provideContext(userStop(config.graceSeconds, quiet), context),
+    warmUp: config.warmup || requests.length > 0 ? Effect.provideContext(warmUp, context) : undefined
+  } satisfies RunHooks
+})

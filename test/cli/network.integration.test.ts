@@ -1,0 +1,107 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
+import * as HttpFront from "../../src/simulator/HttpFront.ts"
+import * as Latency from "../../src/simulator/Latency.ts"
+import * as ModelServer from "../../src/simulator/ModelServer.ts"
+import { pathOf, tls } from "../provider/certificates.ts"
+import { proxyServer } from "../provider/proxies.ts"
+import { goodAnswer, raw } from "../provider/servers.ts"
+import { folder, llmperf } from "./invocation.ts"
+import { json } from "./processes.ts"
+
+const run = (command: string, args: ReadonlyArray<string>) =>
+  llmperf(
+    [command, "--model=m", "--max-num-completed-requests=2", "--num-concurrent-requests=1", "--no-warmup", ...args],
+    { env: { OPENAI_API_KEY: "secret" } }
+  )
+
+// Most of the time of a run goes into starting its threads, so they run side by side.
+describe.concurrent("a run over TLS", { timeout: 90_000 }, () => {
+  const secure = raw((socket) => socket.write(goodAnswer), { tls: tls("server") })
+
+  it.live("fails with a certificate of an unknown authority", () =>
+    Effect.gen(function* () {
+      const { url } = yield* secure
+      const outcome = yield* run("load-test", [`--api-base=${url}`])
+      assert.strictEqual(outcome.exitCode, 1)
+      assert.match(outcome.stdout, /2 × Tls/)
+    })
+  )
+
+  it.live("trusts an authority that it is told of, goes through a proxy, and saves both", () =>
+    Effect.gen(function* () {
+      const { port, sockets, url } = yield* secure
+      const proxy = yield* proxyServer({ login: "user:pa55word" })
+      const results = yield* folder
+      const ca = pathOf("ca.pem")
+      const outcome = yield* run("load-test", [
+        `--api-base=${url}`,
+        `--ca=${ca}`,
+        `--proxy=${proxy.url.replace("://", "://user:pa55word@")}`,
+        `--results-dir=${results}`,
+        "--json",
+        "--quiet"
+      ])
+      assert.strictEqual(outcome.exitCode, 0, outcome.stderr)
+      assert.strictEqual(outcome.stderr, "")
+      const facts = {
+        network_tls_verified: true,
+        network_ca: ca,
+        network_client_certificate: null,
+        network_proxy: proxy.url
+      }
+      assert.deepInclude(json(outcome.stdout), { ...facts, results_num_completed_requests: 2 })
+      assert.deepInclude(json(readFileSync(join(results, "m_550_150_summary.json"), "utf8")), facts)
+      assert.notInclude(outcome.stdout, "pa55word")
+      assert.isAbove(proxy.passed.length, 0)
+      for (const { line } of proxy.passed) assert.strictEqual(line, `CONNECT 127.0.0.1:${port}`)
+      for (const { remotePort } of sockets) assert.isTrue(proxy.ports.has(remotePort ?? -1))
+    })
+  )
+
+  it.live.each(["load-test", "correctness"])("says loudly, and saves, that nothing is verified: %s", (command) =>
+    Effect.gen(function* () {
+      const { url } = yield* secure
+      const outcome = yield* run(command, [`--api-base=${url}`, "--insecure", "--json", "--quiet"])
+      assert.strictEqual(outcome.exitCode, 0, outcome.stderr)
+      assert.match(outcome.stderr, /^WARNING: --insecure: [^\n]+\n$/)
+      assert.deepInclude(json(outcome.stdout), { network_tls_verified: false, network_ca: null })
+    })
+  )
+})
+
+describe.concurrent("--provider", { timeout: 90_000 }, () => {
+  const example = join(import.meta.dirname, "..", "..", "examples", "04_new-provider.ts")
+  const model = ModelServer.ModelServerOptions.make({ ttft: Latency.constant(0.002), itl: Latency.constant(0) })
+  const front = Layer.provide(HttpFront.layer(HttpFront.HttpFrontOptions.make({})), ModelServer.layer(model))
+
+  it.live.each([
+    ["load-test", { results_num_completed_requests: 2, results_number_errors: 0 }],
+    ["correctness", { num_correct_requests: 2, number_errors: 0 }]
+  ] as const)("is what a run asks with, and is named after its file: %s", ([command, results]) =>
+    Effect.gen(function* () {
+      const { url } = Context.get(yield* Layer.build(front), HttpFront.HttpFront)
+      const outcome = yield* run(command, [`--provider=${example}`, `--api-base=${url}`, "--json", "--quiet"])
+      assert.strictEqual(outcome.exitCode, 0, outcome.stderr)
+      assert.deepInclude(json(outcome.stdout), { ...results, llm_api: "04_new-provider.ts" })
+    })
+  )
+
+  it.live("is refused with 2 when it cannot be loaded, and with flags that mean nothing to it", () =>
+    Effect.gen(function* () {
+      for (const command of ["load-test", "correctness"]) {
+        const missing = yield* run(command, ["--provider=/does/not/exist.ts"])
+        assert.strictEqual(missing.exitCode, 2)
+        assert.include(missing.stderr, "--provider /does/not/exist.ts: there is no such file")
+        const meaningless = yield* run(command, [`--provider=${example}`, "--payload-style=tgi"])
+        assert.strictEqual(meaningless.exitCode, 2)
+        assert.include(meaningless.stderr, "--payload-style has no meaning for --provider.")
+        assert.strictEqual(missing.stdout + meaningless.stdout, "")
+      }
+    })
+  )
+})
