@@ -19,8 +19,8 @@ export const letHeapGrow = mayGrow
 /**
  * Gives the young generation of the heap the size at which a run is measured best, and keeps it there.
  *
- * V8 lets it grow to four times that. Its collections are then rarer and each stops everything for 10 to 20 ms, because what
- * is in flight is alive; requests due meanwhile go out late. The size cannot be set in a running program: so it is made to
+ * V8 lets it grow to four times that. Its collections are then rarer and each stops everything for longer, because what is in
+ * flight is alive; requests due meanwhile go out late. The size cannot be set in a running program: so it is made to
  * grow by objects that survive, with the flag that `bin.ts` sets to begin small, and is then held by the same flag.
  */
 export const settleHeap = Effect.map(mayGrow, () => {
