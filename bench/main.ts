@@ -3,6 +3,7 @@
  */
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import * as Console from "effect/Console"
+import * as DateTime from "effect/DateTime"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -12,10 +13,15 @@ import { FetchHttpClient } from "effect/http"
 import packageJson from "../package.json" with { type: "json" }
 import { BenchError } from "./internal/BenchError.ts"
 import * as Environment from "./internal/Environment.ts"
+import * as History from "./internal/History.ts"
+import { type PartResult } from "./internal/Part.ts"
 import * as Setup from "./internal/Setup.ts"
 import * as Table from "./internal/Table.ts"
 import * as Accuracy from "./parts/accuracy.ts"
+import * as Comparison from "./parts/comparison.ts"
 import * as HotPath from "./parts/hotPath.ts"
+import * as Http2 from "./parts/http2.ts"
+import * as ManyStreams from "./parts/manyStreams.ts"
 import * as Memory from "./parts/memory.ts"
 import * as Replay from "./parts/replay.ts"
 import * as Startup from "./parts/startup.ts"
@@ -28,12 +34,18 @@ const parts = {
   startup: Startup.run,
   replay: Replay.run,
   memory: Memory.run,
+  "many-streams": ManyStreams.run,
+  http2: Http2.run,
+  comparison: Comparison.run,
   "replay-long": Replay.runLong
 }
 
-/** What `all` means; `replay-long` takes nine minutes a side and must be named. */
-const all = ["hot-path", "accuracy", "throughput", "startup", "replay", "memory"] as const
-const names = [...all, "replay-long"] as const
+/** What `all` means; the others take long, or measure no client, and must be named. */
+const all = ["hot-path", "accuracy", "throughput", "startup", "replay", "many-streams", "http2", "memory"] as const
+const names = [...all, "comparison", "replay-long"] as const
+
+/** The parts that give ratios: what --check and --record run where no part is named. */
+const withRatios = ["hot-path", "throughput"] as const
 
 const positiveInt = Schema.Int.check(Schema.isGreaterThan(0))
 
@@ -46,7 +58,7 @@ const bench = Command.make(
     parts: Argument.Literals("parts", [...names, "all"]).pipe(
       Argument.variadic(),
       Argument.withDescription(
-        `What to measure; without any, all with a short memory part (${memoryRequests.short} requests). all leaves out replay-long, which takes nine minutes a side`
+        `What to measure; without any, all with a short memory part (${memoryRequests.short} requests). all leaves out comparison, and replay-long, which takes nine minutes a side`
       )
     ),
     pairs: Flag.Int("pairs").pipe(
@@ -72,6 +84,16 @@ const bench = Command.make(
       Flag.withDescription("Measure the sources although there is a build"),
       Flag.withDefault(false)
     ),
+    check: Flag.Boolean("check").pipe(
+      Flag.withDescription(
+        "Compare the ratios with those recorded in bench/history and end with 1 when one fell by more than 25 % (hot-path and throughput, if no part is named)"
+      ),
+      Flag.withDefault(false)
+    ),
+    record: Flag.Boolean("record").pipe(
+      Flag.withDescription("Record the ratios in bench/history (hot-path and throughput, if no part is named)"),
+      Flag.withDefault(false)
+    ),
     json: Flag.Boolean("json").pipe(
       Flag.withDescription("Print JSON, with every single run, instead of tables"),
       Flag.withDefault(false)
@@ -79,7 +101,8 @@ const bench = Command.make(
   },
   (input) => {
     const named = new Set(input.parts)
-    const ofAll: ReadonlySet<string> = new Set(named.size === 0 || named.has("all") ? all : [])
+    const usual = input.check || input.record ? withRatios : all
+    const ofAll: ReadonlySet<string> = new Set(named.has("all") ? all : named.size === 0 ? usual : [])
     const chosen = names.filter((name) => ofAll.has(name) || named.has(name))
     const setup = Setup.layer({
       pairs: input.pairs,
@@ -91,11 +114,34 @@ const bench = Command.make(
     })
     return Effect.gen(function* () {
       const environment = yield* Environment.read
-      const results = yield* Effect.forEach(chosen, (name) => parts[name])
+      const results: Array<PartResult> = []
+      const failed: Array<string> = []
+      for (const name of chosen) {
+        // What one part could not measure must not take the others' figures with it.
+        const result = yield* Effect.catchTag(parts[name], "BenchError", ({ description }) => {
+          failed.push(`${name}: ${description}`)
+          return Effect.succeed(null)
+        })
+        if (result === null) continue
+        results.push(result)
+        if (typeof result.failed === "string") failed.push(result.failed)
+      }
       yield* Console.log(
         input.json ? JSON.stringify({ environment, parts: results }, null, 2) : Table.render(environment, results)
       )
-      const failed = results.flatMap(({ failed }) => failed ?? [])
+      const date = DateTime.formatIso(yield* DateTime.now)
+      const recorded = History.of(date, environment, results)
+      if (input.check) {
+        const comparison = History.compare(recorded, yield* History.read())
+        if (comparison === null) return yield* new BenchError({ description: "bench/history has no such run" })
+        yield* Console.error(History.render(comparison))
+        failed.push(
+          ...comparison.changes
+            .filter(({ fell }) => fell)
+            .map(({ part, what }) => `${part}: ${what} fell by more than 25 %`)
+        )
+      }
+      if (input.record) yield* Console.error(`Recorded in ${yield* History.write(recorded)}`)
       if (failed.length > 0) return yield* new BenchError({ description: failed.join("; ") })
     }).pipe(Effect.provide(Layer.merge(setup, FetchHttpClient.layer)))
   }
@@ -107,6 +153,7 @@ const bench = Command.make(
     { command: "npm run bench", description: "Everything, in about nine minutes" },
     { command: "npm run bench -- hot-path --pairs 5", description: "One part, five pairs" },
     { command: "npm run bench -- replay-long --pairs 1", description: "The long replay, each side once" },
+    { command: "npm run bench -- --check", description: "Whether a ratio fell since it was recorded" },
     { command: "npm run bench -- all --json", description: "Everything in full, as JSON" }
   ])
 )

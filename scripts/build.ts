@@ -9,6 +9,7 @@ import { execFileSync } from "node:child_process"
 import { chmodSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"
 import { build, type BuildOptions, type Plugin } from "esbuild"
+import reportClient from "./reportClient.ts"
 
 const root = join(import.meta.dirname, "..")
 const dist = join(root, "dist")
@@ -56,6 +57,7 @@ const program = await build({
   plugins: [withoutModelRuntimes]
 })
 chmodSync(join(dist, "bin/llmperf.js"), 0o755)
+writeFileSync(join(dist, "bin/reportClient.js"), reportClient)
 
 /** The licence of every package that is bundled. */
 const bundled = new Set(
@@ -69,7 +71,8 @@ const notices = [...bundled].toSorted().map((name) => {
   const folder = join(root, "node_modules", name)
   const { version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
   const [file] = globSync("{LICENSE,LICENCE,license}*", { cwd: folder })
-  const text = file === undefined ? "" : `\n${readFileSync(join(folder, file), "utf8").trim()}\n`
+  const texts = [file, ...globSync("NOTICE*", { cwd: folder })].filter((name) => name !== undefined)
+  const text = texts.map((name) => `\n${readFileSync(join(folder, name), "utf8").trim()}\n`).join("")
   return `${name} ${version} (${license})\n${text}`
 })
 writeFileSync(join(dist, "THIRD_PARTY_LICENSES.txt"), notices.join(`\n${"-".repeat(80)}\n\n`))

@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { setFlagsFromString } from "node:v8"
 
-// Long runs make much short-lived text. V8 lets its heap grow to several times of what is in use before it cleans up; this
-// takes a quarter off the memory of such a run (docs/benchmarks.md).
+// Long runs make much short-lived text. V8 lets its heap grow to several times of what is in use before it cleans up; so it
+// does that sooner.
 setFlagsFromString("--heap-growing-percent=80")
 // See cli/internal/heap.ts
 setFlagsFromString("--semi-space-growth-factor=1")

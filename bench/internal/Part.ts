@@ -5,7 +5,8 @@ import { Setup } from "./Setup.ts"
 
 /**
  * A part of the bench that was run: its settings, its table, and the single runs behind it for `--json`. `failed` says what
- * went wrong that must not: the bench then ends with 1, whatever the bars say.
+ * went wrong that must not: the bench then ends with 1, whatever the bars say. `sides` names the two sides where they are not
+ * llmperf and the hand-written client.
  */
 export interface PartResult {
   readonly name: string
@@ -13,6 +14,7 @@ export interface PartResult {
   readonly rows: ReadonlyArray<Row>
   readonly runs: ReadonlyArray<unknown>
   readonly failed?: string | null
+  readonly sides?: readonly [ours: string, other: string]
 }
 
 /** Runs two sides in turn, ours first, as many times as there are pairs. */

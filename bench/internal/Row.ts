@@ -8,7 +8,7 @@ export interface Bar {
 
 /**
  * One line of a table. `against` compares each run of ours with the run of the hand-written client beside it; the bar is
- * for that comparison, or for our figure where there is none.
+ * for that comparison, or for our figure where there is none. `better` says which way the comparison gets better.
  */
 export interface Row {
   readonly what: string
@@ -16,6 +16,7 @@ export interface Row {
   readonly ours: Spread
   readonly handwritten: Spread | null
   readonly against: ({ readonly kind: "ratio" | "difference" } & Spread) | null
+  readonly better: "lower" | "higher"
   readonly bar: Bar | null
 }
 
@@ -23,6 +24,9 @@ export interface Limit {
   readonly atMost?: number
   readonly atLeast?: number
 }
+
+/** A figure that has to reach something is better the higher it is; of all others less is better. */
+const betterOf = (limit: Limit): Row["better"] => (limit.atLeast === undefined ? "lower" : "higher")
 
 const judge = (value: number, limit: Limit, write: (value: number) => string): Bar | null => {
   if (limit.atMost !== undefined) return { text: `≤ ${write(limit.atMost)}`, met: value <= limit.atMost }
@@ -45,6 +49,7 @@ export const absolute = (
     ours: figure,
     handwritten: handwritten === null ? null : spread(handwritten),
     against: null,
+    better: betterOf(limit),
     bar: judge(figure.median, limit, (value) => `${value} ${unit}`)
   }
 }
@@ -68,6 +73,7 @@ const compared = (
       ours: spread(ours),
       handwritten: spread(handwritten),
       against: { kind, ...against },
+      better: betterOf(limit),
       bar: judge(against.median, limit, (value) => write(value, unit))
     }
   }

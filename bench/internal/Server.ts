@@ -29,7 +29,7 @@ export const Truth = Schema.Struct({
 export interface Truth extends Schema.Schema.Type<typeof Truth> {}
 
 /** A port that was free a moment ago: neither server can be asked for the port it took. */
-const freePort = Effect.callback<number, BenchError>((resume) => {
+export const freePort = Effect.callback<number, BenchError>((resume) => {
   const server = createServer()
   server.once("error", (error) => resume(Effect.fail(during("Looking for a free port")(error))))
   server.listen(0, "127.0.0.1", () => {

@@ -6,10 +6,11 @@ import * as Stream from "effect/Stream"
 import * as Ndjson from "../../src/output/Ndjson.ts"
 import { BenchError, during } from "./BenchError.ts"
 import * as Measured from "./Measured.ts"
+import * as ProcessTree from "./ProcessTree.ts"
 import { modelName, type Pace } from "./Server.ts"
 import { Setup } from "./Setup.ts"
 
-/** What a side is asked to do. Inputs and outputs are tokens; `sampleEvery` counts answers. */
+/** What a side is asked to do. Inputs and outputs are tokens; `sampleEvery` counts answers; `flags` are for llmperf only. */
 export interface Load {
   readonly requests: number
   readonly concurrency: number
@@ -17,6 +18,7 @@ export interface Load {
   readonly outputTokens: number
   readonly pace: Pace
   readonly sampleEvery?: number
+  readonly flags?: ReadonlyArray<string>
 }
 
 const expectedOf = (load: Load, origin: string): Measured.Expected => ({
@@ -29,6 +31,29 @@ const decodeSummary = Schema.decodeUnknownEffect(
   Schema.fromJsonString(Schema.Struct({ results_num_completed_requests: Schema.Int, run_id: Schema.String }))
 )
 
+/** The command line of a load test: tokens counted, everything written to a folder. */
+const loadTest = (load: Load, folder: string): ReadonlyArray<string> => {
+  const flags = {
+    model: modelName(load.pace),
+    "num-concurrent-requests": load.concurrency,
+    "max-num-completed-requests": load.requests,
+    "mean-input-tokens": load.inputTokens.mean,
+    "stddev-input-tokens": load.inputTokens.stddev,
+    "mean-output-tokens": load.outputTokens,
+    "stddev-output-tokens": 0,
+    timeout: "1h",
+    "results-dir": folder
+  }
+  return [
+    "load-test",
+    "--json",
+    ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)]),
+    ...(load.flags ?? [])
+  ]
+}
+
+const envOf = (origin: string) => ({ OPENAI_API_BASE: origin, OPENAI_API_KEY: "none" })
+
 /**
  * Runs `llmperf load-test` as a user would: tokens counted, records and results written, progress shown. `recordsFile` lies
  * in a folder that goes with the scope.
@@ -39,27 +64,11 @@ export const ours = Effect.fn("Sides.ours")(
     const fs = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const folder = yield* fs.makeTempDirectoryScoped({ prefix: "llmperf-bench-" })
-    const flags = {
-      model: modelName(load.pace),
-      "num-concurrent-requests": load.concurrency,
-      "max-num-completed-requests": load.requests,
-      "mean-input-tokens": load.inputTokens.mean,
-      "stddev-input-tokens": load.inputTokens.stddev,
-      "mean-output-tokens": load.outputTokens,
-      "stddev-output-tokens": 0,
-      timeout: "1h",
-      "results-dir": folder
-    }
     const { measured, stdout } = yield* Measured.run(
       {
         name: "llmperf",
-        args: [
-          llmperf.script,
-          "load-test",
-          "--json",
-          ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)])
-        ],
-        env: { OPENAI_API_BASE: origin, OPENAI_API_KEY: "none" }
+        args: [llmperf.script, ...loadTest(load, folder)],
+        env: envOf(origin)
       },
       expectedOf(load, origin)
     )
@@ -70,6 +79,42 @@ export const ours = Effect.fn("Sides.ours")(
       })
     }
     return { measured, recordsFile: path.join(folder, "records.ndjson") }
+  },
+  Effect.catchTags({
+    PlatformError: (error) => Effect.fail(during("Making a folder for results")(error)),
+    SchemaError: (error) => Effect.fail(during("Reading the summary of llmperf")(error))
+  })
+)
+
+const decodeThreaded = Schema.decodeUnknownEffect(
+  Schema.fromJsonString(
+    Schema.Struct({
+      results_num_completed_requests: Schema.Int,
+      results_inter_chunk_latency_s_quantiles_p50: Schema.Finite,
+      verdict: Schema.optional(Schema.Union([Schema.String, Schema.Struct({ verdict: Schema.String })]))
+    })
+  )
+)
+
+/** As `ours`, with all threads and processes of the run looked at from outside, so that requests may be sent by any of them. */
+export const oursFromOutside = Effect.fn("Sides.oursFromOutside")(
+  function* (load: Load, origin: string) {
+    const { root, llmperf } = yield* Setup
+    const fs = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const folder = yield* fs.makeTempDirectoryScoped({ prefix: "llmperf-bench-" })
+    const ended = yield* ProcessTree.run(
+      "llmperf",
+      { file: process.execPath, args: [llmperf.script, ...loadTest(load, folder)], env: envOf(origin) },
+      { cwd: root, limit: "10 minutes" }
+    )
+    if (ended.exitCode !== 0) {
+      return yield* new BenchError({
+        description: `llmperf ended with ${ended.exitCode}: ${ended.stderr.slice(-2_000)}`
+      })
+    }
+    const summary = yield* decodeThreaded(ended.stdout)
+    return { ended, summary, recordsFile: path.join(folder, "records.ndjson") }
   },
   Effect.catchTags({
     PlatformError: (error) => Effect.fail(during("Making a folder for results")(error)),

@@ -1,6 +1,6 @@
-// Loaded into every measured process ahead of its own code (`node --import`), the same on both sides. It hears undici's
-// diagnostics channels, three times a request and never per token, and writes what the process has used to the file named
-// in BENCH_REPORT when the process ends. `ProcessReport.ts` describes that file.
+// Loaded into every measured process ahead of its own code (`node --import`), the same on both sides. It hears the
+// diagnostics channels of undici and of llmperf's own transport, two or three times a request and never per token, and writes
+// what the process has used to the file named in BENCH_REPORT when the process ends. `ProcessReport.ts` describes that file.
 //
 // Only requests to BENCH_ORIGIN count. The run begins when the first of them is made and ends when answer number
 // BENCH_REQUESTS is over. Every BENCH_SAMPLE_EVERY answers the resident memory is noted.
@@ -29,6 +29,11 @@ const on = (channel, listener) =>
     if (String(request.origin) === origin) listener()
   })
 
+const onOwn = (channel, listener) =>
+  DiagnosticsChannel.subscribe(channel, (message) => {
+    if (message.origin === origin) listener(message)
+  })
+
 const measure = (file) => {
   const expected = Number(requests)
   const sampleEvery = Number(every)
@@ -38,17 +43,22 @@ const measure = (file) => {
   let failures = 0
   const samples = []
 
-  on("undici:request:create", () => {
+  const onRequest = () => {
     begin ??= now()
-  })
-  on("undici:request:trailers", () => {
+  }
+  const onAnswer = () => {
     answers++
     if (answers % sampleEvery === 0) samples.push({ answers, residentBytes: process.memoryUsage.rss() })
     if (answers === expected) end = now()
-  })
-  on("undici:request:error", () => {
+  }
+  const onFailure = () => {
     failures++
-  })
+  }
+  on("undici:request:create", onRequest)
+  on("undici:request:trailers", onAnswer)
+  on("undici:request:error", onFailure)
+  onOwn("llmperf:request:start", onRequest)
+  onOwn("llmperf:request:end", ({ isComplete }) => (isComplete ? onAnswer() : onFailure()))
   process.once("exit", () => {
     const peak = peakResidentBytes()
     writeFileSync(

@@ -82,7 +82,7 @@ export const run = Effect.gen(function* () {
       `${load.pace.ttftMs} ms to the first and ${load.pace.itlMs} ms to every other token, server with --truth`,
     rows: [
       added("p50", { atMost: 1 }),
-      added("p99", { atMost: 10 }),
+      added("p99", { atMost: 5 }),
       error("ttft", 0.5, "TTFT less the server's, request by request, p50"),
       error("ttft", 0.99, "TTFT less the server's, request by request, p99"),
       error("gap", 0.5, "time per token less the server's, request by request, p50"),

@@ -59,11 +59,11 @@ export const run = Effect.gen(function* () {
       `${load.requests} requests, ${load.concurrency} at a time, ${load.outputTokens} tokens each, ` +
       `${load.pace.ttftMs} ms to the first and ${load.pace.itlMs} ms to every other token`,
     rows: [
-      cpu("runCpuSeconds", "CPU per token, first request to last answer", { atMost: 1.35 }),
+      cpu("runCpuSeconds", "CPU per token, first request to last answer", { atMost: 1.15 }),
       cpu("savedCpuSeconds", "CPU per token, first request to results saved", { atMost: 1.35 }),
       cpu("processCpuSeconds", "CPU per token, whole process"),
       ttft(0.5, { atMost: 1 }),
-      ttft(0.99, { atMost: 10 }),
+      ttft(0.99, { atMost: 5 }),
       settledTtft(0.5),
       settledTtft(0.99),
       Row.ratio(

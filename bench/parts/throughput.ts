@@ -29,7 +29,7 @@ export const run = Effect.gen(function* () {
         "tok/s",
         runs.ours.map(({ measured }) => tokens / measured.runWallSeconds),
         runs.other.map(({ measured }) => tokens / measured.runWallSeconds),
-        { atLeast: 0.65 }
+        { atLeast: 0.8 }
       ),
       Row.ratio(
         "CPU per token, first request to last answer",

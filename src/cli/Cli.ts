@@ -10,10 +10,17 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
+import { Arguments } from "./Arguments.ts"
+import { analyze } from "./commands/analyze.ts"
+import { calibrate } from "./commands/calibrate.ts"
+import { compare } from "./commands/compare.ts"
 import { correctness } from "./commands/correctness.ts"
+import { exportRun } from "./commands/export.ts"
 import { loadTest } from "./commands/loadTest.ts"
+import { plot } from "./commands/plot.ts"
 import { probe } from "./commands/probe.ts"
 import { recover } from "./commands/recover.ts"
+import { report } from "./commands/report.ts"
 import { schedule } from "./commands/schedule.ts"
 import { serve } from "./commands/serve.ts"
 import { simulate } from "./commands/simulate.ts"
@@ -23,7 +30,21 @@ import * as Help from "./internal/help.ts"
 
 const root = Command.make("llmperf").pipe(
   Command.withDescription("Load tests for LLM endpoints whose numbers can be trusted."),
-  Command.withSubcommands([loadTest, correctness, probe, recover, schedule, serve, simulate])
+  Command.withSubcommands([
+    loadTest,
+    correctness,
+    compare,
+    analyze,
+    report,
+    plot,
+    exportRun,
+    probe,
+    recover,
+    schedule,
+    serve,
+    simulate,
+    calibrate
+  ])
 )
 
 const plain = CliOutput.defaultFormatter({ colors: false })
@@ -67,6 +88,7 @@ export const run = (args: ReadonlyArray<string>, version: string) =>
     Effect.tapError((error) => Console.error(error.message)),
     Effect.flatMap(({ args, file }) =>
       Command.runWith(root, { version })(args).pipe(
+        Effect.provideService(Arguments, args),
         Effect.tapError((error) =>
           file !== null && CliError.isCliError(error)
             ? Console.error(`The keys of ${file} were taken as flags.`)

@@ -11,6 +11,8 @@ import { parseSeconds } from "../domain/DurationText.ts"
 import { network } from "./internal/networkFlags.ts"
 import { arrivals, scheduleEdits } from "./internal/scheduleFlags.ts"
 import * as Setting from "./internal/setting.ts"
+import { thresholdFlags } from "./internal/thresholdFlags.ts"
+import { verdict } from "./internal/verdictFlags.ts"
 
 const keyValues: Setting.Reader<ReadonlyArray<readonly [string, string]>> = {
   read: (text) => {
@@ -364,6 +366,13 @@ export const api = {
   )
 }
 
+/** `auto` stands for as many as this machine has use for. */
+const workers: Setting.Reader<number | "auto"> = {
+  read: (text) => (text.trim() === "auto" ? Option.some("auto" as const) : Setting.positiveInt("number").read(text)),
+  expected: "a whole number above 0, or auto",
+  metavar: "number|auto"
+}
+
 /** The flags of `llmperf load-test`. */
 export const loadTest = {
   ...workload,
@@ -388,6 +397,14 @@ export const loadTest = {
     "x-request-id",
     "The header that carries <run id>-<request id>; none sends none"
   ),
+  ...verdict,
+  ...thresholdFlags,
+  report: Setting.toggle("report", false, "Write an HTML report beside the results; see llmperf report"),
+  calibrate: Setting.toggle(
+    "calibrate",
+    false,
+    "First measure what the client itself adds at this load, and keep it; see llmperf calibrate"
+  ),
   warmup: Setting.toggle(
     "warmup",
     true,
@@ -398,6 +415,12 @@ export const loadTest = {
     Setting.naturalInt("requests"),
     0,
     "Real requests to send and leave out, before the clock starts"
+  ),
+  workers: Setting.withDefault(
+    "workers",
+    workers,
+    1,
+    "Threads that send the requests together, each with connections of its own; auto takes one for every two processors"
   ),
   sim: simulator("sim-")
 }

@@ -125,6 +125,8 @@ export interface UsageComparison extends Schema.Schema.Type<typeof UsageComparis
 /**
  * The results of a run, keys in the order of the file.
  *
+ * - `quantile_error`: by how much of itself a quantile above may be off at most: 0 when all values were kept, 0.001 when there were
+ *   so many that histograms took their place. The gaps between chunks are always in a histogram
  * - `num_unsampled_requests`: requests that are in the totals and in no distribution
  * - `num_unsent_requests`: planned requests that were never started, the dropped ones included
  * - `num_late_requests`: written to the socket more than 10 ms after they were due; `num_queued_requests`: waited for a place
@@ -165,6 +167,7 @@ export const Summary = Schema.Struct({
     ttft_s: Schema.Struct({ quantiles: Quantiles }),
     end_to_end_latency_s: Schema.Struct({ quantiles: Quantiles })
   }),
+  quantile_error: Schema.Finite,
 
   num_failed_requests: Schema.Int,
   num_cancelled_requests: Schema.Int,

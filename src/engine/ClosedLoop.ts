@@ -5,51 +5,58 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import type * as Stream from "effect/Stream"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
+import * as PlanSource from "./internal/planSource.ts"
 import { type RequestRunner } from "./RequestRunner.ts"
 import { type StopSignal } from "./StopSignal.ts"
 
 /**
- * Sends every plan once. While plans are left, exactly `concurrency` requests are in flight; they are handed out from one
- * counter in the order of the plan. A request is due at the moment its slot became free.
+ * Sends every plan once. While plans are left, exactly `concurrency` requests are in flight; they are handed out in the order
+ * of the plan. A request is due at the moment its slot became free, even when its plan had to be waited for.
  *
- * Ends when all have ended, or, once `stop` is closed, when those in flight have.
+ * Ends when all have ended, or, once `stop` is closed, when those in flight have. A failure of `plans` is that of the loop,
+ * once the requests in flight have ended.
  *
  * @category running
  * @since 0.1.0
  */
-export const run = Effect.fn("ClosedLoop.run")(function* (options: {
-  readonly plans: Iterable<RequestPlan>
+export const run = Effect.fn("ClosedLoop.run")(function* <E = never, R = never>(options: {
+  readonly plans: Iterable<RequestPlan> | Stream.Stream<RequestPlan, E, R>
   readonly concurrency: number
   readonly stop: StopSignal
   readonly runner: RequestRunner
-}) {
+}): Effect.fn.Return<void, E, R> {
   const { concurrency, stop, runner } = options
-  const plans = options.plans[Symbol.iterator]()
   const clock = yield* Clock.Clock
   const now = () => Number(clock.monotonicTimeNanosUnsafe())
   // All slots are free from the start, however long it takes to start their first requests one after the other.
   const start = now()
-  let isEmpty = false
 
-  const slot = Effect.suspend(() => {
-    let freeAt = start
-    return Effect.whileLoop({
-      while: () => !isEmpty && !stop.isClosed(),
-      body: () => {
-        const next = plans.next()
-        if (next.done !== true) return runner(next.value, freeAt)
+  yield* Effect.gen(function* () {
+    const { failure, next } = yield* PlanSource.make(options.plans, stop.closed)
+    let isEmpty = false
+
+    const slot = Effect.suspend(() => {
+      let freeAt = start
+      const send = Effect.flatMap(next, (plan) => {
+        if (plan !== null && !stop.isClosed()) return runner(plan, freeAt)
         isEmpty = true
         return Effect.void
-      },
-      step: () => {
-        freeAt = now()
-      }
+      })
+      return Effect.whileLoop({
+        while: () => !isEmpty && !stop.isClosed(),
+        body: () => send,
+        step: () => {
+          freeAt = now()
+        }
+      })
     })
-  })
 
-  yield* Effect.forEach(Array.from({ length: concurrency }), () => slot, {
-    concurrency: "unbounded",
-    discard: true
-  })
+    yield* Effect.forEach(Array.from({ length: concurrency }), () => slot, {
+      concurrency: "unbounded",
+      discard: true
+    })
+    yield* failure
+  }).pipe(Effect.scoped)
 })

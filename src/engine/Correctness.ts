@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { CorrectnessRecord, type CorrectnessSummary, type Mismatch } from "../domain/CorrectnessResults.ts"
 import { type RequestRecord } from "../domain/RequestRecord.ts"
 import { type CorrectnessConfig } from "../domain/RunConfig.ts"
@@ -23,7 +24,6 @@ import { type Provider } from "../provider/Provider.ts"
 import * as CorrectnessWorkload from "../workload/CorrectnessWorkload.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type Tokenizer } from "../workload/Tokenizer.ts"
-import * as ClosedLoop from "./ClosedLoop.ts"
 import { measuredRun } from "./internal/measuredRun.ts"
 import { type RunHooks } from "./RunHooks.ts"
 import { type RunResult } from "./RunResult.ts"
@@ -92,11 +92,13 @@ export const run = Effect.fn("Correctness.run")(function* (
     ...hooks,
     settings: config,
     directory,
-    planned: config.maxNumCompletedRequests,
-    openLoop: false,
+    work: {
+      loop: { _tag: "Closed", concurrency: config.numConcurrentRequests },
+      planned: config.maxNumCompletedRequests,
+      plans: Stream.fromIterable(plans),
+      ready: Effect.void
+    },
     logsSent: false,
-    ready: Effect.void,
-    loop: ({ runner, stop }) => ClosedLoop.run({ plans, concurrency: config.numConcurrentRequests, stop, runner }),
     account: {
       files: ResultFiles.correctnessNames(config.model),
       resultsPrefix: "results_",

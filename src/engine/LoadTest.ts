@@ -8,7 +8,6 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
-import { type RequestPlan } from "../domain/RequestPlan.ts"
 import { type LoadTestConfig } from "../domain/RunConfig.ts"
 import type * as Ndjson from "../output/Ndjson.ts"
 import { type OutputError } from "../output/OutputError.ts"
@@ -16,52 +15,77 @@ import * as ResultFiles from "../output/ResultFiles.ts"
 import * as RunDirectory from "../output/RunDirectory.ts"
 import { type Provider } from "../provider/Provider.ts"
 import { type PromptError } from "../workload/Prompt.ts"
+import { layerInline, type Options as PlanMakerOptions, PlanMaker } from "../workload/PlanMaker.ts"
+import * as PlannedWorkload from "../workload/PlannedWorkload.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
-import { type Tokenizer } from "../workload/Tokenizer.ts"
-import * as Workload from "../workload/Workload.ts"
-import * as ClosedLoop from "./ClosedLoop.ts"
+import { type Tokenizer, type TokenizerError } from "../workload/Tokenizer.ts"
+import { type Fleet } from "./Fleet.ts"
 import { measuredRun } from "./internal/measuredRun.ts"
 import { type RunHooks } from "./RunHooks.ts"
 import { type RunResult } from "./RunResult.ts"
 
 /**
+ * - `planMaker`: who builds what is sent, for this `config`; without one this thread does, which holds up a run of more than 4,096
+ *   requests: see `PlanMaker.layerWorker`
+ * - `fleet`: the agents that send; without one this thread does
+ *
  * @category models
  * @since 0.1.0
  */
-export interface Options extends RunHooks {
+export interface Options<E = never> extends RunHooks {
   readonly config: LoadTestConfig
+  readonly planMaker?: PlanMaker["Service"] | undefined
+  readonly fleet?: Fleet<E> | undefined
 }
 
 /**
- * Runs the test. It fails before anything is sent when a prompt cannot be built (`PromptError`) or the results folder
- * cannot be written to (`OutputError`); a request that fails is a row, never a failure of the test. Interrupting it cancels
- * the requests in flight and still writes the rows of all that ended.
+ * What a `PlanMaker` for such a test is made with.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const planOptions = (config: LoadTestConfig): PlanMakerOptions => ({
+  count: config.maxNumCompletedRequests,
+  seed: config.seed,
+  meanInputTokens: config.meanInputTokens,
+  stddevInputTokens: config.stddevInputTokens,
+  meanOutputTokens: config.meanOutputTokens,
+  stddevOutputTokens: config.stddevOutputTokens,
+  promptMode: config.promptMode
+})
+
+/**
+ * Runs the test. It fails before anything is sent when one of the first prompts cannot be built (`PromptError`), the results
+ * folder cannot be written to (`OutputError`), or an agent of the fleet cannot be made ready; when a later prompt cannot be
+ * built, it fails once the requests in flight have ended. A request that fails is a row, never a failure of the test.
+ * Interrupting it cancels the requests in flight and still writes the rows of all that ended.
  *
  * @category running
  * @since 0.1.0
  */
-export const run = Effect.fn("LoadTest.run")(function* (
-  options: Options
+export const run = Effect.fn("LoadTest.run")(function* <E = never>(
+  options: Options<E>
 ): Effect.fn.Return<
   RunResult,
-  PromptError | OutputError | Ndjson.RecordsError,
+  E | PromptError | TokenizerError | OutputError | Ndjson.RecordsError,
   Provider | Tokenizer | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
-  const { config, ...hooks } = options
+  const { config, planMaker, ...hooks } = options
   const directory = config.resultsDir === null ? null : yield* RunDirectory.open(config.resultsDir)
-  const { plans, ...workload } = yield* Effect.map(
-    Workload.make({ ...config, count: config.maxNumCompletedRequests }),
-    (planned) => ({ ...planned, plans: takenOut([...planned.plans]) })
-  )
-  return yield* measuredRun({
+  const workload = yield* planMaker === undefined
+    ? Effect.provide(PlannedWorkload.make(), layerInline(planOptions(config)))
+    : Effect.provideService(PlannedWorkload.make(), PlanMaker, planMaker)
+  return yield* measuredRun<E | PromptError | TokenizerError, never>({
     ...hooks,
     settings: config,
     directory,
-    planned: config.maxNumCompletedRequests,
-    openLoop: false,
+    work: {
+      loop: { _tag: "Closed", concurrency: config.numConcurrentRequests },
+      planned: config.maxNumCompletedRequests,
+      plans: workload.plans,
+      ready: workload.ready
+    },
     logsSent: false,
-    ready: Effect.void,
-    loop: ({ runner, stop }) => ClosedLoop.run({ plans, concurrency: config.numConcurrentRequests, stop, runner }),
     account: {
       files: ResultFiles.names(config.model, config.meanInputTokens, config.meanOutputTokens),
       resultsPrefix: "results_",
@@ -71,21 +95,13 @@ export const run = Effect.fn("LoadTest.run")(function* (
         seed: config.seed,
         max_num_completed_requests: config.maxNumCompletedRequests,
         timeout_s: config.timeoutSeconds,
-        request_timeout_s: config.requestTimeoutSeconds,
-        inexact_prompts: workload.inexactPrompts,
-        redrawn_input_tokens: workload.redrawnInputTokens,
-        redrawn_output_tokens: workload.redrawnOutputTokens
+        request_timeout_s: config.requestTimeoutSeconds
       }
     },
-    lateDetails: () => ({})
+    lateDetails: () => ({
+      inexact_prompts: workload.counts.inexactPrompts,
+      redrawn_input_tokens: workload.counts.redrawnInputTokens,
+      redrawn_output_tokens: workload.counts.redrawnOutputTokens
+    })
   })
 })
-
-/** Hands out plans and lets go of them, so that prompts that have been sent take no memory. */
-function* takenOut(plans: Array<RequestPlan | undefined>): Generator<RequestPlan> {
-  for (let index = 0; index < plans.length; index++) {
-    const plan = plans[index]
-    plans[index] = undefined
-    if (plan !== undefined) yield plan
-  }
-}

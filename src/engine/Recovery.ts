@@ -14,11 +14,13 @@ import type { CorrectnessSummary, Mismatch } from "../domain/CorrectnessResults.
 import type { RequestRecord } from "../domain/RequestRecord.ts"
 import type { Summary } from "../domain/Summary.ts"
 import { SummarySink } from "../metrics/SummarySink.ts"
+import * as Verdict from "../metrics/Verdict.ts"
 import * as Ndjson from "../output/Ndjson.ts"
 import type { OutputError } from "../output/OutputError.ts"
 import * as ResultFiles from "../output/ResultFiles.ts"
 import * as RunDirectory from "../output/RunDirectory.ts"
 import * as RunManifest from "../output/RunManifest.ts"
+import * as VerdictText from "../output/VerdictText.ts"
 import { detailsOf, recoveredAnswers, resultsOf } from "./internal/recoveredAnswers.ts"
 
 /**
@@ -45,6 +47,7 @@ export interface Options {
 export interface Recovered {
   readonly manifest: RunManifest.RunManifest
   readonly summary: Summary
+  readonly verdict: Verdict.Verdict
   readonly document: ResultFiles.Document
   readonly notSent: number
   readonly files: ReadonlyArray<string>
@@ -73,7 +76,9 @@ export class RecoveryError extends Schema.TaggedError<RecoveryError>("llmperf/en
 /**
  * Folds the records of the run and publishes the summary and the individual responses as the run would have, under the
  * names it would have given them. The summary says `stopped: "recovered"`. The wall time is the end of the last request;
- * what is not in the records is `null`: gaps between chunks, and how many requests waited for a place or were left out.
+ * what is not in the records is `null`: gaps between chunks, how many requests waited for a place or were left out, and how
+ * the client was; the verdict is from the records alone. What a
+ * run counts besides (inexact prompts, the requests of each worker) is left out.
  * A last line of records that was cut off is left out. The records themselves are not touched.
  *
  * Fails before anything is written when the run cannot be told (`RecoveryError`), `run.json` or the records cannot be read,
@@ -107,6 +112,8 @@ export const recover = Effect.fn("Recovery.recover")(function* (
     num_queued_requests: null,
     num_dropped_requests: null
   }
+  const evidence = { health: null, dispatch: rows.dispatch }
+  const verdict = Verdict.judge({ ...evidence, summary, openLoop: manifest.openLoop })
   const answers = yield* recoveredAnswers(files.records, manifest)
   const { warmup, ...details } = manifest.details
   const describe = (parts: { readonly name: string; readonly timestamp: number }): ResultFiles.Document =>
@@ -121,7 +128,8 @@ export const recover = Effect.fn("Recovery.recover")(function* (
         start_time: rows.start ?? manifest.startTime,
         stopped: "recovered",
         ...detailsOf(answers),
-        warmup
+        warmup,
+        ...VerdictText.fields({ ...evidence, verdict })
       },
       metadata: manifest.metadata
     })
@@ -138,6 +146,7 @@ export const recover = Effect.fn("Recovery.recover")(function* (
   return {
     manifest,
     summary,
+    verdict,
     document: document ?? describe({ name: manifest.files.summary, timestamp: 0 }),
     notSent,
     files: [published.summary, published.individualResponses],
@@ -202,6 +211,7 @@ const checkRecords = Effect.fnUntraced(function* (folder: string, records: strin
 
 interface Rows {
   readonly sink: SummarySink
+  readonly dispatch: Verdict.DispatchReport
   readonly count: number
   readonly lastEnd: number
   readonly start: number | null
@@ -212,6 +222,7 @@ const noGaps = new Float64Array(0)
 const fold = <E, R>(records: Stream.Stream<RequestRecord, E, R>): Effect.Effect<Rows, E, R> =>
   Effect.suspend(() => {
     const sink = new SummarySink()
+    const tally = new Verdict.DispatchTally()
     let count = 0
     let lastEnd = 0
     let start: number | null = null
@@ -220,13 +231,14 @@ const fold = <E, R>(records: Stream.Stream<RequestRecord, E, R>): Effect.Effect<
         Effect.sync(() => {
           for (const record of chunk) {
             sink.add({ record, interChunkSeconds: noGaps })
+            tally.add(record)
             count++
             lastEnd = Math.max(lastEnd, record.end_offset_s)
             start ??= startOf(record)
           }
         })
       ),
-      Effect.map(() => ({ sink, count, lastEnd, start }))
+      Effect.map(() => ({ sink, dispatch: tally.report(), count, lastEnd, start }))
     )
   })
 

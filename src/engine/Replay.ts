@@ -10,7 +10,6 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type ReplayConfig } from "../domain/RunConfig.ts"
 import { type Schedule } from "../domain/Schedule.ts"
-import * as LiveStats from "../metrics/LiveStats.ts"
 import * as AtomicFile from "../output/AtomicFile.ts"
 import type * as Ndjson from "../output/Ndjson.ts"
 import { fromPlatformError, OutputError } from "../output/OutputError.ts"
@@ -25,8 +24,8 @@ import * as ScheduleEdit from "../workload/ScheduleEdit.ts"
 import * as ScheduleFile from "../workload/ScheduleFile.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
+import { type Fleet } from "./Fleet.ts"
 import { measuredRun } from "./internal/measuredRun.ts"
-import * as OpenLoop from "./OpenLoop.ts"
 import { type RunHooks } from "./RunHooks.ts"
 import { type RunResult } from "./RunResult.ts"
 
@@ -72,14 +71,17 @@ export interface FromArrivals {
 /**
  * - `schedule`: what to send when, its `id`s all different
  * - `origin`: where it is from
+ * - `fleet`: the agents that send; without one this thread does. They know nothing of each other's requests: with a fleet
+ *   `maxInFlight` must be `null`
  *
  * @category models
  * @since 0.2.0
  */
-export interface Options extends RunHooks {
+export interface Options<E = never> extends RunHooks {
   readonly config: ReplayConfig
   readonly schedule: Schedule
   readonly origin: FromFile | FromArrivals
+  readonly fleet?: Fleet<E> | undefined
 }
 
 /**
@@ -90,15 +92,14 @@ export interface Options extends RunHooks {
  * @category running
  * @since 0.2.0
  */
-export const run = Effect.fn("Replay.run")(function* (
-  options: Options
+export const run = Effect.fn("Replay.run")(function* <E = never>(
+  options: Options<E>
 ): Effect.fn.Return<
   RunResult,
-  PromptError | TokenizerError | OutputError | Ndjson.RecordsError,
+  E | PromptError | TokenizerError | OutputError | Ndjson.RecordsError,
   Provider | PromptMaker | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
   const { config, origin, schedule, ...hooks } = options
-  const live = hooks.live ?? LiveStats.make()
   yield* ScheduledWorkload.check(schedule)
   const directory = yield* openDirectory(config, origin)
   if (directory !== null && origin._tag === "File") yield* keepSchedule(directory.schedule, schedule, origin)
@@ -106,26 +107,17 @@ export const run = Effect.fn("Replay.run")(function* (
   const sampled = sampledRows(schedule, config.maxSampledRequestsPerSecond)
   const workload = yield* ScheduledWorkload.make({ schedule, sampled: sampled?.marks ?? null })
   const measured = sampled?.count ?? schedule.length
-  return yield* measuredRun({
+  return yield* measuredRun<E | PromptError | TokenizerError, never>({
     ...hooks,
-    live,
     settings: config,
     directory,
-    planned: schedule.length,
-    openLoop: true,
+    work: {
+      loop: { _tag: "Open", maxInFlight: config.maxInFlight, whenFull: config.whenFull },
+      planned: schedule.length,
+      plans: standingStill(workload.plans),
+      ready: workload.ready
+    },
     logsSent: origin._tag === "File",
-    ready: workload.ready,
-    loop: ({ runner, startNanos, stop }) =>
-      OpenLoop.run({
-        plans: standingStill(workload.plans),
-        startNanos,
-        maxInFlight: config.maxInFlight,
-        whenFull: config.whenFull,
-        stop,
-        runner,
-        onQueued: () => LiveStats.requestQueued(live),
-        onDropped: () => LiveStats.requestDropped(live)
-      }),
     account: {
       ...named(config, origin, { measured, unmeasured: schedule.length - measured, subdir: directory?.shown ?? null }),
       details: {

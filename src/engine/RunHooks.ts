@@ -4,15 +4,21 @@
  * @since 0.2.0
  */
 import type * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import { type Summary } from "../domain/Summary.ts"
 import type * as LiveStats from "../metrics/LiveStats.ts"
+import type * as Verdict from "../metrics/Verdict.ts"
 import type * as ResultFiles from "../output/ResultFiles.ts"
+import type * as Health from "./Health.ts"
 import { type WarmUpReport } from "./WarmUp.ts"
 
 /**
- * - `warmUp`: run before the clock starts; see `WarmUp`
+ * - `warmUp`: run before the clock starts; see `WarmUp`. The agents of a fleet warm up themselves
  * - `userStop`: ends when the user wants the run to stop: no new request starts, those in flight have the grace to end
  * - `live`: counters for a display
- * - `details`: more for the summary, such as how the server was reached
+ * - `details`: more for the summary, such as how the server was reached; `ofSummary`: what follows from its numbers
+ * - `watch`: begins to watch over this thread as the clock starts; see `Health`. The agents of a fleet watch over themselves
+ * - `limits`: those of the verdict
  *
  * @category models
  * @since 0.2.0
@@ -22,4 +28,7 @@ export interface RunHooks {
   readonly userStop?: Effect.Effect<void> | undefined
   readonly live?: LiveStats.LiveStats | undefined
   readonly details?: ResultFiles.Fields | undefined
+  readonly ofSummary?: ((summary: Summary, openLoop: boolean) => ResultFiles.Fields) | undefined
+  readonly watch?: Effect.Effect<Health.Sampling, never, Scope.Scope> | undefined
+  readonly limits?: Verdict.Limits | undefined
 }

@@ -4,15 +4,31 @@
  * @since 0.2.0
  */
 import { type Summary } from "../domain/Summary.ts"
+import { type Verdict } from "../metrics/Verdict.ts"
 import type * as ResultFiles from "../output/ResultFiles.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
 import { type StopReason } from "./StopSignal.ts"
 
 /**
+ * An agent that ended before its time. `requestIds`: the requests it held then; what became of them is not known. What had
+ * ended before is among the results.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface LostAgent {
+  readonly name: string
+  readonly problem: string
+  readonly requestIds: ReadonlyArray<number>
+}
+
+/**
  * - `document`: the summary as it stands in the file, flat
  * - `stopped`: why the run ended before all requests were sent and done, or `null`
  * - `notSent`: planned requests that were never started
+ * - `lost`: agents that died, with the requests they took along; the result is then a part of one
  * - `uncounted`: why answers could not be counted, `null` when all could
+ * - `verdict`: whether the numbers are the server's
  * - `files`: the paths of what was written, the summary first; empty without a results folder
  *
  * @category models
@@ -23,6 +39,8 @@ export interface RunResult {
   readonly document: ResultFiles.Document
   readonly stopped: StopReason | null
   readonly notSent: number
+  readonly lost: ReadonlyArray<LostAgent>
   readonly uncounted: TokenizerError | null
+  readonly verdict: Verdict
   readonly files: ReadonlyArray<string>
 }

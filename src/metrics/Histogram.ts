@@ -173,33 +173,47 @@ export const standardDeviation = (self: Histogram): number | null =>
   count(self) < 2 ? null : Math.sqrt(Math.max(0, self.moments[SQUARES]!) / (count(self) - 1))
 
 /**
+ * Its values by their rank, as they are now. The smallest and the largest are exact. Any other is the middle of the bucket that the
+ * value of that rank is in, for order is kept: within 1/1,024 of it (see above for values beyond the buckets). Reading several
+ * quantiles from it is quicker than `quantile`.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const ranked = (self: Histogram): Quantile.Ranked => {
+  // How many values are in a bucket and in those before it
+  const upTo = new Float64Array(BUCKETS)
+  let seen = 0
+  for (let bucket = 0; bucket < BUCKETS; bucket++) {
+    seen += self.buckets[bucket]!
+    upTo[bucket] = seen
+  }
+  const total = count(self)
+  return {
+    count: total,
+    valueAt: (rank) => {
+      if (rank <= 0) return self.moments[MIN]!
+      if (rank >= total - 1) return self.moments[MAX]!
+      let first = 0
+      let last = BUCKETS - 1
+      while (first < last) {
+        const middle = (first + last) >>> 1
+        if (upTo[middle]! > rank) last = middle
+        else first = middle + 1
+      }
+      return valueOf(self, first)
+    }
+  }
+}
+
+/**
  * The `q` quantile (0 ≤ q ≤ 1), interpolated as in `Quantile.quantile`, within 0.1 % of what the values themselves would
  * give; `null` when empty.
  *
  * @category reading
  * @since 0.1.0
  */
-export const quantile = (self: Histogram, q: number): number | null => {
-  const total = count(self)
-  if (total === 0) return null
-  const h = (total - 1) * q
-  const rank = Math.floor(h)
-  const fraction = h - rank
-  let bucket = -1
-  let seen = 0
-  while (seen <= rank && bucket < BUCKETS - 1) {
-    bucket++
-    seen += self.buckets[bucket]!
-  }
-  const low = rank === 0 ? self.moments[MIN]! : valueOf(self, bucket)
-  if (fraction === 0) return rank === total - 1 ? self.moments[MAX]! : low
-  if (rank + 1 === total - 1) return Quantile.interpolate(low, self.moments[MAX]!, fraction)
-  while (seen <= rank + 1 && bucket < BUCKETS - 1) {
-    bucket++
-    seen += self.buckets[bucket]!
-  }
-  return Quantile.interpolate(low, valueOf(self, bucket), fraction)
-}
+export const quantile = (self: Histogram, q: number): number | null => Quantile.quantileOfRanked(ranked(self), 0, q)
 
 /**
  * The histogram as bytes, a few per bucket in use: to be sent to another thread or machine and merged there.

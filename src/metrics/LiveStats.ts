@@ -5,10 +5,8 @@
  * @since 0.1.0
  */
 import type { RequestRecord } from "../domain/RequestRecord.ts"
-import * as Quantile from "./Quantile.ts"
+import * as RecentTimes from "./internal/RecentTimes.ts"
 import { LATE_SECONDS } from "./SummarySink.ts"
-
-const RECENT = 512
 
 /**
  * The counters. Write them with the functions of this module.
@@ -31,19 +29,36 @@ export interface LiveStats {
   /** Tokens and chunks of the completed requests. Tokens are known only when an answer has ended. */
   completedTokens: number
   completedChunks: number
-  /** The last times to first token in seconds; a ring. */
-  readonly recentTtft: Float64Array
-  ttfts: number
+  /** Times to first token, gaps between chunks and dispatch lags of the last seconds. */
+  readonly recent: RecentTimes.RecentTimes
 }
 
 /**
- * The counters at one moment. `inFlight` are the requests started and not yet ended, `elapsedSeconds` runs from
- * `start`. `recentTtft` describes the last 512 first tokens, in seconds; it is `null` before the first one.
+ * How many durations there were, and two of their quantiles in seconds, within 3 % of them.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Recent {
+  readonly count: number
+  readonly p50: number
+  readonly p99: number
+}
+
+/**
+ * The counters at one moment.
+ *
+ * - `isRunning`: whether the clock of the test has started; `elapsedSeconds` runs from then
+ * - `inFlight`: the requests started and not yet ended
+ * - `recentTtft`, `recentGap`, `recentLag`: the times to first token, the gaps between chunks and the dispatch lags of the last
+ *   `recentSeconds` (ten, or as many as there are); `null` when there were none. A lag is counted with the first token of its request,
+ *   or at its end when it has none
  *
  * @category models
  * @since 0.1.0
  */
 export interface LiveSnapshot {
+  readonly isRunning: boolean
   readonly elapsedSeconds: number
   readonly started: number
   readonly inFlight: number
@@ -56,7 +71,10 @@ export interface LiveSnapshot {
   readonly chunks: number
   readonly completedTokens: number
   readonly completedChunks: number
-  readonly recentTtft: { readonly p50: number; readonly p99: number } | null
+  readonly recentSeconds: number
+  readonly recentTtft: Recent | null
+  readonly recentGap: Recent | null
+  readonly recentLag: Recent | null
 }
 
 /**
@@ -77,8 +95,7 @@ export const make = (): LiveStats => ({
   chunks: 0,
   completedTokens: 0,
   completedChunks: 0,
-  recentTtft: new Float64Array(RECENT),
-  ttfts: 0
+  recent: RecentTimes.make()
 })
 
 /**
@@ -89,6 +106,7 @@ export const make = (): LiveStats => ({
  */
 export const start = (self: LiveStats, nowNanos: number): void => {
   self.startNanos = nowNanos
+  RecentTimes.begin(self.recent, nowNanos)
 }
 
 /**
@@ -122,14 +140,14 @@ export const requestDropped = (self: LiveStats): void => {
 }
 
 /**
- * The first token of a request has arrived, `seconds` after it was sent.
+ * The first token of a request has arrived, `seconds` after it was sent, which was `lagSeconds` later than it should be.
  *
  * @category updating
  * @since 0.1.0
  */
-export const firstToken = (self: LiveStats, seconds: number): void => {
-  self.recentTtft[self.ttfts % RECENT] = seconds
-  self.ttfts++
+export const firstToken = (self: LiveStats, seconds: number, lagSeconds?: number): void => {
+  RecentTimes.add(self.recent, RecentTimes.TTFT, seconds)
+  if (lagSeconds !== undefined) RecentTimes.add(self.recent, RecentTimes.LAG, lagSeconds)
 }
 
 /**
@@ -143,13 +161,30 @@ export const chunksArrived = (self: LiveStats, count: number): void => {
 }
 
 /**
+ * The chunks of an answer from the one numbered `from` (0 is the first) are new: nanoseconds of the monotonic clock, all there are so
+ * far. What is counted is the time from each to the one before it.
+ *
+ * @category updating
+ * @since 0.2.0
+ */
+export const gaps = (self: LiveStats, chunkAt: ReadonlyArray<number>, from: number): void => {
+  for (let i = Math.max(1, from); i < chunkAt.length; i++) {
+    RecentTimes.add(self.recent, RecentTimes.GAP, (chunkAt[i]! - chunkAt[i - 1]!) / 1e9)
+  }
+}
+
+/**
  * A request has ended, well or badly.
  *
  * @category updating
  * @since 0.1.0
  */
 export const requestEnded = (self: LiveStats, record: RequestRecord): void => {
-  if ((record.dispatch_lag_s ?? 0) > LATE_SECONDS) self.late++
+  const lag = record.dispatch_lag_s
+  if (lag !== null) {
+    if (lag > LATE_SECONDS) self.late++
+    if (record.ttft_s === null) RecentTimes.add(self.recent, RecentTimes.LAG, lag)
+  }
   if (record.error_code !== null) {
     if (record.error_reason === "Cancelled") self.cancelled++
     else self.failed++
@@ -162,16 +197,33 @@ export const requestEnded = (self: LiveStats, record: RequestRecord): void => {
 }
 
 /**
- * The counters at the moment `nowNanos`. Sorts at most 512 numbers: cheap enough for ten times a second.
+ * The durations counted since the last time this was called, as bytes: for `addRecent` on another thread of the same machine. What is
+ * taken is no longer in `self`.
+ *
+ * @category sharing
+ * @since 0.2.0
+ */
+export const takeRecent = (self: LiveStats): Uint8Array<ArrayBuffer> => RecentTimes.take(self.recent)
+
+/**
+ * Counts the durations that `takeRecent` gave as if they had come now.
+ *
+ * @category sharing
+ * @since 0.2.0
+ */
+export const addRecent = (self: LiveStats, bytes: Uint8Array): void => RecentTimes.addPacked(self.recent, bytes)
+
+/**
+ * The counters at the moment `nowNanos`. Takes some ten microseconds: cheap enough for ten times a second. The last seconds are told
+ * apart by these calls, so that there should be one every second or more often, and by one reader.
  *
  * @category reading
  * @since 0.1.0
  */
 export const snapshot = (self: LiveStats, nowNanos: number): LiveSnapshot => {
-  const recent = self.recentTtft.subarray(0, Math.min(self.ttfts, RECENT)).toSorted()
-  const p50 = Quantile.quantile(recent, 0.5)
-  const p99 = Quantile.quantile(recent, 0.99)
+  const recent = RecentTimes.read(self.recent, nowNanos)
   return {
+    isRunning: self.startNanos !== null && nowNanos >= self.startNanos,
     elapsedSeconds: self.startNanos === null ? 0 : Math.max(0, (nowNanos - self.startNanos) / 1e9),
     started: self.started,
     inFlight: self.started - self.completed - self.failed - self.cancelled,
@@ -184,6 +236,9 @@ export const snapshot = (self: LiveStats, nowNanos: number): LiveSnapshot => {
     chunks: self.chunks,
     completedTokens: self.completedTokens,
     completedChunks: self.completedChunks,
-    recentTtft: p50 === null || p99 === null ? null : { p50, p99 }
+    recentSeconds: recent.seconds,
+    recentTtft: recent.ttft,
+    recentGap: recent.gap,
+    recentLag: recent.lag
   }
 }

@@ -21,17 +21,47 @@ export const quantile = (sorted: ArrayLike<number>, q: number): number | null =>
  * @category quantiles
  * @since 0.1.0
  */
-export const quantileWithInfinite = (sorted: ArrayLike<number>, infinite: number, q: number): number | null => {
-  const count = sorted.length + infinite
+export const quantileWithInfinite = (sorted: ArrayLike<number>, infinite: number, q: number): number | null =>
+  quantileOfRanked(ranked(sorted), infinite, q)
+
+/**
+ * Values that are known by their rank: `valueAt(0)` is the smallest, `valueAt(count - 1)` the largest.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Ranked {
+  readonly count: number
+  readonly valueAt: (rank: number) => number
+}
+
+/**
+ * Values sorted in ascending order, as such.
+ *
+ * @category conversions
+ * @since 0.2.0
+ */
+export const ranked = (sorted: ArrayLike<number>): Ranked => ({
+  count: sorted.length,
+  valueAt: (rank) => sorted[rank] ?? Number.NaN
+})
+
+/**
+ * `quantileWithInfinite` over values that are known by their rank.
+ *
+ * @category quantiles
+ * @since 0.2.0
+ */
+export const quantileOfRanked = (values: Ranked, infinite: number, q: number): number | null => {
+  const count = values.count + infinite
   if (count === 0) return null
   const h = (count - 1) * q
   const below = Math.floor(h)
   const fraction = h - below
-  const low = sorted[below]
-  if (low === undefined) return null
+  if (below >= values.count) return null
+  const low = values.valueAt(below)
   if (fraction === 0) return low
-  const high = sorted[below + 1]
-  return high === undefined ? null : interpolate(low, high, fraction)
+  return below + 1 < values.count ? interpolate(low, values.valueAt(below + 1), fraction) : null
 }
 
 /**

@@ -4,15 +4,17 @@
  * @since 0.1.0
  */
 import type { DetailedDistribution, Distribution, Summary } from "../domain/Summary.ts"
+import type { Verdict } from "../metrics/Verdict.ts"
 import { LATE_SECONDS } from "../metrics/SummarySink.ts"
 import { failures, nothingCompleted } from "./internal/failures.ts"
 import { style, type Style } from "./internal/style.ts"
 import { table, type TableColumn, type TableRow } from "./internal/table.ts"
 import * as Text from "./internal/text.ts"
+import * as VerdictText from "./VerdictText.ts"
 
 /**
- * What is shown: a title, the numbers, remarks that the caller has (such as that the run was interrupted), and the files
- * that were written.
+ * What is shown: a title, the numbers, remarks that the caller has (such as that the run was interrupted), the verdict and what
+ * the client adds (`calibration`), and the files that were written.
  *
  * @category models
  * @since 0.1.0
@@ -21,6 +23,8 @@ export interface Report {
   readonly title: string
   readonly summary: Summary
   readonly remarks?: ReadonlyArray<string> | undefined
+  readonly verdict?: Verdict | undefined
+  readonly calibration?: string | undefined
   readonly files?: ReadonlyArray<string> | undefined
 }
 
@@ -74,6 +78,11 @@ export const render = (report: Report, options: RenderOptions): string => {
   }
   const noted = notes(summary)
   if (noted.length > 0) sections.push(noted.flatMap((note) => hanging("- ", note, columns).map(marks.dim)))
+  const client = [
+    ...(report.verdict === undefined ? [] : VerdictText.lines(report.verdict, { columns, color: options.color })),
+    ...(report.calibration === undefined ? [] : Text.wrap(report.calibration, columns))
+  ]
+  if (client.length > 0) sections.push(client)
   if (report.files !== undefined && report.files.length > 0) {
     sections.push([marks.bold("Files"), ...report.files.map((file) => `  ${file}`)])
   }
@@ -223,6 +232,9 @@ const warnings = (summary: Summary): Array<string> => {
 
 const notes = (summary: Summary): Array<string> => {
   const found: Array<string> = []
+  if (summary.num_completed_requests > 0 && summary.total_chunks === 0 && summary.total_output_tokens > 0) {
+    found.push("This API gives its answers in one piece: they have no time to first token and no inter-token latency.")
+  }
   const tokens = summary.mean_tokens_per_chunk
   if (tokens !== null && (tokens > TOKENS_PER_CHUNK_NOTE || tokens < 1 / TOKENS_PER_CHUNK_NOTE)) {
     found.push(

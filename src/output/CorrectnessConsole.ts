@@ -5,10 +5,12 @@
  */
 import type { CorrectnessSummary, Mismatch } from "../domain/CorrectnessResults.ts"
 import type { Summary } from "../domain/Summary.ts"
+import type { Verdict } from "../metrics/Verdict.ts"
 import type { RenderOptions } from "./Console.ts"
 import { failures, nothingCompleted } from "./internal/failures.ts"
 import { style, type Style } from "./internal/style.ts"
 import * as Text from "./internal/text.ts"
+import * as VerdictText from "./VerdictText.ts"
 
 /**
  * What is shown: a title, what became of the answers, some of those that are not right, the numbers of the run, remarks of
@@ -23,6 +25,7 @@ export interface Report {
   readonly mismatches: ReadonlyArray<Mismatch>
   readonly summary: Summary
   readonly remarks?: ReadonlyArray<string> | undefined
+  readonly verdict?: Verdict | undefined
   readonly files?: ReadonlyArray<string> | undefined
 }
 
@@ -39,7 +42,7 @@ const MIN_COLUMNS = 40
 export const render = (report: Report, options: RenderOptions): string => {
   const columns = Math.max(MIN_COLUMNS, options.columns)
   const marks = style(options.color)
-  const { correctness, files = [], remarks = [], summary, title } = report
+  const { correctness, files = [], remarks = [], summary, title, verdict } = report
   const sections: Array<ReadonlyArray<string>> = []
   if (summary.num_completed_requests === 0) sections.push(nothingCompleted(summary, columns, marks))
   sections.push(Text.wrap(Text.oneLine(title), columns).map(marks.bold))
@@ -49,6 +52,7 @@ export const render = (report: Report, options: RenderOptions): string => {
   sections.push(totals(correctness, summary, columns, marks))
   if (correctness.num_mismatched_requests > 0) sections.push(wrongAnswers(report, columns, marks))
   if (summary.number_errors > 0) sections.push(failures(summary, columns, marks))
+  if (verdict !== undefined) sections.push(VerdictText.lines(verdict, { columns, color: options.color }))
   if (files.length > 0) sections.push([marks.bold("Files"), ...files.map((file) => `  ${file}`)])
   return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`
 }

@@ -35,9 +35,21 @@ export class RecordsError extends Schema.TaggedError<RecordsError>("llmperf/outp
 }
 
 /**
+ * Whole lines as they stand in a file, each with its end, and how many they are.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Lines {
+  readonly bytes: Uint8Array
+  readonly count: number
+}
+
+/**
  * A file that records are appended to.
  *
  * - `append` never waits: it puts the record into a queue, from which a fiber writes everything that is waiting in one go
+ * - `appendLines` the same with lines that another thread has made with `line`
  * - `failure` never succeeds; it fails when writing has failed. After that nothing more is written, so that the lines
  *   written before stay readable
  * - `close` writes what is waiting, has it put on the disk (fsync) and returns the number of lines in the file. Closing
@@ -51,6 +63,7 @@ export class RecordsError extends Schema.TaggedError<RecordsError>("llmperf/outp
  */
 export interface RecordWriter {
   readonly append: (record: RequestRecord) => void
+  readonly appendLines: (lines: Lines) => void
   readonly failure: Effect.Effect<never, OutputError>
   readonly close: Effect.Effect<number, OutputError>
   readonly written: () => number
@@ -68,7 +81,7 @@ export const makeWriter = Effect.fn("Ndjson.makeWriter")(function* (
   path: string,
   keys: ReadonlyArray<string> = recordKeys
 ): Effect.fn.Return<RecordWriter, OutputError, FileSystem.FileSystem | Scope.Scope> {
-  const { bytes, ...writer } = yield* makeLineWriter(path, encodeLine(keys))
+  const { bytes, ...writer } = yield* makeLineWriter(path, line(keys))
   return { ...writer, stream: decode(path, bytes) }
 })
 
@@ -129,9 +142,15 @@ const decodeIdentified = Schema.decodeUnknownOption(
 
 const recordKeys = Object.keys(RequestRecord.fields)
 
-/** A line with the keys in this order, whatever the order in memory. Not a number becomes `null`. */
-const encodeLine =
-  (keys: ReadonlyArray<string>) =>
+/**
+ * A record as its line, without the end: the keys in this order, those of `RequestRecord` unless others are given, whatever the
+ * order in memory. Not a number becomes `null`.
+ *
+ * @category encoding
+ * @since 0.2.0
+ */
+export const line =
+  (keys: ReadonlyArray<string> = recordKeys) =>
   (record: RequestRecord): string => {
     const values: { readonly [key: string]: unknown } = { ...record }
     const ordered: { [key: string]: unknown } = {}

@@ -1,6 +1,6 @@
 /**
- * The live display of a run, on standard error: one line, drawn over and over on a terminal; without a terminal a plain
- * line every ten seconds.
+ * The live display of a run, on standard error: a panel that is drawn over and over on a terminal (see `LivePanel`); without a
+ * terminal a plain line every ten seconds.
  *
  * @since 0.1.0
  */
@@ -9,15 +9,38 @@ import * as Effect from "effect/Effect"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import * as Terminal from "effect/Terminal"
-import type { LiveSnapshot } from "../metrics/LiveStats.ts"
-import { style } from "./internal/style.ts"
+import type { LiveSnapshot, Recent } from "../metrics/LiveStats.ts"
+import type * as Verdict from "../metrics/Verdict.ts"
+import * as History from "./internal/panelHistory.ts"
+import * as PanelText from "./internal/panelText.ts"
 import * as Text from "./internal/text.ts"
+import * as LivePanel from "./LivePanel.ts"
 import * as Screen from "./Screen.ts"
+import * as VerdictText from "./VerdictText.ts"
+
+/**
+ * When the requests of an open loop are due.
+ *
+ * - `due`: how many are so many seconds after the start
+ * - `seconds`: when the last one is
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Schedule {
+  readonly due: (elapsedSeconds: number) => number
+  readonly seconds: number
+}
 
 /**
  * - `snapshot`: the counters at a moment, nanoseconds of the monotonic clock
  * - `total`: how many requests there will be; `null` when that is not known
  * - `quiet`: shows nothing
+ * - `workers`: how many threads send; shown when there are several
+ * - `places`: most requests in flight
+ * - `timeoutSeconds`: the time after which the run ends in any case
+ * - `schedule`: of an open loop
+ * - `state`: the verdict so far
  * - `screen`: what standard error can do; by default it is looked up
  *
  * @category models
@@ -27,31 +50,43 @@ export interface Options {
   readonly snapshot: (nowNanos: number) => LiveSnapshot
   readonly total: number | null
   readonly quiet?: boolean | undefined
+  readonly workers?: number | undefined
+  readonly places?: number | null | undefined
+  readonly timeoutSeconds?: number | null | undefined
+  readonly schedule?: Schedule | null | undefined
+  readonly state?: (() => Verdict.Grade | null) | undefined
   readonly screen?: Screen.Screen | undefined
 }
 
-/**
- * What a line shows: a snapshot and the tokens per second of the last seconds, estimated from the chunks that arrived and
- * the tokens per chunk of the answers that have ended.
- *
- * @category models
- * @since 0.1.0
- */
-export interface Frame {
-  readonly snapshot: LiveSnapshot
-  readonly tokensPerSecond: number
-  readonly total: number | null
-}
-
-const FRAME_MILLIS = 125
+const FRAME_MILLIS = 250
 const PLAIN_MILLIS = 10_000
-const RATE_WINDOW_SECONDS = 5
-
-const CLEAR_LINE = "\r\u001B[2K"
+const UNKNOWN_ROWS = 24
 
 /**
- * Shows the progress until it is interrupted; on a terminal it then takes the line away. Fork it beside the run. It never
+ * The schedule of requests that are due at these times, in seconds from the start and in ascending order.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const scheduleOf = (offsetSeconds: ArrayLike<number>): Schedule => ({
+  due: (elapsedSeconds) => {
+    let first = 0
+    let last = offsetSeconds.length
+    while (first < last) {
+      const middle = (first + last) >>> 1
+      if ((offsetSeconds[middle] ?? 0) <= elapsedSeconds) first = middle + 1
+      else last = middle
+    }
+    return first
+  },
+  seconds: offsetSeconds[offsetSeconds.length - 1] ?? 0
+})
+
+/**
+ * Shows the progress until it is interrupted; on a terminal it then takes the panel away. Fork it beside the run. It never
  * fails: when standard error cannot be written to, it stops showing.
+ *
+ * Whoever writes something else to the terminal meanwhile writes `LivePanel.erase` before it; the panel then goes on below it.
  *
  * @category running
  * @since 0.1.0
@@ -65,76 +100,72 @@ export const run = Effect.fnUntraced(function* (
   const terminal = yield* Terminal.Terminal
   const screen = options.screen ?? (yield* Screen.detect("stderr"))
   const write = (text: string) => Stream.run(Stream.succeed(text), stdio.stderr())
-  const rate = makeRate()
+  const frame = makeFrames(options)
+  const nextFrame = () => frame(options.snapshot(Number(clock.monotonicTimeNanosUnsafe())))
 
-  const draw = (render: (frame: Frame, columns: number) => string) =>
-    Effect.gen(function* () {
-      // The window may have been resized, or may not be known
-      const columns = (yield* terminal.columns) || screen.columns
-      const snapshot = options.snapshot(Number(clock.monotonicTimeNanosUnsafe()))
-      yield* write(render({ snapshot, tokensPerSecond: rate(snapshot), total: options.total }, columns))
-    })
+  const drawing = Effect.gen(function* () {
+    // The window may have been resized, or may not be known
+    const columns = (yield* terminal.columns) || screen.columns
+    const rows = (yield* terminal.rows) || UNKNOWN_ROWS
+    const { color, unicode = true } = screen
+    yield* write(LivePanel.draw(LivePanel.render(nextFrame(), { columns, rows, color, unicode })))
+  })
 
   const showing = screen.animate
-    ? draw((frame, columns) => CLEAR_LINE + renderLine(frame, { columns, color: screen.color })).pipe(
+    ? drawing.pipe(
         Effect.andThen(Effect.sleep(FRAME_MILLIS)),
         Effect.forever,
-        Effect.ensuring(Effect.ignore(write(CLEAR_LINE)))
+        Effect.ensuring(Effect.ignore(write(LivePanel.erase)))
       )
-    : Effect.sleep(PLAIN_MILLIS).pipe(Effect.andThen(draw((frame) => `${renderPlain(frame)}\n`)), Effect.forever)
+    : Effect.sleep(PLAIN_MILLIS).pipe(
+        Effect.andThen(Effect.suspend(() => write(`${renderPlain(nextFrame())}\n`))),
+        Effect.forever
+      )
   // A closed standard error must not end the run
   return yield* showing.pipe(Effect.catch(() => Effect.never))
 })
 
 /**
- * The line on a terminal, at most `columns` − 1 wide: what does not fit is left out, the least important first.
+ * What is shown of snapshots that are taken one after another.
  *
- * @category rendering
- * @since 0.1.0
+ * @category constructors
+ * @since 0.2.0
  */
-export const renderLine = (frame: Frame, options: { readonly columns: number; readonly color: boolean }): string => {
-  const { snapshot, total } = frame
-  const { bold, dim, green, red, yellow } = style(options.color)
-  const done = snapshot.completed + snapshot.failed + snapshot.cancelled + snapshot.dropped
-  const ttft = snapshot.recentTtft
-
-  // Kept from the left as far as they fit
-  const parts: Array<readonly [text: string, styled: string]> = []
-  const part = (text: string, mark: (text: string) => string = (same) => same) => parts.push([text, mark(text)])
-  part(total === null ? `${done} done` : `${done}/${total}`, bold)
-  if (snapshot.failed > 0) part(`${snapshot.failed} failed`, red)
-  if (snapshot.dropped > 0) part(`${snapshot.dropped} dropped`, red)
-  if (snapshot.late > 0) part(`${snapshot.late} late`, yellow)
-  part(Text.duration(snapshot.elapsedSeconds))
-  part(`${snapshot.inFlight} in flight`)
-  part(`~${frame.tokensPerSecond.toFixed(0)} tok/s`)
-  if (ttft !== null) {
-    part(`TTFT p50 ${milliseconds(ttft.p50)}`)
-    part(`p99 ${milliseconds(ttft.p99)} ms`)
+export const makeFrames = (
+  options: Omit<Options, "quiet" | "screen" | "snapshot">
+): ((snapshot: LiveSnapshot) => LivePanel.Frame) => {
+  const { places = null, schedule = null, state, timeoutSeconds = null, total, workers = 1 } = options
+  const motionOf = History.make(schedule?.due ?? null)
+  return (snapshot) => {
+    const { askedPerSecond, endedPerSecond, sentPerSecond, tokensEachSecond, tokensPerSecond } = motionOf(snapshot)
+    const limit = timeoutSeconds === null ? Number.POSITIVE_INFINITY : timeoutSeconds - snapshot.elapsedSeconds
+    const left = Math.min(
+      limit,
+      schedule === null ? toTheLast(snapshot, total) : schedule.seconds - snapshot.elapsedSeconds
+    )
+    return {
+      snapshot,
+      total,
+      tokensPerSecond,
+      tokensEachSecond,
+      endedPerSecond,
+      rate: schedule === null ? null : { asked: askedPerSecond, sent: sentPerSecond },
+      // What is over is waited for, nobody knows how long
+      secondsLeft: left < 0 || left === Number.POSITIVE_INFINITY ? null : left,
+      places,
+      workers,
+      verdict: state?.() ?? null
+    }
   }
-  if (snapshot.failed === 0) part("0 failed", dim)
-  if (snapshot.cancelled > 0) part(`${snapshot.cancelled} cancelled`, yellow)
-
-  const room = Math.max(0, options.columns - 1)
-  let plainWidth = 0
-  let line = ""
-  for (const [text, styled] of parts) {
-    const gap = line === "" ? "" : "  "
-    if (plainWidth + gap.length + text.length > room) break
-    line += gap + styled
-    plainWidth += gap.length + text.length
-  }
-  const barWidth = Math.min(BAR_COLUMNS, room - plainWidth - 2)
-  if (total === null || total <= 0 || barWidth < MIN_BAR_COLUMNS) return line
-  const filled = Math.min(barWidth, Math.floor((done / total) * barWidth))
-  const bar = options.color
-    ? green("━".repeat(filled)) + dim("━".repeat(barWidth - filled))
-    : "#".repeat(filled) + "-".repeat(barWidth - filled)
-  return `${bar}  ${line}`
 }
 
-const BAR_COLUMNS = 30
-const MIN_BAR_COLUMNS = 8
+/** Seconds until all are done if it goes on as it went on the whole. Those in flight are taken to be half done. */
+const toTheLast = (snapshot: LiveSnapshot, total: number | null): number => {
+  const ended = History.ended(snapshot)
+  if (total === null || ended === 0) return Number.POSITIVE_INFINITY
+  const done = Math.min(total, ended + snapshot.inFlight / 2)
+  return ((total - done) * snapshot.elapsedSeconds) / done
+}
 
 /**
  * The line for a log, without colours and without its end.
@@ -142,37 +173,30 @@ const MIN_BAR_COLUMNS = 8
  * @category rendering
  * @since 0.1.0
  */
-export const renderPlain = (frame: Frame): string => {
-  const { snapshot, total } = frame
-  const done = snapshot.completed + snapshot.failed + snapshot.cancelled + snapshot.dropped
-  const ttft = snapshot.recentTtft
+export const renderPlain = (frame: LivePanel.Frame): string => {
+  const { rate, secondsLeft, snapshot, total, verdict, workers } = frame
+  const { cancelled, dropped, elapsedSeconds, failed, inFlight, late, queued } = snapshot
+  if (!snapshot.isRunning) return "getting ready"
+  const done = History.ended(snapshot)
   const parts = [
     `${total === null ? done : `${done}/${total}`} requests done`,
-    `${snapshot.inFlight} in flight`,
-    `${snapshot.failed} failed`,
-    ...(snapshot.cancelled > 0 ? [`${snapshot.cancelled} cancelled`] : []),
-    ...(snapshot.late > 0 ? [`${snapshot.late} late`] : []),
-    ...(snapshot.dropped > 0 ? [`${snapshot.dropped} dropped`] : []),
+    `${inFlight} in flight`,
+    `${failed} failed`,
+    ...(cancelled > 0 ? [`${cancelled} cancelled`] : []),
+    ...(rate === null ? [] : [`${PanelText.rate(rate.sent)} of ${PanelText.rate(rate.asked)} req/s sent`]),
+    ...(late > 0 ? [`${late} late`] : []),
+    ...(queued > 0 ? [`${queued} queued`] : []),
+    ...(dropped > 0 ? [`${dropped} dropped`] : []),
     `~${frame.tokensPerSecond.toFixed(0)} tok/s`,
-    ...(ttft === null ? [] : [`TTFT p50 ${milliseconds(ttft.p50)} ms, p99 ${milliseconds(ttft.p99)} ms`])
+    ...times("TTFT", snapshot.recentTtft),
+    ...times("chunk gap", snapshot.recentGap),
+    ...times("dispatch lag", snapshot.recentLag),
+    ...(workers > 1 ? [`${workers} workers`] : []),
+    ...(verdict === null ? [] : [`${VerdictText.word(verdict)} so far`]),
+    ...(secondsLeft === null ? [] : [`${PanelText.clock(secondsLeft)} left`])
   ]
-  return `[${Text.duration(snapshot.elapsedSeconds)}] ${parts.join(", ")}`
+  return `[${Text.duration(elapsedSeconds)}] ${parts.join(", ")}`
 }
 
-const milliseconds = (seconds: number): string => Text.number(seconds * 1000)
-
-/** Tokens per second over the last seconds, from one snapshot to the next. */
-const makeRate = (): ((snapshot: LiveSnapshot) => number) => {
-  const samples: Array<LiveSnapshot> = []
-  return (snapshot) => {
-    samples.push(snapshot)
-    while (samples.length > 2 && snapshot.elapsedSeconds - samples[1]!.elapsedSeconds >= RATE_WINDOW_SECONDS) {
-      samples.shift()
-    }
-    const first = samples[0]!
-    const since = first === snapshot ? 0 : first.chunks
-    const seconds = first === snapshot ? snapshot.elapsedSeconds : snapshot.elapsedSeconds - first.elapsedSeconds
-    const tokensPerChunk = snapshot.completedChunks === 0 ? 1 : snapshot.completedTokens / snapshot.completedChunks
-    return seconds <= 0 ? 0 : ((snapshot.chunks - since) * tokensPerChunk) / seconds
-  }
-}
+const times = (name: string, recent: Recent | null): ReadonlyArray<string> =>
+  recent === null ? [] : [`${name} p50 ${PanelText.time(recent.p50)} p99 ${PanelText.time(recent.p99)}`]

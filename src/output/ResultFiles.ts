@@ -250,10 +250,13 @@ const TIMESTAMP = "timestamp"
 export const reservedMetadata = (metadata: Fields, resultsPrefix: string): Array<string> => {
   const entries = new Map<string, unknown>()
   flattenAll(entries, metadata)
-  const isResult =
+  const isOfResults =
     resultsPrefix === "" ? (key: string) => resultKeys().has(key) : (key: string) => key.startsWith(resultsPrefix)
-  return [...entries.keys()].filter((key) => key === TIMESTAMP || isResult(key))
+  return [...entries.keys()].filter((key) => key === TIMESTAMP || ofClient.test(key) || isOfResults(key))
 }
+
+/** What is said of the client: a verdict must be nobody's but ours. */
+const ofClient = /^(verdict|health|calibration)(_|$)/
 
 /** The keys of the results: those of any summary, as they do not depend on the numbers. */
 const resultKeys = (): Entries => resultEntries(new SummarySink().summary({ wallSeconds: 0 }), "")

@@ -10,6 +10,7 @@ import type * as FileSystem from "effect/FileSystem"
 import type * as Scope from "effect/Scope"
 import type { RequestRecord } from "../domain/RequestRecord.ts"
 import { makeLineWriter } from "./internal/lineWriter.ts"
+import type { Lines } from "./Ndjson.ts"
 import type { OutputError } from "./OutputError.ts"
 
 /**
@@ -20,6 +21,7 @@ import type { OutputError } from "./OutputError.ts"
  */
 export interface SentLog {
   readonly append: (record: RequestRecord) => void
+  readonly appendLines: (lines: Lines) => void
   readonly failure: Effect.Effect<never, OutputError>
   readonly close: Effect.Effect<number, OutputError>
   readonly written: () => number
@@ -35,8 +37,8 @@ export interface SentLog {
 export const makeWriter = Effect.fn("SentLog.makeWriter")(function* (
   path: string
 ): Effect.fn.Return<SentLog, OutputError, FileSystem.FileSystem | Scope.Scope> {
-  const { append, close, failure, written } = yield* makeLineWriter(path, line)
-  return { append, failure, close, written }
+  const { append, appendLines, close, failure, written } = yield* makeLineWriter(path, line)
+  return { append, appendLines, failure, close, written }
 })
 
 /**

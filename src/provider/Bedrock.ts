@@ -29,7 +29,7 @@ import * as ConverseEvent from "./wire/ConverseEvent.ts"
  *   `inferenceConfig`; fields of a Converse request (`system`, `toolConfig`, …) stand beside it; everything else goes to the
  *   model as `additionalModelRequestFields`
  * - `credentials`: where credentials come from, or an API key of Bedrock
- * - `apiBase`: another host than the region's, such as a private endpoint
+ * - `apiBase`: another host than the region's, such as a private endpoint; in full, with `/model/…`, it says which is asked
  *
  * @category models
  * @since 0.2.0
@@ -116,6 +116,8 @@ const bodyOf = (params: Fields): ((plan: RequestPlan) => string) => {
 const service: AwsApi.Service = {
   name: "bedrock",
   host: "bedrock-runtime",
+  resource: "model",
+  operation: "converse-stream",
   variable: "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"
 }
 
@@ -127,7 +129,7 @@ const service: AwsApi.Service = {
  */
 export const make = Effect.fn("Bedrock.make")(function* (options: Options) {
   const { credentials } = options
-  const to = yield* AwsApi.target(options, `/model/${encodeURIComponent(options.model)}/converse-stream`, service)
+  const to = yield* AwsApi.target(options, options.model, service)
   const isKey = Redacted.isRedacted(credentials)
   return yield* PlainProvider.make({
     name: "bedrock",

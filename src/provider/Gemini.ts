@@ -33,7 +33,8 @@ export const defaultApiBase = "https://generativelanguage.googleapis.com"
  * - `model`: `gemini-…`, also as `models/gemini-…`, or `tunedModels/…`
  * - `samplingParams`: OpenAI's names (`temperature`, `top_p`, `top_k`, `stop`, `seed` and others) go into
  *   `generationConfig`, all others to the top of the body; `generationConfig` may be given, too, and goes over the rest
- * - `apiBase`: `https://host` gets `/v1beta`, any other path is kept (`defaultApiBase`)
+ * - `apiBase`: `https://host` gets `/v1beta`, any other path is kept (`defaultApiBase`); in full, with `models/…:method`, it says
+ *   which model is asked
  *
  * @category models
  * @since 0.2.0
@@ -60,8 +61,8 @@ export const make = Effect.fn("Gemini.make")(function* (options: Options) {
   const to = yield* GoogleAddress.target(
     options.apiBase ?? defaultApiBase,
     "v1beta",
-    `${resource(options.model)}:streamGenerateContent`,
-    true
+    resource(options.model),
+    "streamGenerateContent"
   )
   return yield* PlainProvider.make({
     name: "gemini",

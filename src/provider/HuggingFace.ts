@@ -97,16 +97,6 @@ export const openAiBase = (apiBase: string): string => {
 const isHuggingFace = (apiBase: string): boolean =>
   /(^|\.)(huggingface\.(co|cloud)|hf\.co)$/.test(Address.parse(apiBase)?.hostname ?? "")
 
-/** TGI takes no temperature of 0; what is meant is the most likely token, and that is what it takes without one. */
-const parametersOf = (params: RequestOptions["samplingParams"]): { readonly [name: string]: unknown } => {
-  const { max_tokens, ...rest } = params ?? {}
-  return {
-    ...(max_tokens === undefined ? {} : { max_new_tokens: max_tokens }),
-    ...rest,
-    ...(rest["temperature"] === 0 ? { temperature: null } : {})
-  }
-}
-
 const format: Format = {
   makeDecoder: TgiEvent.makeDecoder,
   errorOf: (body) => TgiEvent.errorOf(Json.parse(body))
@@ -114,7 +104,10 @@ const format: Format = {
 
 const makeTgi = Effect.fnUntraced(function* (options: Options) {
   const to = yield* Address.orFail(tgiTarget(options.apiBase), options.apiBase)
-  const bodyOf = RequestParts.body({ ...options, samplingParams: parametersOf(options.samplingParams) }, "parameters")
+  const bodyOf = RequestParts.body(
+    { ...options, samplingParams: RequestParts.forTgi(options.samplingParams) },
+    "parameters"
+  )
   return yield* PlainProvider.make({
     name: "huggingface",
     to,

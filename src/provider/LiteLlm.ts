@@ -179,9 +179,11 @@ const apis: { readonly [prefix: string]: Api } = {
   ),
   vertex_ai: lazily(
     () => import("./VertexAi.ts"),
-    ({ layerConfig }, { vertexRoute, ...options }) => {
+    ({ defaultRoute, layerConfig }, { vertexRoute, ...options }) => {
       // A number is the id of an endpoint; the one behind openai/ speaks OpenAI's format.
-      const [, openAi, endpointId] = /^(openai\/)?(\d+)$/.exec(options.model) ?? []
+      const [, openAi, id] = /^(openai\/)?(\d+)$/.exec(options.model) ?? []
+      // A publisher's model is on no endpoint, whatever LLMPerf's variable says.
+      const endpointId = id ?? (defaultRoute({ model: options.model }) === "predict" ? undefined : "")
       return layerConfig({ ...options, endpointId, route: vertexRoute ?? (openAi === undefined ? undefined : "raw") })
     }
   ),

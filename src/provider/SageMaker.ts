@@ -24,7 +24,7 @@ import * as SageMakerPayload from "./wire/SageMakerPayload.ts"
 /**
  * - `model`: the name of the endpoint. It does not stand in the body; where a container wants the name of a model,
  *   `samplingParams` may give it
- * - `apiBase`: another host than the region's, such as a private endpoint
+ * - `apiBase`: another host than the region's, such as a private endpoint; in full, with `/endpoints/…`, it says which is asked
  * - `payload`: what the container speaks, `messages` by default
  * - `ignoreEos`, `includeUsage`: as in `OpenAi.Options`, for `messages` only; usage is asked for unless told otherwise
  *
@@ -38,13 +38,6 @@ export interface Options extends RequestOptions {
   readonly payload?: SageMakerPayload.Style | undefined
   readonly ignoreEos?: boolean | undefined
   readonly includeUsage?: boolean | undefined
-}
-
-/** Containers of these styles call the limit of tokens by another name than LLMPerf's users. */
-const withNewTokens = (options: Options): Options => {
-  const { max_tokens, ...params } = options.samplingParams ?? {}
-  if (max_tokens === undefined) return options
-  return { ...options, samplingParams: { max_new_tokens: max_tokens, ...params } }
 }
 
 /** The body of a request in the style of the container. */
@@ -62,7 +55,8 @@ const bodyOf = (options: Options, style: SageMakerPayload.Style): ((plan: Reques
         })
     }
     case "tgi": {
-      const encode = RequestParts.body(withNewTokens(options), "parameters")
+      const samplingParams = RequestParts.forTgi(options.samplingParams)
+      const encode = RequestParts.body({ ...options, samplingParams }, "parameters")
       return ({ outputTokens, prompt }) =>
         encode({
           inputs: prompt,
@@ -71,7 +65,8 @@ const bodyOf = (options: Options, style: SageMakerPayload.Style): ((plan: Reques
         })
     }
     case "jumpstart": {
-      const encode = RequestParts.body(withNewTokens(options), "parameters")
+      const samplingParams = RequestParts.withNewTokens(options.samplingParams)
+      const encode = RequestParts.body({ ...options, samplingParams }, "parameters")
       return ({ outputTokens, prompt }) =>
         encode({
           inputs: [
@@ -89,6 +84,8 @@ const bodyOf = (options: Options, style: SageMakerPayload.Style): ((plan: Reques
 const service: AwsApi.Service = {
   name: "sagemaker",
   host: "runtime.sagemaker",
+  resource: "endpoints",
+  operation: "invocations-response-stream",
   variable: "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"
 }
 
@@ -100,10 +97,9 @@ const service: AwsApi.Service = {
  */
 export const make = Effect.fn("SageMaker.make")(function* (options: Options) {
   const style = options.payload ?? "messages"
-  const path = `/endpoints/${encodeURIComponent(options.model)}/invocations-response-stream`
   return yield* PlainProvider.make({
     name: "sagemaker",
-    to: yield* AwsApi.target(options, path, service),
+    to: yield* AwsApi.target(options, options.model, service),
     headers: RequestParts.headers(options, AwsEventStream.mediaType, {
       "x-amzn-sagemaker-custom-attributes": "accept_eula=true"
     }),

@@ -1,9 +1,9 @@
 /**
  * The socket side of every HTTP provider: sends one request and stamps what comes back.
  *
- * It drives undici's dispatcher directly. The request is stamped as its bytes are about to be written, every chunk in the
+ * It drives sockets directly. The request is stamped as its bytes are handed to the socket, all that comes back in the
  * socket's data callback, both on the monotonic clock of the `Clock` service. HTTP/1.1, one request per connection at a
- * time, as many connections as there are requests in flight.
+ * time, as many connections as there are requests in flight; or HTTP/2, many requests per connection.
  *
  * @since 0.1.0
  */
@@ -16,11 +16,10 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { Agent, type Dispatcher } from "undici"
 import * as LlmError from "../domain/LlmError.ts"
 import { type TokenEvent } from "../domain/TokenEvent.ts"
-import { Connections } from "./internal/connections.ts"
-import { Exchange } from "./internal/Exchange.ts"
+import { Exchange, type ExchangeOptions } from "./internal/Exchange.ts"
+import { Pool } from "./internal/netPool.ts"
 import * as NetworkProxy from "./internal/networkProxy.ts"
 import * as NetworkTls from "./internal/networkTls.ts"
 import { refusalText } from "./internal/networkTunnel.ts"
@@ -128,6 +127,8 @@ export const proxies: (options: ProxyOptions) => Effect.Effect<Proxies, LlmError
  * - `flushMs` (250): how often, at most, a reader is woken while its answer is coming in. Stamps do not depend on it
  * - `security`: whose certificates to trust, and our own; by default Node.js decides
  * - `proxies`: by default there are none
+ * - `http2` (false): speak HTTP/2, up to 100 requests at a time on one connection. Over TLS only; fails where the server does
+ *   not speak it
  *
  * @category models
  * @since 0.1.0
@@ -138,6 +139,7 @@ export interface Options {
   readonly flushMs?: number | undefined
   readonly security?: Security | undefined
   readonly proxies?: Proxies | undefined
+  readonly http2?: boolean | undefined
 }
 
 /**
@@ -214,58 +216,55 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
   const connectSeconds = options.connectSeconds ?? 10
   const idleSeconds = options.idleSeconds ?? 180
   const flushMs = options.flushMs ?? 250
-  // undici takes nothing but whole milliseconds, and 0 for no limit.
-  const idleMs = Math.max(1, Math.round(idleSeconds * 1_000))
 
-  const connections = new Connections({
-    connectTimeoutMs: connectSeconds * 1_000,
-    now,
-    security: options.security,
-    proxies: options.proxies
-  })
-  const agent = yield* Effect.acquireRelease(
+  const pool = yield* Effect.acquireRelease(
     Effect.sync(
       () =>
-        new Agent({
-          connections: null,
-          pipelining: 1,
-          allowH2: false,
-          connect: connections.connector,
-          headersTimeout: idleMs,
-          bodyTimeout: idleMs
+        new Pool({
+          connectTimeoutMs: connectSeconds * 1_000,
+          idleMs: idleSeconds * 1_000,
+          now,
+          security: options.security,
+          proxies: options.proxies,
+          http2: options.http2 ?? false
         })
     ),
-    (agent) =>
-      Effect.promise(() => {
-        connections.close()
-        return agent.destroy()
-      })
+    (pool) => Effect.sync(() => pool.close())
   )
 
-  // undici publishes the socket of a request right after it announced its start, in the same turn.
-  let starting: Exchange | undefined
-  const onSendHeaders = (message: unknown): void => {
-    if (starting === undefined || typeof message !== "object" || message === null || !("socket" in message)) return
-    const timing = connections.takeTiming(message.socket)
-    if (timing !== null) starting.setConnection(timing)
-    starting = undefined
-  }
-  yield* Effect.acquireRelease(
-    Effect.sync(() => DiagnosticsChannel.subscribe("undici:client:sendHeaders", onSendHeaders)),
-    () => Effect.sync(() => DiagnosticsChannel.unsubscribe("undici:client:sendHeaders", onSendHeaders))
-  )
-
-  const onStart = (exchange: Exchange): void => {
-    starting = exchange
-  }
-
-  // Only plain http is asked of the proxy itself; of https it sees a tunnel, which the connections ask for.
-  const forwarders = new Map<string, NetworkProxy.Proxy | null>()
-  const forwarderOf = (origin: string): NetworkProxy.Proxy | null => {
-    if (options.proxies === undefined || origin.startsWith("https:")) return null
-    let proxy = forwarders.get(origin)
-    if (proxy === undefined) forwarders.set(origin, (proxy = options.proxies.of(origin)))
-    return proxy
+  const send = (request: HttpRequest, format: Format, observer: Observer | null): Exchange => {
+    const { host, proxy } = pool.routeTo(request.origin)
+    // Only plain http is asked of the proxy itself; of https it sees a tunnel, which the connections ask for.
+    const forwarder = request.origin.startsWith("https:") ? null : proxy
+    const path = forwarder === null ? request.path : `${request.origin}${request.path}`
+    const headers = [...request.headers, ...loginOf(forwarder)]
+    const exchange = new Exchange({
+      now,
+      flushMs,
+      connectSeconds,
+      idleSeconds,
+      ...format,
+      onAnswer: observer === null ? undefined : showing(observer, request),
+      told: (reason) => told(reason, request, forwarder),
+      onOver: (isComplete) => {
+        if (ended.hasSubscribers) ended.publish({ origin: request.origin, isComplete })
+      }
+    })
+    if (started.hasSubscribers) started.publish({ origin: request.origin })
+    observer?.onRequest({
+      method: "POST",
+      origin: request.origin,
+      path: Secrets.shownPath(request.path),
+      headers: Secrets.shownHeaders(headers),
+      body: Secrets.masking(request)(request.body),
+      proxy: proxy?.name ?? null
+    })
+    try {
+      pool.send(request.origin, exchange, { path, host, headers, body: request.body })
+    } catch (error) {
+      exchange.onError(error)
+    }
+    return exchange
   }
 
   const stream: Service["stream"] = (makeRequest, format) =>
@@ -273,37 +272,7 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
       Channel.fromTransform((_upstream, scope) =>
         Effect.flatMap(Unread, (unread) =>
           Effect.flatMap(Observed, (observer) => {
-            const request = makeRequest()
-            const forwarder = forwarderOf(request.origin)
-            const exchange = new Exchange({
-              now,
-              onStart,
-              flushMs,
-              connectSeconds,
-              idleSeconds,
-              ...format,
-              told: (reason) => told(reason, request, forwarder)
-            })
-            const written: Dispatcher.DispatchOptions & { readonly headers: Array<string> } = {
-              origin: request.origin,
-              path: forwarder === null ? request.path : `${request.origin}${request.path}`,
-              method: "POST",
-              headers: [...request.headers, ...loginOf(forwarder)],
-              body: request.body
-            }
-            if (observer === null) agent.dispatch(written, exchange)
-            else {
-              const proxy = options.proxies?.of(request.origin)?.name ?? null
-              observer.onRequest({
-                method: written.method,
-                origin: request.origin,
-                path: Secrets.shownPath(request.path),
-                headers: Secrets.shownHeaders(written.headers),
-                body: Secrets.masking(request)(request.body),
-                proxy
-              })
-              agent.dispatch(written, observing(exchange, observer, request, now))
-            }
+            const exchange = send(makeRequest(), format, observer)
             return Effect.as(
               Scope.addFinalizer(
                 scope,
@@ -321,7 +290,7 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
 
   const openOne = (origin: string) =>
     Effect.callback<void, Error>((resume) =>
-      connections.openAhead(origin, (error) => resume(error === null ? Effect.void : Effect.fail(error)))
+      pool.openAhead(origin, (error) => resume(error === null ? Effect.void : Effect.fail(error)))
     )
 
   const openConnections: Service["openConnections"] = (origin, count) => {
@@ -329,7 +298,8 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
     const opening = Effect.map(openOne(origin), () => {
       opened++
     })
-    return Effect.forEach(Array.from({ length: count }), () => opening, { concurrency: 64, discard: true }).pipe(
+    const wanted = pool.connectionsFor(count)
+    return Effect.forEach(Array.from({ length: wanted }), () => opening, { concurrency: 64, discard: true }).pipe(
       Effect.ignore,
       Effect.map(() => opened)
     )
@@ -337,6 +307,10 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
 
   return Transport.of({ stream, openConnections })
 })
+
+/** Who wants to follow all requests of a process can subscribe to these. Messages hold no secrets. */
+const started = DiagnosticsChannel.channel("llmperf:request:start")
+const ended = DiagnosticsChannel.channel("llmperf:request:end")
 
 const loginOf = (proxy: NetworkProxy.Proxy | null): ReadonlyArray<string> =>
   proxy === null || proxy.authorization === null ? [] : ["proxy-authorization", Redacted.value(proxy.authorization)]
@@ -352,36 +326,18 @@ const told = (reason: LlmError.Reason, request: HttpRequest, proxy: NetworkProxy
   return Secrets.maskReason(reason, Secrets.masking(request))
 }
 
-type ResponseHeaders = Parameters<NonNullable<Dispatcher.DispatchHandler["onResponseStart"]>>[2]
-
-const pairsOf = (headers: ResponseHeaders): ReadonlyArray<readonly [name: string, value: string]> =>
-  Object.entries(headers).flatMap(([name, value]) =>
-    (Array.isArray(value) ? value : [value ?? ""]).map((each) => [name, each] as const)
-  )
-
-/** An exchange whose answer is shown to an observer. */
-const observing = (
-  exchange: Exchange,
-  observer: Observer,
-  request: HttpRequest,
-  now: () => number
-): Dispatcher.DispatchHandler => ({
-  onRequestStart: (controller) => exchange.onRequestStart(controller),
-  onResponseStart: (controller, status, headers) => {
-    const at = now()
-    exchange.onResponseStart(controller, status, headers)
-    if (status < 200) return
+/** Shows an answer to an observer, without secrets. */
+const showing =
+  (observer: Observer, request: HttpRequest): ExchangeOptions["onAnswer"] =>
+  (status, headers, at) => {
     const mask = Secrets.masking(request)
-    observer.onResponse(
-      status,
-      pairsOf(headers).map(([name, value]) => [name, name === "set-cookie" ? Secrets.hidden : mask(value)] as const),
-      at
+    const shown = Object.entries(headers).flatMap(([name, value]) =>
+      (Array.isArray(value) ? value : [value ?? ""]).map(
+        (each) => [name, name === "set-cookie" ? Secrets.hidden : mask(each)] as const
+      )
     )
-  },
-  onResponseData: (controller, chunk) => exchange.onResponseData(controller, chunk),
-  onResponseEnd: () => exchange.onResponseEnd(),
-  onResponseError: (controller, error) => exchange.onResponseError(controller, error)
-})
+    observer.onResponse(status, shown, at)
+  }
 
 /**
  * @category layers

@@ -52,7 +52,8 @@ export type Route = "predict" | "raw" | "publisher"
  * - `publisher`: of the model, when its name does not tell
  * - `endpointId`: of the endpoint, or its full resource name; a `model` in digits stands for it, as with LiteLLM
  * - `accessToken`: `null` takes application-default credentials, whose tokens are renewed before they expire
- * - `apiBase`: `https://host` gets `/v1`, any other path is kept. Without it, the host of the region
+ * - `apiBase`: `https://host` gets `/v1`, any other path is kept; in full, with `endpoints/…:method` or `models/…:method`, it says
+ *   what is asked. Without it, the host of the region
  *
  * @category models
  * @since 0.2.0
@@ -193,7 +194,8 @@ const askingOf = (options: Options, errorOf: Format["errorOf"]): Asking | undefi
   // Anthropic's models are on no endpoint of one's own.
   if (route === "raw" && publisher === "anthropic") return messaging(options, modelPath(publisher, model), errorOf)
   if (route === "raw" && endpoint === undefined && publisher !== undefined) {
-    return chatting(options, modelPath(publisher, model), model, errorOf)
+    // The version stands in the path alone.
+    return chatting(options, modelPath(publisher, model), model.replace(/@.*$/, ""), errorOf)
   }
   if (endpoint === undefined) return undefined
   const resource = endpointPath(endpoint)
@@ -237,8 +239,8 @@ export const make = Effect.fn("VertexAi.make")(function* (options: Options) {
   const to = yield* GoogleAddress.target(
     options.apiBase ?? defaultApiBase(region),
     "v1",
-    `${location}/${asking.resource}:${asking.method}`,
-    asking.method === "streamGenerateContent"
+    `${location}/${asking.resource}`,
+    asking.method
   )
   const headersOf = makeHeaders(options, asking.accept)
 

@@ -4,15 +4,15 @@
  *
  * @since 0.2.0
  */
-import * as NodeWorker from "@effect/platform-node/NodeWorker"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { Worker } from "node:worker_threads"
 import * as RowPrompts from "./internal/rowPrompts.ts"
+import * as Thread from "./internal/thread.ts"
 import * as WorkerMaker from "./internal/WorkerMaker.ts"
+import { attempt } from "./internal/wrong.ts"
 import type { BuiltPrompt, PromptError } from "./Prompt.ts"
-import { llamaName, Tokenizer, TokenizerError } from "./Tokenizer.ts"
+import { llamaName, Tokenizer, type TokenizerError } from "./Tokenizer.ts"
 
 /**
  * What a prompt is built for.
@@ -75,35 +75,22 @@ export const layerInline = (options: Options): Layer.Layer<PromptMaker, never, T
     PromptMaker,
     Effect.gen(function* () {
       const tokenizer = yield* Tokenizer
-      const attempt = <A>(make: () => A): Effect.Effect<A, TokenizerError> =>
-        Effect.try({
-          try: make,
-          catch: (error) => new TokenizerError({ tokenizer: tokenizer.name, description: String(error) })
-        })
-      const made = yield* Effect.cached(attempt(() => RowPrompts.make(options, tokenizer)))
+      const trying = attempt(tokenizer.name)
+      const made = yield* Effect.cached(trying(() => RowPrompts.make(options, tokenizer)))
       return PromptMaker.of({
         blockTokens: options.blockTokens,
         build: (rows) =>
           Effect.flatMap(made, ({ build }) =>
             Effect.flatMap(
-              attempt(() => build(rows)),
+              trying(() => build(rows)),
               Effect.fromResult
             )
           ),
         minimumInputTokens: (outputTokens) =>
-          Effect.flatMap(made, ({ minimumInputTokens }) => attempt(() => minimumInputTokens(outputTokens)))
+          Effect.flatMap(made, ({ minimumInputTokens }) => trying(() => minimumInputTokens(outputTokens)))
       })
     })
   )
-
-/** A small young generation: it is collected more often, and never for long. */
-const resourceLimits = { maxYoungGenerationSizeMb: 8 }
-
-// The script lies beside this module, as .ts in development and as .js once bundled.
-const script = (): URL => {
-  const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."))
-  return new URL(`./PromptMakerWorker${extension}`, import.meta.url)
-}
 
 /**
  * Builds on a worker thread of its own, with Llama's tokenizer or the one named (see `Tokenizer.layer`): the same bytes as
@@ -125,6 +112,8 @@ export const layerWorker = (
     PromptMaker,
     Effect.map(WorkerMaker.make(tokenizer), (maker) => PromptMaker.of({ blockTokens, ...maker }))
   ).pipe(
-    Layer.provide(NodeWorker.layer(() => new Worker(script(), { name: "llmperf-prompts", resourceLimits, workerData })))
+    Layer.provide(
+      Thread.layer({ name: "llmperf-prompts", moduleUrl: import.meta.url, script: "PromptMakerWorker", workerData })
+    )
   )
 }

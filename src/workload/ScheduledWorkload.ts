@@ -3,16 +3,12 @@
  *
  * @since 0.2.0
  */
-import * as Cause from "effect/Cause"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
-import * as Latch from "effect/Latch"
-import type * as Pull from "effect/Pull"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import type { RequestPlan } from "../domain/RequestPlan.ts"
 import type { Schedule } from "../domain/Schedule.ts"
+import * as Window from "./internal/window.ts"
 import { blocksOf } from "./PrefixPrompt.ts"
 import { type BuiltPrompt, PromptError, TooShort } from "./Prompt.ts"
 import { PromptMaker, type Row } from "./PromptMaker.ts"
@@ -69,15 +65,6 @@ export interface ScheduledWorkload {
   readonly counts: Counts
 }
 
-const MAXIMUM_PROMPTS = 4_096
-const MAXIMUM_TOKENS = 8_000_000
-// These may wait even when they are too long together: a due time must not find none.
-const FEWEST_PROMPTS = 4
-
-// Some milliseconds of work: after a batch, others get their turn.
-const BATCH_PROMPTS = 32
-const BATCH_TOKENS = 16_384
-
 const hasBlocks = ({ prefix }: Schedule, row: number): boolean =>
   prefix !== null && (prefix.start[row + 1] ?? 0) > (prefix.start[row] ?? 0)
 
@@ -100,111 +87,48 @@ export const make = Effect.fn("ScheduledWorkload.make")(function* (
   options: Options
 ): Effect.fn.Return<ScheduledWorkload, never, PromptMaker | Scope.Scope> {
   const { sampled, schedule } = options
-  const maximumPrompts = Math.max(1, options.maximumPrompts ?? MAXIMUM_PROMPTS)
-  const maximumTokens = Math.max(1, options.maximumTokens ?? MAXIMUM_TOKENS)
-  const batchPrompts = Math.min(BATCH_PROMPTS, maximumPrompts)
-  const batchTokens = Math.min(BATCH_TOKENS, maximumTokens)
   const maker = yield* PromptMaker
-
-  // Rows below `taken` were handed out, those below `built` have a prompt, those below `begun` are being built. The prompt
-  // of a row lies at its number modulo the length of the window.
-  const slots = Array.from<BuiltPrompt | undefined>({ length: Math.min(maximumPrompts, schedule.length) })
-  let taken = 0
-  let built = 0
-  let begun = 0
-  let tokens = 0
-  let ended: Exit.Exit<void, PromptError | TokenizerError> | undefined
-  const room = Latch.makeUnsafe(true)
-  const supply = Latch.makeUnsafe(false)
-  const ready = Deferred.makeUnsafe<void, PromptError | TokenizerError>()
   const counts = { plans: 0, inexactPrompts: 0, repeatedPrompts: 0 }
+  // Rows below are built, or are being built
+  let begun = 0
 
-  const tokensOf = (row: number): number => schedule.inputTokens[row] ?? 0
-  const batch = { end: 0, tokens: 0 }
-  const nextBatch = (): void => {
-    batch.end = begun
-    batch.tokens = 0
-    while (batch.end < schedule.length && batch.end - begun < batchPrompts) {
-      const more = tokensOf(batch.end)
-      if (batch.end > begun && batch.tokens + more > batchTokens) break
-      batch.tokens += more
-      batch.end++
-    }
-  }
-  const fits = (): boolean => {
-    const prompts = batch.end - taken
-    if (prompts > maximumPrompts) return false
-    return prompts <= FEWEST_PROMPTS || tokens + batch.tokens <= maximumTokens
-  }
-
-  const produce = Effect.gen(function* () {
-    while (begun < schedule.length) {
-      nextBatch()
-      if (!fits()) {
-        // Closed first: whoever waits for `ready` may begin to take at once, and open it.
-        room.closeUnsafe()
-        Deferred.doneUnsafe(ready, Effect.void)
-        yield* room.await
-      }
-      const rows: Array<Row> = []
-      for (; begun < batch.end; begun++) rows.push(rowAt(schedule, begun))
-      tokens += batch.tokens
-      const prompts = yield* maker.build(rows)
-      for (const prompt of prompts) slots[built++ % maximumPrompts] = prompt
-      yield* supply.open
-      yield* Effect.yieldNow
-    }
-  })
-
-  yield* produce.pipe(
-    Effect.onExit((exit) =>
-      Effect.sync(() => {
-        ended = exit
-        Deferred.doneUnsafe(ready, exit)
-        supply.openUnsafe()
-      })
-    ),
-    Effect.exit,
-    Effect.forkScoped
-  )
-
-  const handOut = (prompt: BuiltPrompt): RequestPlan => {
-    const row = taken++
-    const targetInputTokens = tokensOf(row)
-    slots[row % maximumPrompts] = undefined
-    tokens -= targetInputTokens
-    counts.plans++
-    if (prompt.inputTokens !== targetInputTokens) counts.inexactPrompts++
-    if (prompt.repeated) counts.repeatedPrompts++
-    return {
+  const planOf = (row: number, { inputTokens, repeated, text }: BuiltPrompt) => ({
+    plan: {
       id: schedule.id[row] ?? 0,
       dueSeconds: schedule.offsetSeconds[row] ?? 0,
-      prompt: prompt.text,
-      inputTokens: prompt.inputTokens,
-      targetInputTokens,
+      prompt: text,
+      inputTokens,
+      targetInputTokens: schedule.inputTokens[row] ?? 0,
       outputTokens: schedule.outputTokens[row] ?? 0,
       sampled: sampled === null || sampled[row] !== 0
-    }
-  }
-
-  // One at a time: what is taken is no longer bounded. The next batch begins when the one who took it lets others run.
-  const pull: Pull.Pull<readonly [RequestPlan], PromptError | TokenizerError> = Effect.suspend(() => {
-    const prompt = slots[taken % maximumPrompts]
-    if (prompt !== undefined) {
-      const plan: readonly [RequestPlan] = [handOut(prompt)]
-      return !room.isOpen() && fits() ? Effect.as(room.open, plan) : Effect.succeed(plan)
-    }
-    if (ended !== undefined) return Exit.isSuccess(ended) ? Cause.done() : Effect.failCause(ended.cause)
-    supply.closeUnsafe()
-    return Effect.andThen(supply.await, pull)
+    },
+    repeated
   })
-
-  return {
-    plans: Stream.fromPull(Effect.succeed(pull)),
-    ready: Deferred.await(ready),
-    waiting: () => ({ prompts: begun - taken, tokens }),
-    counts
+  const source: Window.Source<ReturnType<typeof planOf>> = {
+    next: (most) => {
+      let prompts = 0
+      let tokens = 0
+      while (begun + prompts < schedule.length && prompts < most.prompts) {
+        const more = schedule.inputTokens[begun + prompts] ?? 0
+        if (prompts > 0 && tokens + more > most.tokens) break
+        tokens += more
+        prompts++
+      }
+      return prompts === 0 ? null : { prompts, tokens }
+    },
+    build: ({ prompts }) => {
+      const first = begun
+      begun += prompts
+      const rows = Array.from({ length: prompts }, (_, i) => rowAt(schedule, first + i))
+      return Effect.map(maker.build(rows), (built) => built.map((prompt, i) => planOf(first + i, prompt)))
+    },
+    taken: ({ plan, repeated }) => {
+      counts.plans++
+      if (plan.inputTokens !== plan.targetInputTokens) counts.inexactPrompts++
+      if (repeated) counts.repeatedPrompts++
+    }
   }
+  return { ...(yield* Window.make(source, options)), counts }
 })
 
 /**

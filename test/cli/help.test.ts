@@ -77,6 +77,7 @@ const ofNetwork: ReadonlyArray<Facts> = [
   ["insecure", "", "default: off"],
   ["client-cert", "<file>", "PEM"],
   ["client-key", "<file>", "PEM"],
+  ["http2", "", "default: off"],
   ["proxy", "<url|none>", "HTTPS_PROXY"]
 ]
 
@@ -89,8 +90,14 @@ const ofLoadTest: ReadonlyArray<Facts> = [
   ["ignore-eos", "", "default: off"],
   ["header", "<name: value>", "may be repeated"],
   ["request-id-header", "<name>", "default: x-request-id"],
+  ["verdict-limit", "<name=value>", "may be repeated"],
+  ["strict", "", "default: off"],
+  ["threshold", "<condition>", "may be repeated"],
+  ["report", "", "default: off"],
+  ["calibrate", "", "default: off"],
   ["warmup", "", "default: on"],
   ["warmup-requests", "<requests>", "default: 0"],
+  ["workers", "<number|auto>", "default: 1"],
   ...shared("sim-")
 ]
 
@@ -127,7 +134,7 @@ const flagsIn = (help: string): ReadonlyMap<string, string> => {
   return new Map(
     found.map((text) => {
       const line = text.replaceAll(/\s+/g, " ").trim()
-      return [/^[a-z-]+/.exec(line)?.[0] ?? "", line]
+      return [/^[a-z][a-z0-9-]*/.exec(line)?.[0] ?? "", line]
     })
   )
 }

@@ -3,13 +3,14 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { readFileSync } from "node:fs"
+import * as Http2 from "node:http2"
 import { join } from "node:path"
 import * as HttpFront from "../../src/simulator/HttpFront.ts"
 import * as Latency from "../../src/simulator/Latency.ts"
 import * as ModelServer from "../../src/simulator/ModelServer.ts"
 import { pathOf, tls } from "../provider/certificates.ts"
 import { proxyServer } from "../provider/proxies.ts"
-import { goodAnswer, raw } from "../provider/servers.ts"
+import { goodAnswer, goodBody, raw } from "../provider/servers.ts"
 import { folder, llmperf } from "./invocation.ts"
 import { json } from "./processes.ts"
 
@@ -70,6 +71,50 @@ describe.concurrent("a run over TLS", { timeout: 90_000 }, () => {
       assert.strictEqual(outcome.exitCode, 0, outcome.stderr)
       assert.match(outcome.stderr, /^WARNING: --insecure: [^\n]+\n$/)
       assert.deepInclude(json(outcome.stdout), { network_tls_verified: false, network_ca: null })
+    })
+  )
+})
+
+describe.concurrent("--http2", { timeout: 90_000 }, () => {
+  const http2Server = Effect.acquireRelease(
+    Effect.callback<Http2.Http2SecureServer>((resume) => {
+      const server = Http2.createSecureServer(tls("server"))
+      server.on("stream", (stream) => {
+        stream.respond({ ":status": 200, "content-type": "text/event-stream" })
+        stream.resume().once("end", () => stream.end(goodBody))
+      })
+      server.listen(0, "127.0.0.1", () => resume(Effect.succeed(server)))
+    }),
+    (server) => Effect.sync(() => server.close())
+  )
+
+  it.live("speaks it, and saves that it did", () =>
+    Effect.gen(function* () {
+      const address = (yield* http2Server).address()
+      const port = typeof address === "object" && address !== null ? address.port : 0
+      const outcome = yield* run("load-test", [
+        `--api-base=https://127.0.0.1:${port}`,
+        `--ca=${pathOf("ca.pem")}`,
+        "--http2",
+        "--json",
+        "--quiet"
+      ])
+      assert.strictEqual(outcome.exitCode, 0, outcome.stderr)
+      assert.deepInclude(json(outcome.stdout), { network_http2: true, results_num_completed_requests: 2 })
+    })
+  )
+
+  it.live("is refused with clear words", () =>
+    Effect.gen(function* () {
+      const { url } = yield* raw((socket) => socket.write(goodAnswer), { tls: tls("server") })
+      const outcome = yield* run("load-test", [`--api-base=${url}`, `--ca=${pathOf("ca.pem")}`, "--http2"])
+      assert.strictEqual(outcome.exitCode, 1)
+      const plain = yield* run("load-test", ["--api-base=http://127.0.0.1:9", "--http2"])
+      assert.include([1, 2], plain.exitCode)
+      assert.include(plain.stdout + plain.stderr, "https://")
+      const local = yield* run("load-test", ["--llm-api=simulated", "--http2"])
+      assert.strictEqual(local.exitCode, 2)
+      assert.include(local.stderr, "--http2 has no meaning")
     })
   )
 })

@@ -3,7 +3,9 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { type RequestPlan } from "../../src/domain/RequestPlan.ts"
 import * as ClosedLoop from "../../src/engine/ClosedLoop.ts"
 import * as RequestRunner from "../../src/engine/RequestRunner.ts"
 import * as StopSignal from "../../src/engine/StopSignal.ts"
@@ -187,5 +189,66 @@ describe("ClosedLoop", () => {
       yield* TestClock.adjust(100)
       assert.strictEqual(log.opened.length, 3)
     })
+  )
+
+  it.effect("waits for plans that are not there yet, in slots that are free since they were", () =>
+    Effect.gen(function* () {
+      const begun: Array<readonly [id: number, freeAt: number, at: number]> = []
+      const clock = yield* Clock.Clock
+      const millis = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+      const plans = Stream.concat(
+        Stream.fromIterable(Scripted.plans(2)),
+        Stream.fromEffect(Effect.as(Effect.sleep(50), Scripted.plan(3)))
+      )
+      const loop = yield* ClosedLoop.run({
+        plans,
+        concurrency: 2,
+        stop: yield* StopSignal.make,
+        runner: (plan, intendedAt) =>
+          Effect.suspend(() => {
+            begun.push([plan.id, intendedAt / 1e6, millis()])
+            return Effect.sleep(plan.id * 10)
+          })
+      }).pipe(Effect.forkChild)
+      yield* TestClock.adjust(200)
+      yield* Fiber.join(loop)
+      assert.deepStrictEqual(begun, [
+        [1, 0, 0],
+        [2, 0, 0],
+        [3, 10, 60]
+      ])
+    })
+  )
+
+  it.effect(
+    "ends with the failure of its plans once those in flight have ended, and when it is told to stop waiting",
+    () =>
+      Effect.gen(function* () {
+        const ended: Array<number> = []
+        const run = (rest: Stream.Stream<RequestPlan, string>, stop: StopSignal.StopSignal) =>
+          ClosedLoop.run({
+            plans: Stream.concat(Stream.fromIterable(Scripted.plans(2)), rest),
+            concurrency: 3,
+            stop,
+            runner: (plan) =>
+              Effect.map(Effect.sleep(100), () => {
+                ended.push(plan.id)
+              })
+          })
+        const failing = yield* Effect.forkChild(run(Stream.fail("no more"), yield* StopSignal.make))
+        yield* TestClock.adjust(99)
+        assert.strictEqual(failing.pollUnsafe(), undefined)
+        yield* TestClock.adjust(1)
+        assert.strictEqual(yield* Effect.flip(Fiber.join(failing)), "no more")
+        assert.deepStrictEqual(ended, [1, 2])
+
+        const stop = yield* StopSignal.make
+        const stopped = yield* Effect.forkChild(run(Stream.never, stop))
+        yield* TestClock.adjust(500)
+        assert.strictEqual(stopped.pollUnsafe(), undefined)
+        yield* stop.close("interrupted")
+        yield* Fiber.join(stopped)
+        assert.deepStrictEqual(ended, [1, 2, 1, 2])
+      })
   )
 })

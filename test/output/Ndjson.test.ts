@@ -206,6 +206,31 @@ describe("Ndjson", () => {
     )
   )
 
+  it.effect("reads no more of a file than is taken", () =>
+    withPath((file) =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const line = `${JSON.stringify(record({ error_msg: "x".repeat(1_000) }))}\n`
+        yield* fs.writeFileString(file, line.repeat(2_000))
+        let bytes = 0
+        const few = yield* Stream.runCollect(Stream.take(Ndjson.read(file), 10)).pipe(
+          Effect.provide(
+            layerChanged((fs) => ({
+              stream: (path, options) =>
+                Stream.tap(fs.stream(path, options), (chunk) =>
+                  Effect.sync(() => {
+                    bytes += chunk.length
+                  })
+                )
+            }))
+          )
+        )
+        assert.lengthOf(few, 10)
+        assert.isTrue(bytes > 0 && bytes < 400_000)
+      })
+    )
+  )
+
   it.effect("reads a file whose last line was torn at any byte", () =>
     withPath((file) =>
       Effect.gen(function* () {

@@ -10,80 +10,86 @@ import * as Terminal from "effect/Terminal"
 import * as TestClock from "effect/testing/TestClock"
 import type { LiveSnapshot } from "../../src/metrics/LiveStats.ts"
 import * as LiveStats from "../../src/metrics/LiveStats.ts"
+import * as LivePanel from "../../src/output/LivePanel.ts"
 import * as Progress from "../../src/output/Progress.ts"
+import type * as Screen from "../../src/output/Screen.ts"
 import { record } from "../metrics/records.ts"
+import { frame, snapshot } from "./liveFrames.ts"
 import { keepIn, terminalOf } from "./terminal.ts"
 
-const snapshot = (overrides: Partial<LiveSnapshot> = {}): LiveSnapshot => ({
-  elapsedSeconds: 12.34,
-  started: 60,
-  inFlight: 10,
-  completed: 50,
-  failed: 0,
-  cancelled: 0,
-  late: 0,
-  queued: 0,
-  dropped: 0,
-  chunks: 6000,
-  completedTokens: 5000,
-  completedChunks: 5000,
-  recentTtft: { p50: 0.1023, p99: 0.23456 },
-  ...overrides
-})
+const framesOf = (options: Partial<Progress.Options>) => {
+  const frames = Progress.makeFrames({ total: 1000, ...options })
+  return (overrides: Partial<LiveSnapshot>) => frames(snapshot(overrides))
+}
 
-const frame = (overrides: Partial<LiveSnapshot> = {}, total: number | null = 100): Progress.Frame => ({
-  snapshot: snapshot(overrides),
-  tokensPerSecond: 812.4,
-  total
-})
-
-const plain = (columns: number) => ({ columns, color: false })
-
-describe("Progress.renderLine", () => {
-  it("shows all when there is room", () => {
-    assert.strictEqual(
-      Progress.renderLine(frame(), plain(160)),
-      "###############---------------  50/100  12.3 s  10 in flight  ~812 tok/s  TTFT p50 102.3  p99 234.6 ms  0 failed"
-    )
-  })
-
-  it("shows failures first and cancellations last", () => {
-    assert.strictEqual(
-      Progress.renderLine(frame({ failed: 7, cancelled: 3, inFlight: 0 }), plain(160)),
-      "##################------------  60/100  7 failed  12.3 s  0 in flight  ~812 tok/s  TTFT p50 102.3  p99 234.6 ms  3 cancelled"
-    )
-  })
-
-  it("shows what was left out, which counts as done, and what is late", () => {
-    assert.strictEqual(
-      Progress.renderLine(frame({ failed: 2, dropped: 8, late: 5, queued: 4 }), plain(160)),
-      "##################------------  60/100  2 failed  8 dropped  5 late  12.3 s  10 in flight  ~812 tok/s  TTFT p50 102.3  p99 234.6 ms"
-    )
-    const colored = Progress.renderLine(frame({ dropped: 8, late: 5 }), { columns: 160, color: true })
-    assert.include(colored, "\u001B[31m8 dropped")
-    assert.include(colored, "\u001B[33m5 late")
-  })
-
-  it("has no bar when the total is not known", () => {
-    assert.isTrue(Progress.renderLine(frame({}, null), plain(160)).startsWith("50 done  12.3 s"))
-  })
-
-  it("never reaches the last column, whatever the width", () => {
-    for (let columns = 1; columns <= 160; columns++) {
-      for (const color of [false, true]) {
-        const line = Progress.renderLine(frame({ failed: 3 }), { columns, color })
-        assert.isBelow(CliOutput.displayWidth(line), Math.max(1, columns))
-        assert.notInclude(line, "\n")
-      }
+describe("Progress.makeFrames", () => {
+  it("tokens per second are those of the last five seconds, by the tokens per chunk of what has ended", () => {
+    const frame = framesOf({})
+    let last = frame({ elapsedSeconds: 0, chunks: 0, completedTokens: 0, completedChunks: 0 })
+    assert.strictEqual(last.tokensPerSecond, 0)
+    for (let quarter = 1; quarter <= 80; quarter++) {
+      const seconds = quarter / 4
+      // 100 chunks per second, from the tenth second on 300
+      const chunks = seconds <= 10 ? seconds * 100 : 1000 + (seconds - 10) * 300
+      last = frame({ elapsedSeconds: seconds, chunks, completedTokens: 2000, completedChunks: 1000 })
+      if (seconds === 10) assert.closeTo(last.tokensPerSecond, 200, 1e-9)
+      if (seconds === 12.5) assert.closeTo(last.tokensPerSecond, 400, 1e-9)
     }
-    assert.strictEqual(Progress.renderLine(frame({ failed: 3 }), plain(25)), "53/100  3 failed  12.3 s")
+    assert.closeTo(last.tokensPerSecond, 600, 1e-9)
+    assert.deepStrictEqual(last.tokensEachSecond.map(Math.round), [...Array(10).fill(200), ...Array(10).fill(600)])
   })
 
-  it("the bar is full exactly when all is done", () => {
-    assert.include(Progress.renderLine(frame({ completed: 99 }), plain(160)), `${"#".repeat(29)}-`)
-    assert.include(Progress.renderLine(frame({ completed: 100 }), plain(160)), "#".repeat(30))
+  it("keeps a minute, in full seconds, however they are cut and whatever leaps the clock makes", () => {
+    const frame = framesOf({})
+    let seconds = 0
+    let last = frame({ elapsedSeconds: 0, chunks: 0 })
+    for (let step = 0; seconds < 100; step++) {
+      seconds += 0.1 + (step % 7) * 0.31
+      last = frame({ elapsedSeconds: seconds, chunks: seconds * 50 })
+    }
+    assert.strictEqual(last.tokensEachSecond.length, 60)
+    for (const tokens of last.tokensEachSecond) assert.closeTo(tokens, 50, 1e-6)
+    last = frame({ elapsedSeconds: seconds + 1000, chunks: seconds * 50 + 7000 })
+    for (const tokens of last.tokensEachSecond) assert.closeTo(tokens, 7, 1e-6)
+    // A second without a chunk
+    const still = frame({ elapsedSeconds: seconds + 1003, chunks: seconds * 50 + 7000 }).tokensEachSecond
+    assert.deepStrictEqual(still.slice(-2), [0, 0])
+    assert.closeTo(still[0] ?? 0, 7, 1e-6)
+  })
+
+  it("says what is left: of the requests at their speed so far, or of the schedule, and never more than the limit", () => {
+    const at = { elapsedSeconds: 30, completed: 280, failed: 10, cancelled: 0, dropped: 0, inFlight: 20 }
+    // 290 have ended, 20 are half done: 10 a second, and 700 are left
+    assert.strictEqual(framesOf({})(at).secondsLeft, 70)
+    assert.strictEqual(framesOf({ timeoutSeconds: 45 })(at).secondsLeft, 15)
+    assert.isNull(framesOf({})({ ...at, completed: 0, failed: 0 }).secondsLeft)
+    assert.isNull(framesOf({ total: null })(at).secondsLeft)
+    assert.strictEqual(framesOf({ total: null, timeoutSeconds: 45 })(at).secondsLeft, 15)
+    const schedule = Progress.scheduleOf([0, 10, 42])
+    assert.strictEqual(framesOf({ schedule })(at).secondsLeft, 12)
+    assert.isNull(framesOf({ schedule })({ ...at, elapsedSeconds: 43 }).secondsLeft)
+  })
+
+  it("an open loop has the rate that was asked for and the one that was sent", () => {
+    const schedule = Progress.scheduleOf(Array.from({ length: 100 }, (_, i) => i / 4))
+    assert.deepStrictEqual([0, 0.24, 0.25, 24.75, 99].map(schedule.due), [1, 1, 2, 100, 100])
+    assert.strictEqual(schedule.seconds, 24.75)
+    assert.deepStrictEqual(Progress.scheduleOf([]).due(1), 0)
+    const frame = framesOf({ schedule })
+    frame({ elapsedSeconds: 0, started: 0 })
+    for (let second = 1; second <= 9; second++) frame({ elapsedSeconds: second, started: second * 3 })
+    assert.deepStrictEqual(frame({ elapsedSeconds: 10, started: 30 }).rate, { asked: 4, sent: 3 })
+    assert.isNull(framesOf({})({}).rate)
+  })
+
+  it("passes on the verdict so far", () => {
+    assert.strictEqual(framesOf({ state: () => "DEGRADED" })({}).verdict, "DEGRADED")
+    assert.isNull(framesOf({ state: () => null })({}).verdict)
+    assert.isNull(framesOf({})({}).verdict)
   })
 })
+
+const screen: Screen.Screen = { animate: true, color: false, unicode: false, columns: 80 }
 
 const run = (
   options: { readonly animate: boolean; readonly quiet?: boolean; readonly columns?: Effect.Effect<number> },
@@ -104,7 +110,7 @@ const run = (
       },
       total: 8,
       quiet: options.quiet,
-      screen: { animate: options.animate, color: false, columns: 80 }
+      screen: { ...screen, animate: options.animate }
     }).pipe(
       Effect.provide(Stdio.layerTest({ stderr: () => keepIn(written) })),
       Effect.provideService(Terminal.Terminal, terminalOf(options.columns ?? Effect.succeed(0))),
@@ -119,41 +125,65 @@ describe("Progress.renderPlain", () => {
   it("shows failures always, and the rest when there is any", () => {
     assert.strictEqual(
       Progress.renderPlain(frame()),
-      "[12.3 s] 50/100 requests done, 10 in flight, 0 failed, ~812 tok/s, TTFT p50 102.3 ms, p99 234.6 ms"
+      "[1m 04s] 510/1000 requests done, 16 in flight, 0 failed, ~812 tok/s, TTFT p50 102 ms p99 235 ms, chunk gap p50 15.2 ms p99 1.23 s, dispatch lag p50 0.31 ms p99 4.20 ms, 1:01 left"
     )
+    const bare = { recentTtft: null, recentGap: null, recentLag: null }
     assert.strictEqual(
-      Progress.renderPlain(frame({ failed: 2, cancelled: 1, dropped: 8, late: 5, recentTtft: null }, null)),
-      "[12.3 s] 61 requests done, 10 in flight, 2 failed, 1 cancelled, 5 late, 8 dropped, ~812 tok/s"
+      Progress.renderPlain(
+        frame({
+          snapshot: snapshot({ ...bare, failed: 2, cancelled: 1, dropped: 8, late: 5, queued: 4 }),
+          total: null,
+          secondsLeft: null,
+          workers: 2,
+          verdict: "INVALID",
+          rate: { asked: 100.2, sent: 99.81 }
+        })
+      ),
+      "[1m 04s] 521 requests done, 16 in flight, 2 failed, 1 cancelled, 99.8 of 100 req/s sent, 5 late, 4 queued, 8 dropped, ~812 tok/s, 2 workers, invalid so far"
     )
+    assert.strictEqual(Progress.renderPlain(frame({ snapshot: snapshot({ isRunning: false }) })), "getting ready")
   })
 })
 
 describe("Progress.run", () => {
-  it.effect("draws at most ten times a second on a terminal and takes the line away at the end", () =>
-    Effect.gen(function* () {
-      const written = yield* run({ animate: true }, () => TestClock.adjust("10 seconds"))
-      assert.isAtLeast(written.length, 50)
-      assert.isAtMost(written.length, 102)
-      for (const text of written) assert.isTrue(text.startsWith("\r\u001B[2K"))
-      assert.strictEqual(written.at(-1), "\r\u001B[2K")
-      // 100 chunks per second, two tokens per chunk
-      assert.include(written.at(-2) ?? "", "1/8  10.0 s  3 in flight  ~200 tok/s")
-      assert.notInclude(written.join(""), "\n")
-    })
+  it.effect(
+    "draws four times a second on a terminal, each time with one write, and takes the panel away at the end",
+    () =>
+      Effect.gen(function* () {
+        const written = yield* run({ animate: true }, () => TestClock.adjust("10 seconds"))
+        assert.strictEqual(written.length, 42)
+        assert.strictEqual(written.pop(), LivePanel.erase)
+        for (const text of written) assert.isTrue(text.startsWith("\u001B[?7l\r\u001B[K\r\n"))
+        // 100 chunks per second, two tokens per chunk
+        assert.strictEqual(
+          written.at(-1),
+          LivePanel.draw([
+            "",
+            "  #####-------------------------------------  12 %    0:10 elapsed    0:22 left",
+            "  requests      1 of 8      3 in flight    0 failed    0.00 req/s",
+            "  tokens/s      200      peak 200      @@@@@",
+            "  TTFT          -",
+            "  chunk gap     -",
+            "  dispatch lag  -"
+          ])
+        )
+      })
   )
 
-  it.effect("follows the width of the terminal", () =>
+  it.effect("follows the size of the terminal", () =>
     Effect.gen(function* () {
       let columns = 80
       const written = yield* run({ animate: true, columns: Effect.sync(() => columns) }, (written) =>
         Effect.gen(function* () {
           yield* TestClock.adjust("1 second")
-          assert.isAtLeast(CliOutput.displayWidth(written.at(-1)?.slice(1) ?? ""), 60)
+          assert.include(written.at(-1) ?? "", "tokens/s ")
           columns = 20
           yield* TestClock.adjust("1 second")
         })
       )
-      assert.isBelow(CliOutput.displayWidth(written.at(-2)?.slice(1) ?? ""), 20)
+      const lines = (written.at(-2) ?? "").split("\r\n")
+      assert.include(lines[1] ?? "", "12 %")
+      for (const line of lines) assert.isBelow(CliOutput.displayWidth(line.replace(/^.*\r/, "")), 20)
     })
   )
 
@@ -167,9 +197,9 @@ describe("Progress.run", () => {
         })
       )
       assert.deepStrictEqual(written, [
-        "[10.0 s] 1/8 requests done, 3 in flight, 0 failed, ~200 tok/s\n",
-        "[20.0 s] 1/8 requests done, 3 in flight, 0 failed, ~200 tok/s\n",
-        "[30.0 s] 1/8 requests done, 3 in flight, 0 failed, ~200 tok/s\n"
+        "[10.0 s] 1/8 requests done, 3 in flight, 0 failed, ~200 tok/s, 0:22 left\n",
+        "[20.0 s] 1/8 requests done, 3 in flight, 0 failed, ~200 tok/s, 0:44 left\n",
+        "[30.0 s] 1/8 requests done, 3 in flight, 0 failed, ~200 tok/s, 1:06 left\n"
       ])
     })
   )
@@ -192,7 +222,7 @@ describe("Progress.run", () => {
       const fiber = yield* Progress.run({
         snapshot: () => snapshot(),
         total: 100,
-        screen: { animate: true, color: false, columns: 80 }
+        screen
       }).pipe(
         Effect.provide(Stdio.layerTest({ stderr: () => closed })),
         Effect.provideService(Terminal.Terminal, terminalOf(Effect.succeed(80))),

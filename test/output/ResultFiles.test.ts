@@ -287,6 +287,28 @@ describe("ResultFiles.publish", () => {
     )
   )
 
+  it.effect("has written what came before it takes more", () =>
+    inTemporary((join) =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const sizes: Array<number> = []
+        const chunk = Array.from({ length: 100 }, (_, id) => ({ id }))
+        const look = Effect.map(fs.stat(join(`.${base}_individual_responses.json.tmp`)), ({ size }) => {
+          sizes.push(Number(size))
+          return chunk
+        })
+        yield* ResultFiles.publish({
+          directory: join(),
+          names,
+          summary: (given) => ResultFiles.document({ ...parts, ...given }),
+          records: Stream.flatMap(Stream.range(1, 20), () => Stream.fromIterableEffect(look))
+        })
+        assert.lengthOf(sizes, 20)
+        assert.isTrue(sizes.every((size, i) => i === 0 || size > (sizes[i - 1] ?? 0)))
+      })
+    )
+  )
+
   it.effect("leaves the earlier files and no others when it fails", () =>
     inTemporary((join) =>
       Effect.gen(function* () {

@@ -23,6 +23,7 @@ describe("Screen", () => {
       assert.deepStrictEqual(yield* detect({ terminal: true, columns: 97 }), {
         animate: true,
         color: true,
+        unicode: true,
         columns: 97
       })
       assert.strictEqual((yield* detect({ terminal: true })).columns, 80)
@@ -35,6 +36,7 @@ describe("Screen", () => {
       assert.deepStrictEqual(yield* detect({ terminal: false, columns: 97 }), {
         animate: false,
         color: false,
+        unicode: true,
         columns: 160
       })
       assert.strictEqual((yield* detect({ terminal: false, env: { COLUMNS: "64" } })).columns, 64)
@@ -52,8 +54,39 @@ describe("Screen", () => {
       assert.deepStrictEqual(yield* detect({ terminal: true, columns: 50, env: { TERM: "dumb" } }), {
         animate: false,
         color: false,
+        unicode: false,
         columns: 50
       })
+    })
+  )
+
+  it.effect("nothing is drawn over again in CI", () =>
+    Effect.gen(function* () {
+      assert.isFalse((yield* detect({ terminal: true, env: { CI: "true" } })).animate)
+      assert.isFalse((yield* detect({ terminal: true, env: { CI: "woodpecker" } })).animate)
+      for (const CI of ["", "0", "false"]) assert.isTrue((yield* detect({ terminal: true, env: { CI } })).animate, CI)
+    })
+  )
+
+  it.effect("characters beyond ASCII need a locale that has them, or none", () =>
+    Effect.gen(function* () {
+      const unicode = (env: { readonly [name: string]: string }) =>
+        Effect.map(detect({ terminal: true, env }), (screen) => screen.unicode)
+      for (const env of [
+        { LANG: "C.UTF-8" },
+        { LC_CTYPE: "en_US.utf8", LANG: "C" },
+        { LC_ALL: "", LANG: "de_DE.UTF-8" }
+      ]) {
+        assert.isTrue(yield* unicode(env))
+      }
+      for (const env of [
+        { LANG: "C" },
+        { LC_ALL: "POSIX", LANG: "C.UTF-8" },
+        { LANG: "en_US.ISO-8859-1" },
+        { TERM: "linux" }
+      ]) {
+        assert.isFalse(yield* unicode(env))
+      }
     })
   )
 })

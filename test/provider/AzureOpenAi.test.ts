@@ -28,7 +28,7 @@ describe("AzureOpenAi: the address", () => {
     ["/openai/v1/", "responses", "/openai/v1/responses"],
     ["/openai/v1/chat/completions", "chat", "/openai/v1/chat/completions"],
     ["/openai/v1?api-version=preview", "chat", "/openai/v1/chat/completions?api-version=preview"],
-    ["/models", "chat", "/models/chat/completions?api-version=2024-10-21"],
+    ["/models", "chat", "/models/chat/completions?api-version=2024-05-01-preview"],
     ["", "responses", "/openai/responses?api-version=2025-04-01-preview"],
     ["/openai/deployments/other", "responses", "/openai/responses?api-version=2025-04-01-preview"]
   ] as const)("%j for %s", ([path, endpoint, expected]: readonly [string, Endpoint, string]) =>

@@ -39,6 +39,13 @@ describe("Bedrock.make", () => {
     })
   )
 
+  it.effect("asks what an address in full says", () =>
+    Effect.gen(function* () {
+      const { url } = yield* requestOf({ apiBase: "http://localhost:8080/model/other/converse" })
+      assert.strictEqual(url, "http://localhost:8080/model/other/converse-stream")
+    })
+  )
+
   it.effect("sends a key instead of a signature", () =>
     Effect.gen(function* () {
       const { headers } = yield* requestOf({ credentials: Redacted.make(" key ") })

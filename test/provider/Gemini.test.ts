@@ -46,6 +46,17 @@ describe("Gemini.make", () => {
     })
   )
 
+  it.effect("asks what an address in full says", () =>
+    Effect.gen(function* () {
+      const full = "http://host/v1beta/models/other:streamGenerateContent?alt=sse"
+      assert.strictEqual(yield* urlOf({ apiBase: full }), full)
+      assert.strictEqual(
+        yield* urlOf({ apiBase: "http://host/g/tunedModels/a:generateContent?alt=json&k=1" }),
+        "http://host/g/tunedModels/a:streamGenerateContent?alt=sse&k=1"
+      )
+    })
+  )
+
   it.effect("keeps the query of the base", () =>
     Effect.gen(function* () {
       const url = yield* urlOf({ apiBase: "http://host/v1?team=a" })
@@ -77,6 +88,9 @@ describe("Gemini.make", () => {
       const error = yield* Effect.flip(requestOf(Gemini.make({ ...base, apiBase: "localhost:8000" })))
       assert.strictEqual(error.reason._tag, "Protocol")
       assert.include(error.message, "localhost:8000")
+      const withUser = yield* Effect.flip(requestOf(Gemini.make({ ...base, apiBase: "https://user:pa55@host" })))
+      assert.match(withUser.message, /has a user or a password/)
+      assert.notInclude(withUser.message, "pa55")
     })
   )
 })

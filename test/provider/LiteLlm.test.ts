@@ -154,7 +154,7 @@ const rows: ReadonlyArray<Row> = [
   },
   {
     model: "vertex_ai/gemini-2.0-flash",
-    variables: google,
+    variables: { ...google, VERTEXAI_ENDPOINT_ID: "9" },
     url: /^https:\/\/us-central1-aiplatform\.googleapis\.com\/.*\/publishers\/google\/models\/gemini-2\.0-flash:streamGenerateContent/,
     header: ["authorization", "Bearer token"]
   },

@@ -96,6 +96,19 @@ describe("OpenAi on the wire", () => {
     })
   )
 
+  it.live("asks no more when the server goes on refusing the same", () =>
+    Effect.gen(function* () {
+      const message = "stream_options is not known, and max_tokens is not supported; use max_completion_tokens instead"
+      const server = yield* raw((socket) =>
+        socket.write(answer("400 Bad Request", JSON.stringify({ error: { message } })))
+      )
+      const { ask } = yield* client(server.url, { includeUsage: true })
+      const { error } = yield* Effect.timeout(ask, "5 seconds")
+      assert.strictEqual(error?.reason._tag, "HttpStatus")
+      assert.strictEqual(server.received.length, 3)
+    })
+  )
+
   it.live("requests that are refused at the same time are each asked once more", () =>
     Effect.gen(function* () {
       const server = yield* raw((socket, { body }) =>

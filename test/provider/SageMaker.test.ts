@@ -58,6 +58,9 @@ describe("SageMaker.make", () => {
     Effect.gen(function* () {
       const other = yield* requestOf({ apiBase: "http://localhost:8080/base/" })
       assert.strictEqual(other.url, "http://localhost:8080/base/endpoints/my%20endpoint/invocations-response-stream")
+      const full = "http://localhost:8080/base/endpoints/other"
+      const whole = yield* requestOf({ apiBase: `${full}/invocations?a=1` })
+      assert.strictEqual(whole.url, `${full}/invocations-response-stream?a=1`)
       const china = yield* requestOf({ region: "cn-north-1" })
       assert.strictEqual(china.provider.origin, "https://runtime.sagemaker.cn-north-1.amazonaws.com.cn")
       const error = yield* Effect.flip(requestOf({ apiBase: "localhost" }))
@@ -91,6 +94,12 @@ describe("SageMaker.make", () => {
         (yield* requestOf({ payload: "tgi", samplingParams: { max_tokens: 7, temperature: 0.5, details: null } })).body,
         { inputs: plan.prompt, parameters: { max_new_tokens: 7, temperature: 0.5 }, stream: true }
       )
+      // TGI refuses 0, and means the same without it.
+      assert.deepStrictEqual((yield* requestOf({ payload: "tgi", samplingParams: { temperature: 0 } }, null)).body, {
+        inputs: plan.prompt,
+        parameters: { details: true },
+        stream: true
+      })
       assert.deepStrictEqual((yield* requestOf({ payload: "jumpstart", samplingParams: { top_p: 0.9 } })).body, {
         inputs: [
           [

@@ -654,8 +654,9 @@ describe("Transport: connections", () => {
       // One that is being opened at this moment.
       yield* Effect.forkChild(transport.openConnections(server.url, 1), { startImmediately: true })
       yield* Scope.close(scope, Exit.void)
-      yield* until("4 connections were opened", () => server.opened() === 4)
       yield* until("all are closed", () => server.open() === 0)
+      yield* Effect.sleep(20)
+      assert.strictEqual(server.open(), 0)
     })
   )
 
@@ -693,6 +694,83 @@ describe("Transport: connections", () => {
       yield* until("the connection is opened all the same", () => server.opened() === 1)
       good(yield* ask)
       assert.strictEqual(server.received.length, 1)
+    })
+  )
+
+  it.live("a connection that the server closed after its answer, without a word, is not used again", () =>
+    Effect.gen(function* () {
+      for (const close of ["end", "resetAndDestroy"] as const) {
+        const server = yield* raw((socket) => {
+          socket.write(goodAnswer)
+          setImmediate(() => socket[close]())
+        })
+        const { ask } = yield* client(server.url)
+        for (let i = 0; i < 5; i++) good(yield* ask)
+        assert.strictEqual(server.received.length, 5)
+        assert.strictEqual(server.opened(), 5)
+      }
+    })
+  )
+
+  it.live("a connection that the server closes on a request is not tried again: the request may have been taken", () =>
+    Effect.gen(function* () {
+      const server = yield* raw((socket, _request, ordinal) => {
+        if (ordinal === 1) socket.write(goodAnswer)
+        else socket.end()
+      })
+      const { ask } = yield* client(server.url)
+      good(yield* ask)
+      assert.strictEqual((yield* ask).error?.reason._tag, "Connect")
+      assert.strictEqual(server.received.length, 2)
+    })
+  )
+
+  it.live.each([
+    ["more than the answer", Buffer.concat([goodAnswer, goodAnswer])],
+    ["a wish to close", answer("200 OK", goodBody, { connection: "Close" })],
+    ["HTTP/1.0", Buffer.from(answer("200 OK", goodBody).toString().replace("HTTP/1.1", "HTTP/1.0"))],
+    ["hardly any time to keep it", answer("200 OK", goodBody, { "keep-alive": "timeout=2" })]
+  ] as const)("is not kept after %s", ([_name, bytes]) =>
+    Effect.gen(function* () {
+      const server = yield* raw((socket) => socket.write(bytes))
+      const { ask } = yield* client(server.url)
+      good(yield* ask)
+      yield* until("the connection is closed", () => server.open() === 0)
+      good(yield* ask)
+      assert.strictEqual(server.opened(), 2)
+    })
+  )
+
+  it.live("is kept after an answer that says so in HTTP/1.0, and after one without a body", () =>
+    Effect.gen(function* () {
+      const old = answer("200 OK", goodBody, { connection: "keep-alive" }).toString().replace("HTTP/1.1", "HTTP/1.0")
+      for (const bytes of [old, head("204 No Content"), answer("304 Not Modified", "")]) {
+        const server = yield* raw((socket) => socket.write(bytes))
+        const { ask } = yield* client(server.url)
+        for (let i = 0; i < 3; i++) yield* ask
+        assert.strictEqual(server.opened(), 1)
+      }
+    })
+  )
+
+  it.live("a large request goes out whole, and an answer that does not wait for its end is one", () =>
+    Effect.gen(function* () {
+      const prompt = "wörd ".repeat(400_000)
+      const server = yield* raw((socket) => socket.write(goodAnswer))
+      const { provider } = yield* client(server.url)
+      good(yield* collect(provider.stream({ ...plan, prompt })))
+      assert.include(server.received[0]?.body, prompt)
+      const early = yield* raw(() => {}, {
+        onConnection: (socket) =>
+          socket.once("data", () => {
+            socket.pause().write(answer("413 Content Too Large", "no"))
+            setTimeout(() => socket.resume(), 100)
+          })
+      })
+      const hasty = yield* client(early.url)
+      const refused = yield* collect(hasty.provider.stream({ ...plan, prompt: prompt.repeat(4) }))
+      assert.strictEqual(refused.error?.errorCode, 413)
+      yield* until("the connection is closed", () => early.open() === 0)
     })
   )
 })

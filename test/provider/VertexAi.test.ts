@@ -93,6 +93,9 @@ describe("VertexAi.make", () => {
         stream: true,
         stream_options: { include_usage: true }
       })
+      const versioned = yield* requestOf(VertexAi.make({ ...base, model: "mistral-large@2407" }))
+      assert.strictEqual(versioned.url, `${location}/publishers/mistralai/models/mistral-large@2407:streamRawPredict`)
+      assert.deepInclude(versioned.body, { model: "mistral-large" })
     })
   )
 
@@ -135,6 +138,9 @@ describe("VertexAi.make", () => {
       assert.strictEqual(yield* originOf({ region: "eu" }), "https://aiplatform.eu.rep.googleapis.com/v1")
       assert.strictEqual(yield* originOf({ apiBase: "http://host:1" }), "http://host:1/v1")
       assert.strictEqual(yield* originOf({ apiBase: "http://host:1/v1beta1/" }), "http://host:1/v1beta1")
+      const full = "https://own.prediction.vertexai.goog/v1/projects/9/locations/l/endpoints/8"
+      const asked = yield* request({ endpointId: "1", route: "raw", apiBase: `${full}:predict` })
+      assert.strictEqual(asked.url, `${full}:streamRawPredict`)
     })
   )
 

@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import { RequestPlan } from "../../src/domain/RequestPlan.ts"
 import * as Prompt from "../../src/workload/Prompt.ts"
@@ -187,31 +186,5 @@ describe("exact mode", () => {
         decode: () => ""
       })
     )
-  )
-})
-
-describe("stream", () => {
-  it.effect("gives the requests of make, each time it runs, and builds no more than is taken", () =>
-    Effect.gen(function* () {
-      const { plans } = yield* Workload.make({ ...options, count: 20 })
-      const stream = Workload.stream({ ...options, count: 20 })
-      assert.deepStrictEqual(yield* Stream.runCollect(stream), plans)
-      assert.deepStrictEqual(yield* Stream.runCollect(stream), plans)
-      const endless = Workload.stream({ ...options, count: Number.POSITIVE_INFINITY })
-      assert.deepStrictEqual(yield* Stream.runCollect(Stream.take(endless, 20)), plans)
-    }).pipe(Effect.provide(Tokenizer.layerLlama))
-  )
-
-  it.effect("fails like make", () =>
-    Effect.gen(function* () {
-      const error = yield* Effect.flip(Stream.runDrain(Workload.stream({ ...options, meanInputTokens: 3 })))
-      assert.strictEqual(error.reason._tag, "TooShort")
-    }).pipe(Effect.provide(Tokenizer.layerLlama))
-  )
-
-  it.effect("is empty for no requests", () =>
-    Effect.gen(function* () {
-      assert.deepStrictEqual(yield* Stream.runCollect(Workload.stream({ ...options, count: 0 })), [])
-    }).pipe(Effect.provide(Tokenizer.layerLlama))
   )
 })

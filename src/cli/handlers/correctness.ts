@@ -15,6 +15,7 @@ import type * as Network from "../internal/network.ts"
 import * as Outcome from "../internal/outcome.ts"
 import * as Providers from "../internal/providers.ts"
 import * as Surroundings from "../internal/surroundings.ts"
+import { limitsOf } from "../internal/verdictFlags.ts"
 
 type Input = Command.Command.Config.Infer<typeof correctnessFlags>
 
@@ -37,7 +38,7 @@ const warmUpPlans = Effect.fnUntraced(function* ({ seed, warmupRequests }: Corre
   return Surroundings.forWarmUp(plans)
 })
 
-const runTest = Effect.fnUntraced(function* (config: CorrectnessConfig, network: Network.Network, quiet: boolean) {
+const runTest = Effect.fnUntraced(function* (input: Input, config: CorrectnessConfig, network: Network.Network) {
   const { maxNumCompletedRequests, numConcurrentRequests } = config
   const hooks = yield* Surroundings.hooks({
     config,
@@ -45,7 +46,8 @@ const runTest = Effect.fnUntraced(function* (config: CorrectnessConfig, network:
     connections: Math.min(numConcurrentRequests, maxNumCompletedRequests),
     requests: yield* warmUpPlans(config),
     network,
-    quiet
+    limits: limitsOf(input.verdictLimit),
+    quiet: input.quiet
   })
   return yield* Correctness.run({ ...hooks, config })
 }, Effect.scoped)
@@ -71,7 +73,7 @@ const conclude = Effect.fnUntraced(function* (
 ) {
   const remarks = Outcome.remarks(result, { flag: "--timeout", seconds: config.timeoutSeconds })
   yield* Outcome.show(input, result, (screen) => Report.render({ ...result, title: titleOf(config), remarks }, screen))
-  yield* Outcome.end(result)
+  yield* Outcome.end(result, input.strict)
   const failed = failedCondition(input, result)
   if (failed !== undefined) return yield* new CommandError({ description: failed, exitCode: ExitCode.failed })
 })
@@ -90,7 +92,7 @@ export const handle = Effect.fn("correctness")(
       network,
       idleSeconds: input.idleTimeout
     })
-    const result = yield* Effect.provide(runTest(config, network, input.quiet), layer)
+    const result = yield* Effect.provide(runTest(input, config, network), layer)
     yield* conclude(input, config, result)
   },
   Effect.catchTags({

@@ -1,22 +1,54 @@
+import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import { type Command } from "effect/cli"
+import packageJson from "../../../package.json" with { type: "json" }
+import { type RequestPlan } from "../../domain/RequestPlan.ts"
+import { type Summary } from "../../domain/Summary.ts"
+import type * as Fleet from "../../engine/Fleet.ts"
+import { type AgentFailed } from "../../engine/LoadAgent.ts"
 import * as LoadTest from "../../engine/LoadTest.ts"
 import * as Pacer from "../../engine/Pacer.ts"
 import * as Replay from "../../engine/Replay.ts"
+import { type RunHooks } from "../../engine/RunHooks.ts"
+import { type RunResult } from "../../engine/RunResult.ts"
+import * as Threshold from "../../metrics/Threshold.ts"
+import * as CalibrationFields from "../../output/CalibrationFields.ts"
+import * as ThresholdReport from "../../output/ThresholdReport.ts"
+import { Provider } from "../../provider/Provider.ts"
+import * as PlanMaker from "../../workload/PlanMaker.ts"
 import * as PromptMaker from "../../workload/PromptMaker.ts"
+import * as TokenCounter from "../../workload/TokenCounter.ts"
+import * as Tokenizer from "../../workload/Tokenizer.ts"
 import * as Workload from "../../workload/Workload.ts"
+import { Arguments } from "../Arguments.ts"
 import { CommandError, usage } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { type loadTest } from "../flags.ts"
+import * as CalibrationRun from "../internal/calibrationRun.ts"
 import { settleHeap } from "../internal/heap.ts"
-import { connectionsOf, type Load, type OpenLoad, plannedOf, resolve } from "../internal/load.ts"
+import {
+  type ClosedLoad,
+  connectionsOf,
+  type Load,
+  type OpenLoad,
+  placesOf,
+  plannedOf,
+  resolve,
+  scheduleOf,
+  workersOf
+} from "../internal/load.ts"
 import { newRunId } from "../internal/newRunId.ts"
 import { checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
 import type * as Network from "../internal/network.ts"
 import * as Providers from "../internal/providers.ts"
 import * as Surroundings from "../internal/surroundings.ts"
+import { cannotWrite } from "../internal/reportOutput.ts"
+import { thresholdsOf } from "../internal/thresholdFlags.ts"
+import { limitsOf } from "../internal/verdictFlags.ts"
+import * as Workers from "../Workers.ts"
 
 type Input = Command.Command.Config.Infer<typeof loadTest>
 
@@ -46,8 +78,8 @@ const warmUpPlans = Effect.fnUntraced(function* (load: Load) {
   return Surroundings.forWarmUp(workload.plans)
 })
 
-/** What an open loop needs besides: prompts made on a thread of their own, and exact waits. */
-const openLayer = ({ config, schedule }: OpenLoad, tokenizer: string | undefined) =>
+/** What an open loop needs besides: prompts made on a thread of their own, and exact waits of the thread that sends. */
+const openLayer = ({ config, schedule }: OpenLoad, tokenizer: string | undefined, workers: number) =>
   Layer.merge(
     PromptMaker.layerWorker({
       seed: config.seed,
@@ -55,32 +87,120 @@ const openLayer = ({ config, schedule }: OpenLoad, tokenizer: string | undefined
       blockTokens: schedule.prefix?.blockTokens ?? null,
       tokenizer
     }),
-    Pacer.layerThread
+    workers === 1 ? Pacer.layerThread : Layer.empty
   )
 
-const runLoad = Effect.fnUntraced(function* (
+/** So many tokens of prompts are made sooner than a thread for it is started. */
+const FEW_TOKENS = 500_000
+
+/** What a closed loop needs besides: prompts made ahead, on a thread of their own if they take long. */
+const closedLayer = ({ config }: ClosedLoad, tokenizer: string | undefined) => {
+  const options = LoadTest.planOptions(config)
+  return options.count * options.meanInputTokens <= FEW_TOKENS
+    ? PlanMaker.layerInline(options)
+    : PlanMaker.layerWorker({ ...options, tokenizer })
+}
+
+/** Text is counted beside the thread that sends; workers see to it themselves. */
+const counterLayer = (tokenizer: string | undefined, workers: number) =>
+  workers === 1 ? TokenCounter.layerWorker({ tokenizer }) : TokenCounter.layerInline
+
+/** The threads that send, `undefined` when it is this one. */
+const fleetOf = Effect.fnUntraced(function* (
+  workers: number,
   load: Load,
-  tokenizer: string | undefined,
-  network: Network.Network,
-  quiet: boolean
+  requests: ReadonlyArray<RequestPlan>
+): Effect.fn.Return<Fleet.Fleet | undefined, AgentFailed, Provider | Scope.Scope> {
+  if (workers === 1) return undefined
+  const { llmApi, runId, warmup } = load.config
+  const { origin } = yield* Provider
+  const agents = yield* Workers.start(workers, {
+    args: yield* Arguments,
+    runId,
+    simulator: llmApi === "simulated" ? origin : null,
+    isOpen: load._tag === "Open"
+  })
+  const warmsUp = warmup || requests.length > 0
+  return { agents, warmUp: warmsUp ? { client: warmup, connections: connectionsOf(load), requests } : null }
+})
+
+/** What is known of what the client adds: measured now, if that is wanted, or before. It is of one thread that sends. */
+const calibrationOf = Effect.fnUntraced(function* (
+  { calibrate, quiet }: Input,
+  load: Load,
+  workers: number,
+  tokenizer: string | undefined
 ) {
+  if (workers > 1) {
+    return calibrate ? yield* usage("--calibrate measures one thread that sends: it goes with --workers 1") : null
+  }
+  const say = (remark: string | null) => (remark === null || quiet ? Effect.void : Console.error(remark))
+  if (calibrate) {
+    yield* say("Calibrating: the same load against a server that does nothing")
+    const measured = Effect.provide(CalibrationRun.before(load, tokenizer), counterLayer(tokenizer, workers))
+    yield* say((yield* measured).remark)
+  }
+  const { calibrations, remark } = yield* CalibrationRun.known
+  yield* say(remark)
+  const kind = load._tag === "Open" ? "open" : "closed"
+  return (summary: Summary) => CalibrationFields.describe(calibrations.loads, kind, summary)
+})
+
+const runLoad = Effect.fnUntraced(function* (
+  input: Input,
+  load: Load,
+  workers: number,
+  network: Network.Network,
+  ofSummary: RunHooks["ofSummary"]
+) {
+  const { quiet } = input
+  const tokenizer = Surroundings.tokenizerOf(input)
+  const requests = yield* warmUpPlans(load)
   const hooks = yield* Surroundings.hooks({
     config: load.config,
     total: plannedOf(load),
+    places: placesOf(load),
+    schedule: scheduleOf(load),
+    timeoutSeconds: load.config.timeoutSeconds,
     connections: connectionsOf(load),
-    requests: yield* warmUpPlans(load),
+    requests,
     network,
-    quiet
+    limits: limitsOf(input.verdictLimit),
+    quiet,
+    workers
   })
+  const fleet = yield* fleetOf(workers, load, requests)
   const run =
     load._tag === "Closed"
-      ? LoadTest.run({ ...hooks, config: load.config })
-      : Effect.provide(
-          Replay.run({ ...hooks, config: load.config, schedule: load.schedule, origin: load.origin }),
-          openLayer(load, tokenizer)
-        )
-  return yield* whileRunning(hooks.live)(run)
+      ? Effect.flatMap(PlanMaker.PlanMaker, (planMaker) =>
+          LoadTest.run({ ...hooks, ofSummary, config: load.config, planMaker, fleet })
+        ).pipe(Effect.provide(closedLayer(load, tokenizer)))
+      : Replay.run({
+          ...hooks,
+          ofSummary,
+          config: load.config,
+          schedule: load.schedule,
+          origin: load.origin,
+          fleet
+        }).pipe(Effect.provide(openLayer(load, tokenizer, workers)))
+  return yield* Effect.provide(whileRunning(hooks.live)(run), counterLayer(tokenizer, workers))
 }, Effect.scoped)
+
+/** The report lies beside the summary, with a name like its own. */
+const writeReport = Effect.fnUntraced(
+  function* ({ files }: RunResult) {
+    const [summary] = files
+    if (summary === undefined) return []
+    const out = summary.replace(/summary\.json$/, "report.html")
+    const { write } = yield* Effect.promise(() => import("../../output/Report.ts"))
+    yield* write({ runs: [summary], out, version: packageJson.version })
+    return [out]
+  },
+  Effect.catchTags({
+    RunReadError: ({ message }) => Effect.fail(new CommandError({ description: message, exitCode: ExitCode.output })),
+    OutputError: (error) => Effect.fail(cannotWrite(error))
+  })
+)
 
 /** Runs the test, shows it, and ends with the exit code that fits. */
 export const handle = Effect.fn("loadTest")(
@@ -88,22 +208,44 @@ export const handle = Effect.fn("loadTest")(
     yield* settleHeap
     const runId = Option.isSome(input.runId) ? input.runId.value : yield* newRunId
     const config = { ...Surroundings.configOf(input, runId), promptMode: input.promptMode }
+    const thresholds = yield* thresholdsOf(input)
+    if (input.report && config.resultsDir === null)
+      return yield* usage("--report lies with the results: give --results-dir")
     const network = yield* Surroundings.networkOf(input)
     const tokenizer = Surroundings.tokenizerOf(input)
-    const layer = Surroundings.layer({
-      tokenizer,
-      provider: Providers.layer(input, config),
-      network,
-      idleSeconds: input.idleTimeout
-    })
-    const { load, result } = yield* Effect.gen(function* () {
+    const layer = Layer.merge(
+      Tokenizer.layer(tokenizer),
+      Surroundings.asking({ provider: Providers.layer(input, config), network, idleSeconds: input.idleTimeout })
+    )
+    const { calibration, load, result, workers } = yield* Effect.gen(function* () {
       const load = yield* resolve(input, config)
       yield* checkMetadata(config.metadata, load)
-      return { load, result: yield* runLoad(load, tokenizer, network, input.quiet) }
+      const workers = yield* workersOf(input.workers, load)
+      const calibration = yield* calibrationOf(input, load, workers, tokenizer)
+      const result = yield* runLoad(input, load, workers, network, (summary) => ({
+        ...(calibration === null ? CalibrationFields.fields(null) : calibration(summary).fields),
+        ...(thresholds.length === 0
+          ? {}
+          : { thresholds: ThresholdReport.document(Threshold.check(thresholds, summary)) })
+      }))
+      return { calibration: calibration?.(result.summary).text, load, workers, result }
     }).pipe(Effect.provide(layer))
-    yield* conclude(input, "Load test", load, result)
+    const report = input.report ? yield* writeReport(result) : []
+    yield* conclude(
+      input,
+      "Load test",
+      load,
+      { ...result, files: [...result.files, ...report] },
+      {
+        workers,
+        strict: input.strict,
+        calibration,
+        thresholds: Threshold.check(thresholds, result.summary)
+      }
+    )
   },
   Effect.catchTags({
+    AgentFailed: (error) => Effect.fail(usage(error.message)),
     LlmError: (error) => Effect.fail(usage(error.message)),
     PromptError: (error) => Effect.fail(usage(error.message)),
     TokenizerError: (error) => Effect.fail(usage(error.message)),

@@ -22,8 +22,8 @@ const remarks = ({ manifest, notSent, summary }: Recovery.Recovered): ReadonlyAr
 ]
 
 const render = (recovered: Recovery.Recovered, screen: Screen.Screen): string => {
-  const { answers, files, manifest, summary } = recovered
-  const report = { title: titleOf(manifest), summary, remarks: remarks(recovered), files }
+  const { answers, files, manifest, summary, verdict } = recovered
+  const report = { title: titleOf(manifest), summary, verdict, remarks: remarks(recovered), files }
   return answers === null
     ? Report.render(report, screen)
     : CorrectnessReport.render({ ...report, correctness: answers.summary, mismatches: answers.mismatches }, screen)

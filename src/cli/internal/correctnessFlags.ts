@@ -7,6 +7,7 @@ const shared = Struct.omit(loadTest, [
   "arrival",
   "burstSize",
   "burstiness",
+  "calibrate",
   "duration",
   "from",
   "ignoreEos",
@@ -19,6 +20,7 @@ const shared = Struct.omit(loadTest, [
   "meanInputTokens",
   "meanOutputTokens",
   "promptMode",
+  "report",
   "ramp",
   "requestRate",
   "scaleInput",
@@ -30,8 +32,10 @@ const shared = Struct.omit(loadTest, [
   "stages",
   "stddevInputTokens",
   "stddevOutputTokens",
+  "threshold",
   "to",
-  "whenFull"
+  "whenFull",
+  "workers"
 ])
 
 /** The flags of `llmperf correctness`. */

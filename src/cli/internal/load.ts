@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -6,6 +7,7 @@ import { type LoadTestConfig, type ReplayConfig, type RunConfig } from "../../do
 import { type Schedule } from "../../domain/Schedule.ts"
 import type * as Replay from "../../engine/Replay.ts"
 import * as Arrival from "../../workload/Arrival.ts"
+import * as Progress from "../../output/Progress.ts"
 import * as Prompt from "../../workload/Prompt.ts"
 import * as ScheduleEdit from "../../workload/ScheduleEdit.ts"
 import * as ScheduleFile from "../../workload/ScheduleFile.ts"
@@ -236,6 +238,42 @@ export const resolve = Effect.fnUntraced(function* (input: WorkloadInput, run: R
 /** How many requests there will be. */
 export const plannedOf = (load: Load): number =>
   load._tag === "Closed" ? load.config.maxNumCompletedRequests : load.schedule.length
+
+/** Most requests in flight, `null` for no limit. */
+export const placesOf = (load: Load): number | null =>
+  load._tag === "Closed" ? load.config.numConcurrentRequests : load.config.maxInFlight
+
+/** When the requests of an open loop are due. */
+export const scheduleOf = (load: Load): Progress.Schedule | null =>
+  load._tag === "Closed" ? null : Progress.scheduleOf(load.schedule.offsetSeconds)
+
+/** More workers than that have nothing to send, and what limits them. */
+const mostWorkers = (load: Load): { readonly workers: number; readonly because: string } => {
+  if (load._tag === "Open" && load.config.maxInFlight !== null) {
+    return {
+      workers: 1,
+      because:
+        "--max-in-flight counts the requests of all workers, which know nothing of each other: leave out one of the two"
+    }
+  }
+  const planned = plannedOf(load)
+  return load._tag === "Closed" && load.config.numConcurrentRequests <= planned
+    ? {
+        workers: load.config.numConcurrentRequests,
+        because: `only ${load.config.numConcurrentRequests} requests are in flight at a time (--num-concurrent-requests)`
+      }
+    : { workers: planned, because: `there are only ${planned} requests` }
+}
+
+/**
+ * How many threads send the load. `auto` is one for every two processors that this process may use, because each has a thread
+ * beside it that counts tokens; at least one, and none that would have nothing to send.
+ */
+export const workersOf = (asked: number | "auto", load: Load) => {
+  const { because, workers } = mostWorkers(load)
+  if (asked === "auto") return Effect.succeed(Math.max(1, Math.min(workers, Math.floor(availableParallelism() / 2))))
+  return asked > Math.max(1, workers) ? Effect.fail(usage(`--workers ${asked}: ${because}`)) : Effect.succeed(asked)
+}
 
 const MOST_CONNECTIONS = 1_000
 

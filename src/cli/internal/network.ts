@@ -15,10 +15,12 @@ export type NetworkInput = Command.Command.Config.Infer<typeof network>
 /**
  * - `options`: for the transport
  * - `facts(origin)`: what the results say about the way to such a server
+ * - `check(origin)`: fails when such a server cannot be reached in the way that was asked for
  */
 export interface Network {
-  readonly options: Pick<Transport.Options, "connectSeconds" | "proxies" | "security">
+  readonly options: Pick<Transport.Options, "connectSeconds" | "http2" | "proxies" | "security">
   readonly facts: (origin: string | null) => NetworkFacts
+  readonly check: (origin: string | null) => Effect.Effect<void, CommandError>
 }
 
 export interface NetworkFacts {
@@ -26,6 +28,7 @@ export interface NetworkFacts {
   readonly tls_verified: boolean
   readonly ca: string | null
   readonly client_certificate: string | null
+  readonly http2: boolean
   readonly proxy: string | null
 }
 
@@ -93,6 +96,7 @@ export const resolve = Effect.fn("network")(function* (
   input: NetworkInput,
   local = false
 ): Effect.fn.Return<Network, CommandError, FileSystem.FileSystem> {
+  if (input.http2 && local) return yield* usage("--http2 has no meaning for a server that is started here")
   const secure = yield* security(input)
   const through = local ? undefined : yield* proxies(input)
   if (input.insecure && !local) {
@@ -101,11 +105,16 @@ export const resolve = Effect.fn("network")(function* (
     )
   }
   return {
-    options: { connectSeconds: input.connectTimeout, security: secure, proxies: through },
+    options: { connectSeconds: input.connectTimeout, security: secure, proxies: through, http2: input.http2 },
+    check: (origin) =>
+      input.http2 && origin !== null && !origin.startsWith("https:")
+        ? usage(`--http2: HTTP/2 is spoken over TLS only, and ${origin} does not begin with https://`)
+        : Effect.void,
     facts: (origin) => ({
       tls_verified: !input.insecure,
       ca: Option.getOrNull(input.ca),
       client_certificate: Option.getOrNull(input.clientCert),
+      http2: input.http2,
       proxy: origin === null ? null : (through?.of(origin)?.name ?? null)
     })
   }

@@ -28,6 +28,11 @@ export const network = {
     Setting.text("file"),
     "Its private key (PEM, without a password); by default in the same file"
   ),
+  http2: Setting.toggle(
+    "http2",
+    false,
+    "Speak HTTP/2, up to 100 requests at a time on one connection: for https:// addresses of servers that speak it"
+  ),
   proxy: Setting.optional(
     "proxy",
     { ...Setting.text("url|none"), secret: true },

@@ -1,15 +1,18 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { type RunResult } from "../../engine/RunResult.ts"
+import { type LostAgent, type RunResult } from "../../engine/RunResult.ts"
 import * as Report from "../../output/Console.ts"
 import * as ResultFiles from "../../output/ResultFiles.ts"
 import * as Screen from "../../output/Screen.ts"
+import * as ThresholdReport from "../../output/ThresholdReport.ts"
 import { type LiveStats } from "../../metrics/LiveStats.ts"
+import type * as Threshold from "../../metrics/Threshold.ts"
 import { PromptError } from "../../workload/Prompt.ts"
 import { TokenizerError } from "../../workload/Tokenizer.ts"
 import { CommandError, usage } from "../CommandError.ts"
 import { Ended, ExitCode } from "../ExitCode.ts"
 import { type Load, type OpenLoad } from "./load.ts"
+import { endBy } from "./thresholdFlags.ts"
 
 /** Metadata that would take the place of results is refused before anything is sent. */
 export const checkMetadata = (metadata: ResultFiles.Fields, load: Load) => {
@@ -28,10 +31,11 @@ const openTitle = ({ schedule, shape }: OpenLoad): string => {
   return `${schedule.length} requests over ${seconds.toFixed(0)} s, ${shape}`
 }
 
-const titleOf = (kind: string, load: Load): string => {
+const titleOf = (kind: string, load: Load, workers: number): string => {
   const { llmApi, model, runId } = load.config
   const what = load._tag === "Closed" ? `${load.config.numConcurrentRequests} in flight` : openTitle(load)
-  return `${kind} of ${model} (${llmApi}), ${what}, run ${runId}`
+  const sentBy = workers === 1 ? "" : `, ${workers} workers`
+  return `${kind} of ${model} (${llmApi}), ${what}${sentBy}, run ${runId}`
 }
 
 /** A limit of time as the user sets it. */
@@ -53,11 +57,24 @@ const stoppedText = ({ notSent, stopped }: RunResult, { flag, seconds }: Limit):
   }
 }
 
+/** So many ids are named; the summary has all. */
+const MOST_NAMED = 20
+
+const lostText = ({ name, problem, requestIds }: LostAgent): string => {
+  if (requestIds.length === 0) return `${name} died (${problem}); it held no requests.`
+  const named = requestIds.slice(0, MOST_NAMED).join(", ")
+  const others = requestIds.length > MOST_NAMED ? ` and ${requestIds.length - MOST_NAMED} others` : ""
+  const held =
+    requestIds.length === 1 ? "1 request it held is lost: id" : `${requestIds.length} requests it held are lost: ids`
+  return `${name} died (${problem}): ${held} ${named}${others}.`
+}
+
 /** What is to be said of a run besides its numbers. */
 export const remarks = (result: RunResult, limit: Limit): ReadonlyArray<string> => {
   const stopped = stoppedText(result, limit)
   return [
     ...(stopped === null ? [] : [stopped]),
+    ...result.lost.map(lostText),
     ...(result.uncounted === null ? [] : [`Some answers could not be counted: ${result.uncounted.message}`])
   ]
 }
@@ -96,27 +113,47 @@ export const show = Effect.fnUntraced(function* (
   yield* json ? Console.error(text) : Console.log(text)
 })
 
-/** Ends with the exit code of a run that was interrupted, aborted, or of which every request failed. */
-export const end = Effect.fnUntraced(function* ({ stopped, summary }: RunResult) {
+/**
+ * Ends with the exit code of a run that was interrupted, aborted, lost a worker, of which every request failed, or whose numbers
+ * are not to be trusted, where that is wanted.
+ */
+export const end = Effect.fnUntraced(function* ({ lost, stopped, summary, verdict }: RunResult, strict: boolean) {
   if (stopped === "interrupted") return yield* new Ended({ exitCode: ExitCode.interrupted })
   const { num_completed_requests: completed, num_requests_started: started } = summary
-  if (stopped === "full" || (completed === 0 && started > 0)) return yield* new Ended({ exitCode: ExitCode.failed })
+  const isPartial = stopped === "full" || lost.length > 0
+  const isRefused = strict && verdict.grade === "INVALID"
+  if (isPartial || isRefused || (completed === 0 && started > 0)) return yield* new Ended({ exitCode: ExitCode.failed })
 })
+
+interface More {
+  readonly workers?: number
+  readonly strict?: boolean
+  readonly calibration?: string | undefined
+  readonly thresholds?: ReadonlyArray<Threshold.Checked>
+}
 
 /** Shows the result, and ends with the exit code that fits. */
 export const conclude = Effect.fnUntraced(function* (
   input: Shown,
   kind: "Load test" | "Simulation",
   load: Load,
-  result: RunResult
+  result: RunResult,
+  more: More = {}
 ) {
   const flag = load._tag === "Open" ? load.timeoutFlag : "--timeout"
   const shown = {
-    title: titleOf(kind, load),
+    title: titleOf(kind, load, more.workers ?? 1),
     summary: result.summary,
     remarks: remarks(result, { flag, seconds: load.config.timeoutSeconds }),
+    verdict: result.verdict,
+    calibration: more.calibration,
     files: result.files
   }
-  yield* show(input, result, (screen) => Report.render(shown, screen))
-  yield* end(result)
+  const { strict = false, thresholds = [] } = more
+  yield* show(input, result, (screen) => {
+    const judged = ThresholdReport.render(thresholds, screen)
+    return `${Report.render(shown, screen)}${judged === "" ? "" : `\n${judged}`}`
+  })
+  yield* end(result, strict)
+  yield* endBy(thresholds)
 })

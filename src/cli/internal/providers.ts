@@ -160,17 +160,25 @@ const apis: { readonly [Name in Exclude<LlmApi, "simulated">]: Api } = {
   }
 }
 
+/** The API of a simulated server that is there already. */
+const simulatedAt = (url: string, options: Options) =>
+  Layer.unwrap(
+    Effect.map(
+      Effect.promise(() => import("../../provider/OpenAi.ts")),
+      (OpenAi) => OpenAi.layer({ ...options, apiBase: url, apiKey: null })
+    )
+  )
+
 /** A simulated server, which is started first, and its API. */
 const simulated = (input: Input, settings: Settings, options: Options) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const SimulatorThread = yield* Effect.promise(() => import("../../simulator/SimulatorThread.ts"))
-      const OpenAi = yield* Effect.promise(() => import("../../provider/OpenAi.ts"))
       const { url } = yield* SimulatorThread.start({
         model: modelOptions(input.sim, settings.seed),
         http: { host: "127.0.0.1", port: 0, truth: false, truthLimit: 1 }
       })
-      return OpenAi.layer({ ...options, apiBase: url, apiKey: null })
+      return simulatedAt(url, options)
     })
   )
 
@@ -185,10 +193,14 @@ const meaningless = (input: Input, { flags }: Pick<Api, "flags">): string | unde
   return Object.entries(given).find(([flag, isGiven]) => isGiven && !flags.some((known) => known === flag))?.[0]
 }
 
-/** The API under test. What it needs and has not is told before anything is sent. */
+/**
+ * The API under test. What it needs and has not is told before anything is sent. `simulator`: where the simulated server is that
+ * another thread has started.
+ */
 export const layer = (
   input: Input,
-  settings: Settings
+  settings: Settings,
+  simulator: string | null = null
 ): Layer.Layer<
   Provider,
   LlmError | SimulatorError | CommandError | Config.ConfigError,
@@ -212,7 +224,9 @@ export const layer = (
       ? OwnProvider.load(input.provider.value, options)
       : Layer.unwrap(Effect.fail(usage(`--${flag} has no meaning for --provider.`)))
   }
-  if (input.llmApi.value === "simulated") return simulated(input, settings, options)
+  if (input.llmApi.value === "simulated") {
+    return simulator === null ? simulated(input, settings, options) : simulatedAt(simulator, options)
+  }
   const api = apis[input.llmApi.value]
   const flag = meaningless(input, api)
   if (flag === undefined) return api.layer(options)

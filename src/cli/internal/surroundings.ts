@@ -7,9 +7,11 @@ import type * as Terminal from "effect/Terminal"
 import { type LlmError } from "../../domain/LlmError.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type RunConfig } from "../../domain/RunConfig.ts"
+import * as Health from "../../engine/Health.ts"
 import { type RunHooks } from "../../engine/RunHooks.ts"
 import * as WarmUp from "../../engine/WarmUp.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
+import * as Verdict from "../../metrics/Verdict.ts"
 import * as Progress from "../../output/Progress.ts"
 import { Provider } from "../../provider/Provider.ts"
 import * as Transport from "../../provider/Transport.ts"
@@ -59,19 +61,22 @@ export const configOf = (input: Input, runId: string): Omit<RunConfig, "promptMo
 export const networkOf = (input: Network.NetworkInput & Pick<Input, "llmApi" | "provider">) =>
   Network.resolve(input, input.llmApi.value === "simulated" && Option.isNone(input.provider))
 
-/** Everything a test of an API needs: tokenizers, on this thread and on another, the provider and its transport. */
-export const layer = <E, R>(options: {
-  readonly tokenizer: string | undefined
+interface Asking<E, R> {
   readonly provider: Layer.Layer<Provider, E | LlmError | Config.ConfigError, R>
   readonly network: Network.Network
   readonly idleSeconds: number
-}) =>
+}
+
+/** What asks an API: the provider and its transport. */
+export const asking = <E, R>({ idleSeconds, network, provider }: Asking<E, R>) =>
+  Layer.provideMerge(provider, Transport.layer({ ...network.options, idleSeconds }))
+
+/** Everything a test of an API needs: tokenizers, on this thread and on another, the provider and its transport. */
+export const layer = <E, R>(options: Asking<E, R> & { readonly tokenizer: string | undefined }) =>
   Layer.mergeAll(
     Tokenizer.layer(options.tokenizer),
     TokenCounter.layerWorker({ tokenizer: options.tokenizer }),
-    options.provider.pipe(
-      Layer.provideMerge(Transport.layer({ ...options.network.options, idleSeconds: options.idleSeconds }))
-    )
+    asking(options)
   )
 
 /** Numbers requests as those sent to warm up. */
@@ -80,7 +85,7 @@ export const forWarmUp = (plans: ReadonlyArray<RequestPlan>): ReadonlyArray<Requ
 
 /**
  * Shows the progress until the scope closes, and gives what the run is to be given. `total`: requests there will be;
- * `connections`: how many to open ahead; `requests`: real ones, to warm up with.
+ * `connections`: how many to open ahead; `requests`: real ones, to warm up with; `workers`: how many threads send.
  */
 export const hooks = Effect.fnUntraced(function* (options: {
   readonly config: Pick<RunConfig, "graceSeconds" | "requestTimeoutSeconds" | "warmup">
@@ -88,11 +93,30 @@ export const hooks = Effect.fnUntraced(function* (options: {
   readonly connections: number
   readonly requests: ReadonlyArray<RequestPlan>
   readonly network: Network.Network
+  readonly limits: Verdict.Limits
   readonly quiet: boolean
+  readonly workers?: number | undefined
+  readonly places?: number | null | undefined
+  readonly timeoutSeconds?: number | null | undefined
+  readonly schedule?: Progress.Schedule | null | undefined
 }) {
-  const { config, connections, network, quiet, requests, total } = options
+  const { config, connections, limits, network, quiet, requests, total, workers, places, schedule, timeoutSeconds } =
+    options
+  const { origin } = yield* Provider
+  yield* network.check(origin)
   const live = LiveStats.make()
-  yield* Effect.forkScoped(Progress.run({ snapshot: (now) => LiveStats.snapshot(live, now), total, quiet }))
+  let sampling: Health.Sampling | null = null
+  let ttftSeconds: number | null = null
+  const snapshot = (now: number) => {
+    const taken = LiveStats.snapshot(live, now)
+    ttftSeconds = taken.recentTtft?.p50 ?? null
+    return taken
+  }
+  const state = () => {
+    const slice = sampling?.latest() ?? null
+    return slice === null ? null : Verdict.current({ slice, ttftSeconds, limits })
+  }
+  yield* Effect.forkScoped(Progress.run({ snapshot, state, total, quiet, workers, places, schedule, timeoutSeconds }))
   const context = yield* Effect.context<Provider | Transport.Transport | Stdio.Stdio | Terminal.Terminal>()
   const warmUp = WarmUp.run({
     client: config.warmup,
@@ -102,7 +126,13 @@ export const hooks = Effect.fnUntraced(function* (options: {
   })
   return {
     live,
-    details: { network: network.facts((yield* Provider).origin) },
+    details: { network: network.facts(origin) },
+    limits,
+    watch: Effect.tap(Health.make(), (made) =>
+      Effect.sync(() => {
+        sampling = made
+      })
+    ),
     userStop: Effect.provideContext(userStop(config.graceSeconds, quiet), context),
     warmUp: config.warmup || requests.length > 0 ? Effect.provideContext(warmUp, context) : undefined
   } satisfies RunHooks

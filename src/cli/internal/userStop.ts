@@ -1,5 +1,6 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as LivePanel from "../../output/LivePanel.ts"
 import * as Screen from "../../output/Screen.ts"
 import { Interruption } from "../Interruption.ts"
 
@@ -8,8 +9,8 @@ export const userStop = Effect.fnUntraced(function* (graceSeconds: number, quiet
   yield* yield* Interruption
   if (quiet) return
   const screen = yield* Screen.detect("stderr")
-  // On a terminal, over the line that shows the progress.
+  // On a terminal, where the panel stands, which goes on below.
   yield* Console.error(
-    `${screen.animate ? "\r\u001B[2K" : ""}Stopping: no new requests; those in flight have ${graceSeconds} s to end. Ctrl-C again stops at once.`
+    `${screen.animate ? LivePanel.erase : ""}Stopping: no new requests; those in flight have ${graceSeconds} s to end. Ctrl-C again stops at once.`
   )
 })

@@ -1,51 +1,107 @@
+import * as Result from "effect/Result"
+import * as Histogram from "../Histogram.ts"
+import type { ByteReader, ByteWriter } from "./bytes.ts"
+import * as Distribution from "./distribution.ts"
+import { Values } from "./Values.ts"
+
 /**
- * One number per request in a growing typed array: eight bytes each, nothing for the garbage collector to follow.
+ * How a kind of number goes into a histogram, which is made for seconds: multiplied by `scale`, a power of two, so that
+ * nothing is lost. `whole`: only whole numbers occur.
+ */
+export interface Unit {
+  readonly scale: number
+  readonly whole: boolean
+}
+
+/** 0.95 µs to 36 h. */
+export const seconds: Unit = { scale: 1, whole: false }
+
+// 1/4,096 to 33 million
+const TOKENS = 2 ** -8
+
+/** Tokens per second or per chunk. */
+export const rate: Unit = { scale: TOKENS, whole: false }
+
+/** Numbers of tokens. Buckets below 1,024 hold one whole number each: such counts stay exact. */
+export const tokens: Unit = { scale: TOKENS, whole: true }
+
+const EXACT = 0
+const HISTOGRAM = 1
+
+/**
+ * One number per request. Up to `limit` values are kept as they are; when one more comes, all go into a histogram, and so do
+ * those that follow.
  */
 export class Column {
-  #values = new Float64Array(64)
-  #length = 0
+  readonly #unit: Unit
+  readonly #limit: number
+  #values = new Values()
+  #histogram: Histogram.Histogram | null = null
 
-  get length(): number {
-    return this.#length
+  constructor(unit: Unit, limit: number) {
+    this.#unit = unit
+    this.#limit = limit
   }
 
-  push(value: number): void {
-    if (this.#length === this.#values.length) this.#grow(this.#length * 2)
-    this.#values[this.#length++] = value
+  get isExact(): boolean {
+    return this.#histogram === null
   }
 
   /** Pushes what is known; `null` is not a value. */
-  pushKnown(value: number | null): void {
-    if (value !== null && Number.isFinite(value)) this.push(value)
+  push(value: number | null): void {
+    if (value === null || !Number.isFinite(value)) return
+    if (this.#histogram === null) {
+      if (this.#values.length < this.#limit) return this.#values.push(value)
+      this.#histogram = this.#fold()
+    }
+    Histogram.add(this.#histogram, value * this.#unit.scale)
   }
 
   append(that: Column): void {
-    const values = that.values()
-    const length = this.#length + values.length
-    if (length > this.#values.length) this.#grow(Math.max(length, this.#length * 2))
-    this.#values.set(values, this.#length)
-    this.#length = length
+    const others = that.#values.all()
+    const isBeyond = this.#values.length + others.length > this.#limit
+    if (this.#histogram === null && (isBeyond || that.#histogram !== null)) this.#histogram = this.#fold()
+    if (this.#histogram === null) this.#values.append(others)
+    else if (that.#histogram !== null) Histogram.merge(this.#histogram, that.#histogram)
+    else addAll(this.#histogram, others, this.#unit.scale)
   }
 
-  /** The values in the order they were pushed, without copying: valid until the next push. */
-  values(): Float64Array {
-    return this.#values.subarray(0, this.#length)
+  /** To be described. Sorts the values that are kept. */
+  ranked(): Distribution.Ranked {
+    return this.#histogram === null
+      ? Distribution.ofSorted(this.#values.sorted())
+      : Distribution.ofHistogram(this.#histogram, this.#unit)
   }
 
-  /** A sorted copy. */
-  sorted(): Float64Array {
-    return this.values().toSorted()
+  /** The kind as a byte, then the numbers or the histogram. */
+  write(writer: ByteWriter): void {
+    if (this.#histogram === null) {
+      writer.byte(EXACT)
+      writer.doubles(this.#values.all())
+    } else {
+      writer.byte(HISTOGRAM)
+      writer.bytes(Histogram.encode(this.#histogram))
+    }
   }
 
-  sum(): number {
-    let sum = 0
-    for (const value of this.values()) sum += value
-    return sum
+  /** Reads into an empty column. */
+  read(reader: ByteReader): void {
+    const kind = reader.byte()
+    if (kind === EXACT) return this.#values.append(reader.doubles())
+    if (kind !== HISTOGRAM) return reader.fail("a kind of column is not known")
+    const histogram = Histogram.decode(reader.bytes())
+    if (Result.isFailure(histogram)) reader.fail(histogram.failure.message)
+    else this.#histogram = histogram.success
   }
 
-  #grow(capacity: number): void {
-    const values = new Float64Array(capacity)
-    values.set(this.values())
-    this.#values = values
+  #fold(): Histogram.Histogram {
+    const histogram = Histogram.make()
+    addAll(histogram, this.#values.all(), this.#unit.scale)
+    this.#values = new Values()
+    return histogram
   }
+}
+
+const addAll = (histogram: Histogram.Histogram, values: Float64Array, scale: number): void => {
+  for (let i = 0; i < values.length; i++) Histogram.add(histogram, values[i]! * scale)
 }

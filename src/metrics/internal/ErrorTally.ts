@@ -1,4 +1,7 @@
-import type * as Summary from "../../domain/Summary.ts"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as Summary from "../../domain/Summary.ts"
+import type { ByteReader, ByteWriter } from "./bytes.ts"
 
 /** Kinds of failure that are told apart; a server that makes up codes without end must not fill the memory. */
 const MAX_KINDS = 256
@@ -34,6 +37,18 @@ export class ErrorTally {
     )
   }
 
+  /** The groups as JSON. */
+  write(writer: ByteWriter): void {
+    writer.bytes(new TextEncoder().encode(JSON.stringify(this.groups())))
+  }
+
+  /** Reads into an empty tally. */
+  read(reader: ByteReader): void {
+    const groups = decodeGroups(new TextDecoder().decode(reader.bytes()))
+    if (Option.isNone(groups)) return reader.fail("the errors make no sense")
+    for (const group of groups.value) this.add(group.reason, group.code, group.example, group.count)
+  }
+
   byCode(): Summary.Frequency {
     return frequency(this.groups(), (group) => String(group.code))
   }
@@ -42,6 +57,8 @@ export class ErrorTally {
     return frequency(this.groups(), (group) => group.reason)
   }
 }
+
+const decodeGroups = Schema.decodeOption(Schema.fromJsonString(Schema.Array(Summary.ErrorGroup)))
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 

@@ -1,4 +1,5 @@
 import type { UsageComparison } from "../../domain/Summary.ts"
+import type { ByteReader, ByteWriter } from "./bytes.ts"
 
 /** Compares our token counts with those of the server. */
 export class UsageTally {
@@ -30,5 +31,18 @@ export class UsageTally {
       num_requests_different: this.#different,
       mean_relative_difference: this.#withRatio === 0 ? null : this.#ratios / this.#withRatio
     }
+  }
+
+  /** Four numbers. */
+  write(writer: ByteWriter): void {
+    for (const value of [this.#compared, this.#different, this.#withRatio, this.#ratios]) writer.double(value)
+  }
+
+  /** Reads into an empty tally. */
+  read(reader: ByteReader): void {
+    this.#compared = reader.double()
+    this.#different = reader.double()
+    this.#withRatio = reader.double()
+    this.#ratios = reader.double()
   }
 }

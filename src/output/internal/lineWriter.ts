@@ -16,14 +16,26 @@ const READ_BYTES = 64 * 1024
 /** After a write others gather for so long: one write for many costs the event loop little more than one for each. */
 const GATHER_MILLIS = 20
 
-/** A file that lines are appended to, one per value. `bytes` reads back what has been written, through the same handle. */
+/** Whole lines as they stand in the file, and how many they are. */
+export interface Lines {
+  readonly bytes: Uint8Array
+  readonly count: number
+}
+
+/**
+ * A file that lines are appended to, one per value, or as they are. `bytes` reads back what has been written, through the same
+ * handle.
+ */
 export interface LineWriter<A> {
   readonly append: (value: A) => void
+  readonly appendLines: (lines: Lines) => void
   readonly failure: Effect.Effect<never, OutputError>
   readonly close: Effect.Effect<number, OutputError>
   readonly written: () => number
   readonly bytes: Stream.Stream<Uint8Array, PlatformError>
 }
+
+type Item<A> = { readonly value: A; readonly count: 1 } | Lines
 
 /**
  * Makes the file, which must not exist yet, and keeps it open until the scope closes. `line` gives the text of a value,
@@ -37,7 +49,7 @@ export const makeLineWriter = Effect.fnUntraced(function* <A>(
   const fs = yield* FileSystem.FileSystem
   const toOutputError = Effect.mapError(fromPlatformError(path))
   const file = yield* fs.open(path, { flag: "wx+" }).pipe(toOutputError)
-  const queue = yield* Queue.unbounded<A, Cause.Done>()
+  const queue = yield* Queue.unbounded<Item<A>, Cause.Done>()
   const failed = yield* Deferred.make<never, OutputError>()
   const textEncoder = new TextEncoder()
   let written = 0
@@ -57,20 +69,32 @@ export const makeLineWriter = Effect.fnUntraced(function* <A>(
     return Queue.end(queue)
   })
 
-  const encode = (values: ReadonlyArray<A>): Uint8Array => {
+  const encode = (items: ReadonlyArray<Item<A>>): ReadonlyArray<Uint8Array> => {
+    const parts: Array<Uint8Array> = []
     let text = ""
-    for (const value of values) text += `${line(value)}\n`
-    return textEncoder.encode(text)
+    const endText = (): void => {
+      if (text !== "") parts.push(textEncoder.encode(text))
+      text = ""
+    }
+    for (const item of items) {
+      if ("value" in item) text += `${line(item.value)}\n`
+      else {
+        endText()
+        parts.push(item.bytes)
+      }
+    }
+    endText()
+    return parts
   }
-  const writeBatch = Effect.flatMap(Queue.takeBetween(queue, 1, MAX_BATCH), (values) =>
-    file.writeAll(encode(values)).pipe(
+  const writeBatch = Effect.flatMap(Queue.takeBetween(queue, 1, MAX_BATCH), (items) =>
+    Effect.forEach(encode(items), (part) => file.writeAll(part), { discard: true }).pipe(
       toOutputError,
       Effect.tap(() =>
         Effect.sync(() => {
-          written += values.length
+          for (const item of items) written += item.count
         })
       ),
-      Effect.andThen(values.length < MAX_BATCH ? gather : Effect.void)
+      Effect.andThen(items.length < MAX_BATCH ? gather : Effect.void)
     )
   )
   const writing = yield* writeBatch.pipe(
@@ -89,7 +113,10 @@ export const makeLineWriter = Effect.fnUntraced(function* <A>(
 
   return {
     append: (value) => {
-      Queue.offerUnsafe(queue, value)
+      Queue.offerUnsafe(queue, { value, count: 1 })
+    },
+    appendLines: (lines) => {
+      Queue.offerUnsafe(queue, lines)
     },
     failure: Deferred.await(failed),
     close: end.pipe(

@@ -1,27 +1,24 @@
 import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
-import { type Dispatcher } from "undici"
 import * as LlmError from "../../domain/LlmError.ts"
 import { type ConnectionTiming, type Sent, type TokenEvent } from "../../domain/TokenEvent.ts"
 import { EventBuffer } from "../wire/EventBuffer.ts"
 import { type MakeDecoder, type StreamDecoder } from "../wire/StreamDecoder.ts"
 import * as Failure from "./failure.ts"
 import { Inflate } from "./Inflate.ts"
+import { type Headers } from "./netResponse.ts"
 
 /** Longest part of a body that is no stream that is kept, in characters. */
 const maxBodyText = 4_000
 /** How long a server may keep the connection open after its end marker before we close it, in milliseconds. */
 const lingerMs = 1_000
 
-type Headers = { readonly [name: string]: string | Array<string> | undefined }
 type Batch = Effect.Effect<Arr.NonEmptyReadonlyArray<TokenEvent>, LlmError.LlmError | Cause.Done>
 
 export interface ExchangeOptions {
   /** Nanoseconds on the monotonic clock. */
   readonly now: () => number
-  /** Called as the request is about to be written. */
-  readonly onStart: (exchange: Exchange) => void
   readonly flushMs: number
   readonly connectSeconds: number
   readonly idleSeconds: number
@@ -30,17 +27,26 @@ export interface ExchangeOptions {
   readonly errorOf: (body: string, headers: Headers) => LlmError.InStream | undefined
   /** Whether a body of status 200 is for the decoder; by default event streams are. */
   readonly accepts?: ((bytes: Buffer, contentType: string) => boolean) | undefined
+  /** Called with the final answer's status and headers. */
+  readonly onAnswer?: ((status: number, headers: Headers, at: number) => void) | undefined
+  /** Called when the answer is complete, or has failed. */
+  readonly onOver?: ((isComplete: boolean) => void) | undefined
   /** The reason of a failure as it is told: without the secrets that a server repeats. */
   readonly told?: ((reason: LlmError.Reason) => LlmError.Reason) | undefined
 }
 
+/** The way back to the connection of a request: closes what the request has to itself. */
+export interface Closing {
+  readonly close: (exchange: Exchange) => void
+}
+
 /**
- * One request on the wire: the callbacks that undici calls from the socket, and the pull that a stream takes batches from.
+ * One request on the wire: what a connection calls from its socket, and the pull that a stream takes batches from.
  *
  * The callbacks stamp and decode; they never wait. The reader is woken at most every `flushMs` and when the answer is
  * over, because waking a fiber costs more than decoding a token.
  */
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange {
   readonly #options: ExchangeOptions
   readonly #events = new EventBuffer()
   #ended = false
@@ -50,8 +56,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #flush: NodeJS.Timeout | undefined
   #linger: NodeJS.Timeout | undefined
   #doneAt: number | undefined
-  #controller: Dispatcher.DispatchController | undefined
-  #sent: { -readonly [Key in keyof Sent]: Sent[Key] } | undefined
+  #connection: Closing | undefined
   #status = 0
   #headers: Headers = {}
   #decoder: StreamDecoder | undefined
@@ -75,43 +80,42 @@ export class Exchange implements Dispatcher.DispatchHandler {
         })
   )
 
+  /** Whether anybody still waits for the answer. */
+  get isWanted(): boolean {
+    return !this.#cancelled
+  }
+
   /** Closes the connection unless the answer is complete. Returns what had arrived and was not read. */
   cancel(): ReadonlyArray<TokenEvent> {
     this.#cancelled = true
     this.#waiter = undefined
     clearTimeout(this.#flush)
     clearTimeout(this.#linger)
-    if (!this.#ended) this.#controller?.abort(new Error("the request was cancelled"))
+    if (!this.#ended) this.#connection?.close(this)
     this.#inflate?.destroy()
     return this.#events.take() ?? []
   }
 
-  /** A connection was opened for this request. */
-  setConnection(timing: ConnectionTiming): void {
-    if (this.#sent !== undefined) this.#sent.connection = timing
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#cancelled) return controller.abort(new Error("the request was cancelled before it was sent"))
-    this.#sent = { _tag: "Sent", at: this.#options.now(), connection: null }
-    this.#events.push(this.#sent)
+  /** The request is about to be written. `timing`: of the connection, when it was opened for this request. */
+  onSend(connection: Closing, timing: ConnectionTiming | null): void {
+    this.#connection = connection
+    const sent: Sent = { _tag: "Sent", at: this.#options.now(), connection: timing }
+    this.#events.push(sent)
     this.#scheduleFlush()
-    this.#options.onStart(this)
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
-    const at = this.#options.now()
+  onHead(status: number, headers: Headers, at: number): void {
     // An informational answer (1xx) comes before the real one.
     if (status < 200) return
     this.#status = status
     this.#headers = headers
     this.#events.push({ _tag: "ResponseStarted", at, status, rateLimit: rateLimitOf(headers) })
     this.#scheduleFlush()
+    this.#options.onAnswer?.(status, headers, at)
     const encoding = single(headers["content-encoding"])?.trim().toLowerCase() ?? ""
     if (encoding === "" || encoding === "identity") return
     this.#inflate = Inflate.make(encoding, {
-      onBytes: (bytes, arrived) => this.#receive(bytes, arrived),
+      onBytes: (bytes, arrived) => this.#receive(bytes, 0, bytes.length, arrived),
       onError: (error) => {
         if (this.#doneAt !== undefined) return this.#hangUp(this.#doneAt)
         this.#give(new LlmError.Protocol({ description: `Broken ${encoding}: ${error.message}` }))
@@ -123,18 +127,19 @@ export class Exchange implements Dispatcher.DispatchHandler {
     }
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const at = this.#options.now()
-    if (this.#inflate === undefined) this.#receive(chunk, at)
-    else this.#inflate.write(chunk, at)
+  /** Bytes of the body. They are used at once, or copied: the memory is the socket's. */
+  onBody(bytes: Buffer, start: number, end: number, at: number): void {
+    if (this.#inflate === undefined) this.#receive(bytes, start, end, at)
+    else this.#inflate.write(Buffer.from(bytes.subarray(start, end)), at)
   }
 
-  onResponseEnd(): void {
-    if (this.#inflate === undefined) this.#close(this.#options.now())
+  onEnd(at: number): void {
+    if (this.#inflate === undefined) this.#close(at)
     else this.#inflate.end()
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+  /** The connection failed, or there was none. */
+  onError(error: unknown): void {
     // The answer was complete; how the connection ends is no matter any more.
     if (this.#doneAt !== undefined) return this.#close(this.#doneAt)
     // A refusal stays a refusal when the connection breaks while its text comes in.
@@ -145,21 +150,24 @@ export class Exchange implements Dispatcher.DispatchHandler {
     )
   }
 
-  #receive(bytes: Buffer, at: number): void {
+  #receive(bytes: Buffer, start: number, end: number, at: number): void {
     if (this.#ended) return
     if (this.#decoder === undefined && this.#body === undefined) {
       const accepts = this.#options.accepts ?? looksLikeEvents
-      if (this.#status === 200 && accepts(bytes, single(this.#headers["content-type"]) ?? "")) {
+      if (this.#status === 200 && accepts(bytes.subarray(start, end), single(this.#headers["content-type"]) ?? "")) {
         this.#decoder = this.#options.makeDecoder(this.#events)
       } else this.#body = { text: "", utf8: new TextDecoder() }
     }
     if (this.#decoder === undefined) {
       if (this.#body !== undefined && this.#body.text.length < maxBodyText) {
-        this.#body.text += this.#body.utf8.decode(bytes, { stream: true })
+        this.#body.text += this.#body.utf8.decode(bytes.subarray(start, end), { stream: true })
       }
       return
     }
-    const reason = this.#decoder.push(bytes, at)
+    const reason =
+      this.#decoder.pushPart === undefined
+        ? this.#decoder.push(Buffer.from(bytes.subarray(start, end)), at)
+        : this.#decoder.pushPart(bytes, start, end, at)
     if (reason !== undefined) return this.#give(reason)
     if (this.#decoder.done && this.#doneAt === undefined) {
       this.#doneAt = at
@@ -171,7 +179,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** The end marker came, but nothing else of use will: the answer ended when the marker arrived. */
   #hangUp(at: number): void {
     this.#close(at)
-    this.#controller?.abort(new Error("nothing more is wanted after the end of the answer"))
+    this.#connection?.close(this)
   }
 
   #close(at: number): void {
@@ -199,7 +207,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   /** Fails the request and closes its connection, of which nothing more is wanted. */
   #give(reason: LlmError.Reason): void {
     this.#fail(reason)
-    this.#controller?.abort(new Error("the answer was not usable"))
+    this.#connection?.close(this)
   }
 
   #fail(reason: LlmError.Reason): void {
@@ -211,9 +219,9 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #end(): void {
     this.#ended = true
     clearTimeout(this.#linger)
-    // undici takes the connection back in an immediate that it queues after this callback. Whoever is woken earlier and sends
-    // the next request finds it taken, and opens another one.
-    queueMicrotask(() => setImmediate(() => this.#wake()))
+    this.#options.onOver?.(this.#failure === undefined)
+    // What comes next, and it may be the next request, waits until all that is to be read now has its stamp.
+    setImmediate(() => this.#wake())
   }
 
   /** A read may bring no event: half of one, or a comment. A reader woken for nothing would take that for the end. */

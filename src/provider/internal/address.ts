@@ -10,14 +10,23 @@ export interface Address {
   readonly search: string
 }
 
-/** `null` when it is no http(s) address. */
+/** `null` when it is no http(s) address, or has a user or a password in it, which is sent in a header if at all. */
 export const parse = (address: string): Address | null => {
   if (!URL.canParse(address)) return null
   const url = new URL(address)
   if (url.protocol !== "http:" && url.protocol !== "https:") return null
+  if (hasUser(url)) return null
   const { hostname, origin, search } = url
   return { origin, hostname, path: url.pathname.replace(/\/+$/, ""), search }
 }
+
+const hasUser = ({ password, username }: URL): boolean => username !== "" || password !== ""
+
+const problemOf = (apiBase: string): string =>
+  URL.canParse(apiBase) && hasUser(new URL(apiBase))
+    ? "The API base has a user or a password in it. Give it without, and what it stands for as a header, " +
+      "such as authorization: Basic …"
+    : `The API base is not an http(s) address: ${Secrets.shownAddress(apiBase)}`
 
 /** Where requests go. */
 export interface Target {
@@ -36,11 +45,5 @@ export const target = (apiBase: string, ending: RegExp, path: string): Target | 
 /** Fails when the base was no address. */
 export const orFail = (target: Target | null, apiBase: string): Effect.Effect<Target, LlmError.LlmError> =>
   target === null
-    ? Effect.fail(
-        LlmError.fromReason(
-          new LlmError.Protocol({
-            description: `The API base is not an http(s) address: ${Secrets.shownAddress(apiBase)}`
-          })
-        )
-      )
+    ? Effect.fail(LlmError.fromReason(new LlmError.Protocol({ description: problemOf(apiBase) })))
     : Effect.succeed(target)

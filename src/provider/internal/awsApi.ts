@@ -9,10 +9,15 @@ import { type MakeDecoder } from "../wire/StreamDecoder.ts"
 import * as Address from "./address.ts"
 import * as Variables from "./variables.ts"
 
-/** - `name`: in signatures; `host`: how its hosts begin; `variable`: holds another address */
+/**
+ * `name`: in signatures; `host`: how its hosts begin; `resource` and `operation`: stand in paths before and behind what is asked;
+ * `variable`: holds another address
+ */
 export interface Service {
   readonly name: string
   readonly host: string
+  readonly resource: string
+  readonly operation: string
   readonly variable: string
 }
 
@@ -40,16 +45,23 @@ export const place = Effect.fnUntraced(function* (
   return { region, apiBase }
 })
 
-const nothing = /$^/
-
-/** Where requests go. Fails with `LlmError` (`Protocol`) when the base is not an address. */
+/**
+ * Where requests for `name` go. A base that is the full path of one says itself what is asked. Fails with `LlmError`
+ * (`Protocol`) when the base is not an address.
+ */
 export const target = (
   { apiBase, region }: Place,
-  path: string,
+  name: string,
   service: Service
 ): Effect.Effect<Address.Target, LlmError.LlmError> => {
   const base = apiBase ?? regionalBase(service, region)
-  return Address.orFail(Address.target(base, nothing, path), base)
+  const address = Address.parse(base)
+  if (address === null) return Address.orFail(null, base)
+  const { origin, path, search } = address
+  const { operation, resource } = service
+  const given = new RegExp(`^.*/${resource}/[^/]+(?=/(converse|invocations)[^/]*$)`).exec(path)?.[0]
+  const asked = given ?? `${path}/${resource}/${encodeURIComponent(name)}`
+  return Effect.succeed({ origin, path: `${asked}/${operation}${search}` })
 }
 
 /** The packages for signatures and frames; loaded when an adapter is made. */

@@ -42,6 +42,9 @@ const eventStreamCodec = new EventStreamCodec(
 
 export const codec: Codec = { decode: (frame) => eventStreamCodec.decode(frame) }
 
+const queryOf = (params: URLSearchParams): { [name: string]: Array<string> } =>
+  Object.fromEntries([...new Set(params.keys())].map((name) => [name, params.getAll(name)]))
+
 /** A request with the headers that prove who sends it. `epochSeconds` is the time of the signature. */
 export const sign = (
   request: HttpRequest,
@@ -53,7 +56,7 @@ export const sign = (
   for (let at = 0; at + 1 < request.headers.length; at += 2) {
     headers[request.headers[at]?.toLowerCase() ?? ""] = request.headers[at + 1] ?? ""
   }
-  const url = new URL(request.origin)
+  const url = new URL(request.path, request.origin)
   const ownHost = headers["host"]
   const signer = new SignatureV4({
     ...scope,
@@ -68,8 +71,8 @@ export const sign = (
     method: "POST",
     protocol: url.protocol,
     hostname: url.hostname,
-    path: request.path,
-    query: {},
+    path: url.pathname,
+    query: queryOf(url.searchParams),
     headers: { host: url.host, ...headers },
     body: request.body
   }

@@ -36,7 +36,8 @@ export const target = (
   if (base.endsWith("/v1") || new URLSearchParams(search).has("api-version")) {
     return { origin, path: `${path}${search}` }
   }
-  const version = `api-version=${encodeURIComponent(apiVersion ?? defaultVersions[endpoint])}`
+  const defaultVersion = base.endsWith("/models") ? "2024-05-01-preview" : defaultVersions[endpoint]
+  const version = `api-version=${encodeURIComponent(apiVersion ?? defaultVersion)}`
   return { origin, path: `${path}${search === "" ? "?" : `${search}&`}${version}` }
 }
 

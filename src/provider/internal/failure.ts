@@ -1,7 +1,7 @@
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
-import { errors } from "undici"
 import * as LlmError from "../../domain/LlmError.ts"
+import { NetError } from "./netError.ts"
 
 /** How far a request had come when its connection failed. */
 export type Stage = "before-answer" | "in-answer"
@@ -62,42 +62,47 @@ const tls = (description: string, code: string): LlmError.Tls => {
   return new LlmError.Tls({ description: help === undefined ? description : `${description} (${help})`, code })
 }
 
-/** Translates what undici or the socket reports. Codes: undici `docs/api/Errors.md`, Node.js `errors`, OpenSSL verify. */
-export const fromSocket = (
-  error: unknown,
-  stage: Stage,
-  limits: { readonly connectSeconds: number; readonly idleSeconds: number }
-): LlmError.Reason => {
+interface Limits {
+  readonly connectSeconds: number
+  readonly idleSeconds: number
+}
+
+const fromNet = ({ kind, message }: NetError, stage: Stage, limits: Limits): LlmError.Reason => {
+  switch (kind) {
+    case "connect-timeout":
+      return new LlmError.Timeout({ phase: "connect", limitSeconds: limits.connectSeconds })
+    case "headers-timeout":
+      return new LlmError.Timeout({ phase: "headers", limitSeconds: limits.idleSeconds })
+    case "idle-timeout":
+      return new LlmError.Timeout({ phase: "idle", limitSeconds: limits.idleSeconds })
+    case "not-http":
+      return new LlmError.Protocol({ description: `Not HTTP: ${message}` })
+    case "too-large":
+      return new LlmError.Protocol({ description: `The headers of the answer are too large: ${message}` })
+    case "no-http2":
+      return new LlmError.Protocol({ description: message })
+    case "unsendable":
+      return new LlmError.Protocol({ description: `The request cannot be sent: ${message}` })
+    case "cut-off":
+      return new LlmError.Truncated({ description: message })
+    case "closed":
+    case "shut-down":
+      return lost(message, null, stage)
+  }
+}
+
+const lost = (description: string, code: string | null, stage: Stage): LlmError.Reason =>
+  stage === "in-answer"
+    ? new LlmError.Truncated({ description: `the connection was lost in the middle of the answer: ${description}` })
+    : new LlmError.Connect({ description, code })
+
+/** Translates what a connection reports. Codes: Node.js `errors`, OpenSSL verify. */
+export const fromSocket = (error: unknown, stage: Stage, limits: Limits): LlmError.Reason => {
+  if (error instanceof NetError) return fromNet(error, stage, limits)
   const code = codeOf(error)
   const description = text(error)
-  if (error instanceof errors.HTTPParserError) {
-    // A body that ends before its last piece was cut off, which is no fault of the server's HTTP. The error has no code.
-    return stage === "in-answer" && description.includes("Invalid EOF state")
-      ? new LlmError.Truncated({ description: "the connection was closed in the middle of the answer" })
-      : new LlmError.Protocol({ description: `Not HTTP: ${description}` })
-  }
-  if (code !== null) {
-    if (code === "UND_ERR_CONNECT_TIMEOUT") {
-      return new LlmError.Timeout({ phase: "connect", limitSeconds: limits.connectSeconds })
-    }
-    if (code === "UND_ERR_HEADERS_TIMEOUT") {
-      return new LlmError.Timeout({ phase: "headers", limitSeconds: limits.idleSeconds })
-    }
-    if (code === "UND_ERR_BODY_TIMEOUT") {
-      return new LlmError.Timeout({ phase: "idle", limitSeconds: limits.idleSeconds })
-    }
-    if (code === "UND_ERR_INVALID_ARG" || code === "UND_ERR_NOT_SUPPORTED") {
-      return new LlmError.Protocol({ description: `The request cannot be sent: ${description}` })
-    }
-    if (code === "UND_ERR_HEADERS_OVERFLOW") {
-      return new LlmError.Protocol({ description: `The headers of the answer are too large: ${description}` })
-    }
-    if (tlsCode.test(code)) return tls(description, code)
-  }
-  const named = code === null || description.includes(code) ? description : `${description} (${code})`
-  return stage === "in-answer"
-    ? new LlmError.Truncated({ description: `the connection was lost in the middle of the answer: ${named}` })
-    : new LlmError.Connect({ description: named, code })
+  if (code !== null && tlsCode.test(code)) return tls(description, code)
+  return lost(code === null || description.includes(code) ? description : `${description} (${code})`, code, stage)
 }
 
 const epochMillis = (date: string | undefined): number | undefined =>

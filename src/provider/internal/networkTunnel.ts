@@ -1,7 +1,7 @@
 import * as Http from "node:http"
 import type * as Net from "node:net"
 import * as Redacted from "effect/Redacted"
-import { type buildConnector, errors } from "undici"
+import { NetError } from "./netError.ts"
 import { type Proxy } from "./networkProxy.ts"
 
 const codeOf = (error: unknown): string | null =>
@@ -23,10 +23,9 @@ export class ProxyError extends Error {
   }
 
   static unreachable(proxy: Proxy, cause: Error): Error {
-    const code = codeOf(cause)
     // A time limit is one, wherever the time went.
-    if (code === "UND_ERR_CONNECT_TIMEOUT") return cause
-    return new ProxyError(`the proxy ${proxy.name} cannot be reached: ${messageOf(cause)}`, code)
+    if (cause instanceof NetError && cause.kind === "connect-timeout") return cause
+    return new ProxyError(`the proxy ${proxy.name} cannot be reached: ${messageOf(cause)}`, codeOf(cause))
   }
 
   static refusal(proxy: Proxy, authority: string, status: number, words: string): ProxyError {
@@ -52,12 +51,12 @@ export interface TunnelOptions {
   /** Host and port to reach. */
   readonly authority: string
   /** Opens a socket to the proxy. */
-  readonly open: (then: buildConnector.Callback) => void
+  readonly open: (then: Then) => void
   readonly limitMs: number
   readonly signal: AbortSignal
 }
 
-type Then = (...result: [Error, null] | [null, Net.Socket]) => void
+export type Then = (...result: [Error, null] | [null, Net.Socket]) => void
 
 /** Asks a proxy for a connection to a server (RFC 9110, 9.3.6), within a time limit for all of it. */
 export const openTunnel = ({ authority, limitMs, open, proxy, signal }: TunnelOptions, then: Then): void => {
@@ -75,8 +74,11 @@ export const openTunnel = ({ authority, limitMs, open, proxy, signal }: TunnelOp
     socket?.destroy()
     then(error, null)
   }
-  const onAbort = (): void => fail(new errors.ClientDestroyedError())
-  const deadline = setTimeout(() => fail(new errors.ConnectTimeoutError()), limitMs)
+  const onAbort = (): void => fail(new NetError("shut-down", "the connections are being closed"))
+  const deadline = setTimeout(
+    () => fail(new NetError("connect-timeout", `no connection within ${limitMs} ms`)),
+    limitMs
+  )
   signal.addEventListener("abort", onAbort, { once: true })
 
   open((error, opened) => {

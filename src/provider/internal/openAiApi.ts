@@ -47,6 +47,12 @@ const refusesUsage = (error: LlmError.LlmError): boolean => refusedWith(error, /
 /** "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead." */
 const refusesLimit = (error: LlmError.LlmError): boolean => refusedWith(error, /use\W+max_completion_tokens\W+instead/i)
 
+/** What may be asked instead; `undefined` when the server refused something else. */
+const withoutRefused = (asked: Wishes, error: LlmError.LlmError): Wishes | undefined => {
+  if (asked.limit === "max_tokens" && refusesLimit(error)) return { ...asked, limit: "max_completion_tokens" }
+  return asked.usage && refusesUsage(error) ? { ...asked, usage: false } : undefined
+}
+
 /** An API of OpenAI's shape. `own` are the headers by which it knows us, their names in lower case. */
 export const make = (
   transport: TransportService,
@@ -105,9 +111,13 @@ export const make = (
   const negotiate = (plan: RequestPlan, asked: Wishes): ReturnType<Service["stream"]> =>
     Stream.catchIf(
       transport.stream(() => request(plan, asked), asking),
-      (error) => (asked.usage && refusesUsage(error)) || (asked.limit === "max_tokens" && refusesLimit(error)),
+      (error) => withoutRefused(asked, error) !== undefined,
       (error) => {
-        wishes = refusesLimit(error) ? { ...wishes, limit: "max_completion_tokens" } : { ...wishes, usage: false }
+        const less = withoutRefused(asked, error) ?? asked
+        wishes = {
+          usage: wishes.usage && less.usage,
+          limit: less.limit === "max_tokens" ? wishes.limit : less.limit
+        }
         return negotiate(plan, wishes)
       }
     )

@@ -44,5 +44,20 @@ export const body = (options: RequestOptions, at?: string): ((fields: Named<unkn
   }
 }
 
+/**
+ * The same parameters under the names of TGI: a limit of tokens is `max_new_tokens`. It takes no temperature of 0; what is meant
+ * is the most likely token, and that is what it takes without one.
+ */
+export const forTgi = (params: RequestOptions["samplingParams"]): Named<unknown> => {
+  const { temperature, ...rest } = withNewTokens(params)
+  return temperature === undefined || temperature === 0 ? rest : { ...rest, temperature }
+}
+
+/** Containers that came before OpenAI's API call the limit of tokens by another name than LLMPerf's users. */
+export const withNewTokens = (params: RequestOptions["samplingParams"]): Named<unknown> => {
+  const { max_tokens, ...rest } = params ?? {}
+  return max_tokens === undefined ? rest : { max_new_tokens: max_tokens, ...rest }
+}
+
 const isNamed = (value: unknown): value is Named<unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)

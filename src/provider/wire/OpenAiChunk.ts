@@ -10,6 +10,7 @@
 import * as Schema from "effect/Schema"
 import * as LlmError from "../../domain/LlmError.ts"
 import { type ContentKind } from "../../domain/TokenEvent.ts"
+import { asciiText } from "../internal/shortTexts.ts"
 import { EventBuffer } from "./EventBuffer.ts"
 import * as SseDecoder from "./SseDecoder.ts"
 import { type MakeDecoder } from "./StreamDecoder.ts"
@@ -182,11 +183,18 @@ const parse = (data: string): unknown => {
 // eslint-disable-next-line no-control-regex
 const plainText = /^[^"\\\u0000-\u001f]*$/
 
-/** The chunk around a piece of text: `prefix + text + suffix` is that chunk with another text in it. */
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const SPACE = 0x20
+
+/**
+ * The event around a piece of text: `prefix`, text and `suffix` are that event with another text in it, blank line and all. The
+ * suffix begins with the quote that ends the text.
+ */
 interface Template {
   readonly kind: ContentKind
-  readonly prefix: string
-  readonly suffix: string
+  readonly prefix: Buffer
+  readonly suffix: Buffer
 }
 
 const sentinel = "\u2402"
@@ -196,18 +204,57 @@ const sentinel = "\u2402"
  * in the same place. A JSON string without quotes, backslashes and control characters can be exchanged for any other.
  */
 const learn = (data: string): Template | undefined => {
+  // Of several lines is one event as well, but they have another form.
+  if (data.includes("\n")) return undefined
   const only = onlyContent(data)
   // With the sentinel itself as its text, any place in which it stands would seem to be the right one.
   if (only === undefined || only.text === sentinel || !plainText.test(only.text)) return undefined
   const at = data.indexOf(`"${only.text}"`)
   if (at < 0) return undefined
-  const template = {
-    kind: only.kind,
-    prefix: data.slice(0, at + 1),
-    suffix: data.slice(at + 1 + only.text.length)
+  const prefix = data.slice(0, at + 1)
+  const suffix = data.slice(at + 1 + only.text.length)
+  const tried = onlyContent(prefix + sentinel + suffix)
+  if (tried === undefined || tried.text !== sentinel || tried.kind !== only.kind) return undefined
+  return { kind: only.kind, prefix: Buffer.from(`data: ${prefix}`), suffix: Buffer.from(`${suffix}\n\n`) }
+}
+
+/** Whether `part` stands in `bytes` at `start`. */
+const hasAt = (bytes: Buffer, start: number, part: Buffer): boolean => {
+  const length = part.length
+  let i = 0
+  while (i < length && bytes[start + i] === part[i]) i++
+  return i === length
+}
+
+/**
+ * Reads an event of this form at `start` into `out`. Returns where it has ended, or `start` when it is of another form or
+ * not there as a whole.
+ */
+const takeByTemplate = (
+  { kind, prefix, suffix }: Template,
+  bytes: Buffer,
+  start: number,
+  end: number,
+  at: number,
+  out: EventBuffer
+): number => {
+  const textStart = start + prefix.length
+  if (textStart + suffix.length >= end || !hasAt(bytes, start, prefix)) return start
+  let textEnd = textStart
+  let hash = 0
+  let union = 0
+  for (; textEnd < end; textEnd++) {
+    const byte = bytes[textEnd] ?? 0
+    if (byte === QUOTE) break
+    if (byte < SPACE || byte === BACKSLASH) return start
+    hash = (Math.imul(hash, 31) + byte) | 0
+    union |= byte
   }
-  const tried = onlyContent(template.prefix + sentinel + template.suffix)
-  return tried !== undefined && tried.text === sentinel && tried.kind === only.kind ? template : undefined
+  // Where one text is empty another may take its place.
+  if (textEnd === textStart || textEnd + suffix.length > end || !hasAt(bytes, textEnd, suffix)) return start
+  const text = union < 0x80 ? asciiText(bytes, textStart, textEnd, hash) : bytes.toString("utf8", textStart, textEnd)
+  out.content(kind, text, at)
+  return textEnd + suffix.length
 }
 
 const onlyContent = (data: string): { readonly kind: ContentKind; readonly text: string } | undefined => {
@@ -222,6 +269,11 @@ const onlyContent = (data: string): { readonly kind: ContentKind; readonly text:
 
 /** How often the form of the chunks of one answer is learned anew; some servers put something else into each. */
 const maxLessons = 4
+/**
+ * The first chunk from which a form is learned. Not from the very first ones: when many answers begin at the same moment, the
+ * last of them would be stamped later for it.
+ */
+const firstLesson = 3
 
 /**
  * Makes the decoder of one streamed response of OpenAI's shape.
@@ -237,21 +289,10 @@ export const makeDecoder: MakeDecoder = (out) => {
   let done = false
   let template: Template | undefined
   let lessons = 0
-
-  const takeByTemplate = (data: string, at: number): boolean => {
-    if (template === undefined) return false
-    const { prefix, suffix, kind } = template
-    if (data.length < prefix.length + suffix.length || !data.startsWith(prefix) || !data.endsWith(suffix)) return false
-    const text = data.slice(prefix.length, data.length - suffix.length)
-    // Where one text is empty another may take its place.
-    if (text === "" || !plainText.test(text)) return false
-    out.content(kind, text, at)
-    return true
-  }
+  let chunks = 0
 
   return SseDecoder.make({
     onEvent: (data, event, at) => {
-      if (event === "message" && takeByTemplate(data, at)) return undefined
       if (data.trim() === "[DONE]") {
         done = true
         return undefined
@@ -267,7 +308,8 @@ export const makeDecoder: MakeDecoder = (out) => {
         return new LlmError.InStream({ description: data, code: null, type: null })
       }
       if (verdict.finished) finished = true
-      if (verdict === fine && lessons < maxLessons) {
+      chunks++
+      if (verdict === fine && chunks >= firstLesson && lessons < maxLessons) {
         const learned = learn(data)
         if (learned !== undefined) {
           template = learned
@@ -277,6 +319,8 @@ export const makeDecoder: MakeDecoder = (out) => {
       return verdict.failure
     },
     isComplete: () => finished || done,
-    isDone: () => done
+    isDone: () => done,
+    takeEvent: (bytes, start, end, at) =>
+      template === undefined || done ? start : takeByTemplate(template, bytes, start, end, at, out)
   })
 }

@@ -17,6 +17,8 @@ import { type StreamDecoder } from "./StreamDecoder.ts"
  * - `onEvent(data, event, at)`: one event; returns the reason when it says that the request failed
  * - `isComplete()`: whether the API's own end (a terminator or a finish reason) was seen
  * - `isDone()`: whether the terminator itself was seen; what comes after it is ignored
+ * - `takeEvent(bytes, start, end, at)`: reads one whole event at `start`, where an event begins, straight from its bytes, if it
+ *   can; returns where the event has ended, or `start`. For events that come for every token; all others go to `onEvent`
  *
  * @category models
  * @since 0.1.0
@@ -25,6 +27,7 @@ export interface SseHandler {
   readonly onEvent: (data: string, event: string, at: number) => LlmError.Reason | undefined
   readonly isComplete: () => boolean
   readonly isDone: () => boolean
+  readonly takeEvent?: ((bytes: Buffer, start: number, end: number, at: number) => number) | undefined
 }
 
 const LF = 10
@@ -57,12 +60,25 @@ export const make = (handler: SseHandler): StreamDecoder => {
   // The parser need not see the start of the body; but it must not take what it sees first for the start.
   parser.feed("\n")
 
-  const decode = (bytes: Buffer): string => {
-    const last = bytes[bytes.length - 1]
-    if (last === undefined) return ""
-    if (!isMidCharacter && last < 0x80) return bytes.toString("utf8")
+  const decode = (bytes: Buffer, start: number, end: number): string => {
+    const last = bytes[end - 1] ?? 0
+    if (start === end) return ""
+    if (!isMidCharacter && last < 0x80) return bytes.toString("utf8", start, end)
     isMidCharacter = last >= 0x80
-    return utf8.decode(bytes, { stream: isMidCharacter })
+    return utf8.decode(bytes.subarray(start, end), { stream: isMidCharacter })
+  }
+
+  /** Delivers the whole events at `start` that the handler reads by itself; returns how far it came. */
+  const takeEvents = (bytes: Buffer, start: number, end: number, at: number): number => {
+    if (handler.takeEvent === undefined || !isBegun || isMidEvent || isMidCharacter || failure !== undefined)
+      return start
+    let from = start
+    while (from < end) {
+      const next = handler.takeEvent(bytes, from, end, at)
+      if (next === from) break
+      from = next
+    }
+    return from
   }
 
   /** Delivers the whole events of one `data: ` line each at the start of `text`; returns how far it came. */
@@ -95,8 +111,14 @@ export const make = (handler: SseHandler): StreamDecoder => {
     return failure
   }
 
+  const pushPart = (bytes: Buffer, start: number, end: number, at: number): LlmError.Reason | undefined => {
+    const from = takeEvents(bytes, start, end, at)
+    return from === end ? failure : feed(withoutMark(decode(bytes, from, end)), at)
+  }
+
   return {
-    push: (bytes, at) => feed(withoutMark(decode(bytes)), at),
+    push: (bytes, at) => pushPart(bytes, 0, bytes.length, at),
+    pushPart,
     end: (at) => {
       isMidEvent = true
       const reason = feed(`${withoutMark(utf8.decode())}\n\n`, at)

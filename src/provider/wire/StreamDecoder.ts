@@ -11,6 +11,8 @@ import { type EventBuffer } from "./EventBuffer.ts"
 
 /**
  * - `push(bytes, at)`: bytes that arrived at `at` (ns). Returns the reason when the request has failed
+ * - `pushPart(bytes, start, end, at)`: the same for the part from `start` to `end`, by a decoder that keeps no reference to
+ *   `bytes`; others are given a copy
  * - `end(at)`: the body is over. Returns the reason when it ended too early
  * - `done`: the API's own end marker was seen, so that nothing more is expected
  *
@@ -19,6 +21,7 @@ import { type EventBuffer } from "./EventBuffer.ts"
  */
 export interface StreamDecoder {
   readonly push: (bytes: Buffer, at: number) => Reason | undefined
+  readonly pushPart?: ((bytes: Buffer, start: number, end: number, at: number) => Reason | undefined) | undefined
   readonly end: (at: number) => Reason | undefined
   readonly done: boolean
 }

@@ -7,7 +7,6 @@
  *
  * @since 0.2.0
  */
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as LlmError from "../../domain/LlmError.ts"
 import { type Usage } from "../../domain/TokenEvent.ts"
@@ -98,36 +97,35 @@ const separator = "\nOutput:\n"
  * @category decoding
  * @since 0.2.0
  */
-export const textOf = (prediction: Prediction): string | undefined => {
+export const textOf = (prediction: unknown): string | undefined => {
   if (typeof prediction === "string") {
     const at = prediction.indexOf(separator)
     return at < 0 ? prediction : prediction.slice(at + separator.length)
   }
-  if (isList(prediction)) return prediction[0] === undefined ? undefined : textOf(prediction[0])
+  if (Array.isArray(prediction)) return textOf(prediction[0])
+  if (!Json.isObject(prediction)) return undefined
   for (const key of textKeys) {
-    const inner = prediction[key]
-    const text = inner === undefined || inner === null ? undefined : textOf(inner)
+    const text = textOf(prediction[key])
     if (text !== undefined) return text
   }
   return undefined
 }
 
-const isList = (prediction: Prediction): prediction is ReadonlyArray<Prediction> => Array.isArray(prediction)
+const totalOf = (count: unknown): number | null => (Json.isObject(count) ? Json.count(count["totalTokens"]) : null)
 
-const usageOf = ({ metadata }: VertexPrediction, at: number): Usage | undefined => {
-  const tokens = metadata?.tokenMetadata
-  if (tokens === undefined || tokens === null) return undefined
+/** The usage in the metadata, which belong to the container as much as the predictions do and may be anything. */
+const usageOf = (metadata: unknown, at: number): Usage | undefined => {
+  const tokens = Json.isObject(metadata) ? metadata["tokenMetadata"] : undefined
+  if (!Json.isObject(tokens)) return undefined
   return {
     _tag: "Usage",
     at,
-    inputTokens: tokens.inputTokenCount?.totalTokens ?? null,
-    outputTokens: tokens.outputTokenCount?.totalTokens ?? null,
+    inputTokens: totalOf(tokens["inputTokenCount"]),
+    outputTokens: totalOf(tokens["outputTokenCount"]),
     cachedInputTokens: null,
     reasoningTokens: null
   }
 }
-
-const decodePrediction = Schema.decodeUnknownOption(VertexPrediction)
 
 const shown = (body: string): string => (body.length > 200 ? `${body.slice(0, 200)}…` : body)
 
@@ -153,13 +151,13 @@ export const makeDecoder: MakeDecoder = (out) => {
       if (value === undefined) return new LlmError.Protocol({ description: `The answer is not JSON: ${shown(body)}` })
       const error = errorOf(value)
       if (error !== undefined) return error
-      const answer = Option.getOrUndefined(decodePrediction(value))
-      const text = answer === undefined ? undefined : textOf(answer.predictions)
-      if (answer === undefined || text === undefined) {
+      const answer = Json.isObject(value) ? value : {}
+      const text = textOf(answer["predictions"])
+      if (text === undefined) {
         return new LlmError.Protocol({ description: `No text was found in the predictions: ${shown(body)}` })
       }
       out.push({ _tag: "Whole", at: arrivedAt, text })
-      const usage = usageOf(answer, arrivedAt)
+      const usage = usageOf(answer["metadata"], arrivedAt)
       if (usage !== undefined) out.push(usage)
       return undefined
     },

@@ -4,24 +4,19 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Zlib from "node:zlib"
-import { type Dispatcher, errors } from "undici"
 import { type LlmError } from "../../../src/domain/LlmError.ts"
-import { type TokenEvent } from "../../../src/domain/TokenEvent.ts"
-import { Exchange } from "../../../src/provider/internal/Exchange.ts"
+import { type ConnectionTiming, type TokenEvent } from "../../../src/domain/TokenEvent.ts"
+import { type Closing, Exchange } from "../../../src/provider/internal/Exchange.ts"
+import { NetError } from "../../../src/provider/internal/netError.ts"
 import * as OpenAiChunk from "../../../src/provider/wire/OpenAiChunk.ts"
 import { content, done, finish, goodBody } from "../servers.ts"
 
-class Controller implements Dispatcher.DispatchController {
-  readonly paused = false
-  reason: Error | null = null
-  get aborted(): boolean {
-    return this.reason !== null
+/** What the exchange closes. */
+class Connection implements Closing {
+  isClosed = false
+  close(): void {
+    this.isClosed = true
   }
-  abort(reason: Error): void {
-    this.reason ??= reason
-  }
-  pause(): void {}
-  resume(): void {}
 }
 
 const errorOf = (body: string) => {
@@ -35,32 +30,37 @@ const errorOf = (body: string) => {
 /** An exchange whose callbacks the test calls, at times that it sets. */
 const make = () => {
   const time = { now: 0 }
-  const controller = new Controller()
-  const started: Array<Exchange> = []
+  const connection = new Connection()
   const exchange = new Exchange({
     now: () => time.now,
-    onStart: (exchange) => started.push(exchange),
     flushMs: 250,
     connectSeconds: 10,
     idleSeconds: 180,
     makeDecoder: OpenAiChunk.makeDecoder,
     errorOf
   })
-  const at = (now: number, call: () => void): void => {
-    time.now = now
-    call()
-  }
+  // The socket reads everything into the same memory.
+  const memory = Buffer.alloc(10_000, "x")
   return {
     exchange,
-    controller,
-    started,
-    sent: (now: number) => at(now, () => exchange.onRequestStart(controller)),
+    connection,
+    sent: (now: number, timing: ConnectionTiming | null = null) => {
+      time.now = now
+      exchange.onSend(connection, timing)
+    },
     head: (now: number, status = 200, headers: { readonly [name: string]: string | Array<string> } = {}) =>
-      at(now, () => exchange.onResponseStart(controller, status, headers)),
-    data: (now: number, data: string | Buffer) => at(now, () => exchange.onResponseData(controller, Buffer.from(data))),
-    end: (now: number) => at(now, () => exchange.onResponseEnd()),
-    broken: (now: number, error: Error = new errors.SocketError("other side closed")) =>
-      at(now, () => exchange.onResponseError(controller, error))
+      exchange.onHead(status, headers, now),
+    data: (now: number, data: string | Buffer) => {
+      const bytes = Buffer.from(data)
+      bytes.copy(memory, 7)
+      exchange.onBody(memory, 7, 7 + bytes.length, now)
+      memory.fill("x")
+    },
+    end: (now: number) => {
+      time.now = now
+      exchange.onEnd(now)
+    },
+    broken: (error: Error = new NetError("closed", "other side closed")) => exchange.onError(error)
   }
 }
 
@@ -103,10 +103,8 @@ describe("Exchange", () => {
 
   it.live("stamps everything with the moment at which the socket handed it over", () =>
     Effect.gen(function* () {
-      const { data, end, exchange, head, sent, started } = make()
-      sent(10)
-      assert.deepStrictEqual(started, [exchange])
-      exchange.setConnection({ dns: 1, tcp: 2, tls: 3 })
+      const { data, end, exchange, head, sent } = make()
+      sent(10, { dns: 1, tcp: 2, tls: 3 })
       head(20, 200, { "content-type": "text/event-stream" })
       data(30, content("a"))
       data(40, content("b") + content("c"))
@@ -246,15 +244,15 @@ describe("Exchange", () => {
 
   it.live("hangs up when the server does not, a second after the end marker, which was the end of the answer", () =>
     Effect.gen(function* () {
-      const { controller, data, exchange, head, sent } = make()
+      const { connection, data, exchange, head, sent } = make()
       sent(1)
       head(2)
       data(3, goodBody)
       data(4, ": still here\n\n")
       vi.advanceTimersByTime(999)
-      assert.isFalse(controller.aborted)
+      assert.isFalse(connection.isClosed)
       vi.advanceTimersByTime(1)
-      assert.isTrue(controller.aborted)
+      assert.isTrue(connection.isClosed)
       const { error, events } = yield* allOf(exchange)
       assert.isUndefined(error)
       assert.deepStrictEqual(events.at(-1), { _tag: "Ended", at: 3 })
@@ -267,7 +265,7 @@ describe("Exchange", () => {
       sent(1)
       head(2)
       data(3, goodBody)
-      broken(9)
+      broken()
       const { error, events } = yield* allOf(exchange)
       assert.isUndefined(error)
       assert.deepStrictEqual(events.at(-1), { _tag: "Ended", at: 3 })
@@ -295,7 +293,7 @@ describe("Exchange", () => {
       sent(1)
       head(2)
       data(3, content("a") + finish)
-      broken(4)
+      broken()
       const { error, events } = yield* allOf(exchange)
       assert.strictEqual(error?.reason._tag, "Truncated")
       assert.deepStrictEqual(
@@ -311,7 +309,7 @@ describe("Exchange", () => {
       sent(1)
       head(2, 503, { "retry-after": "3" })
       data(3, "overl")
-      broken(4)
+      broken()
       const { error } = yield* allOf(exchange)
       assert.deepInclude(error?.reason, { _tag: "HttpStatus", status: 503, body: "overl", retryAfterSeconds: 3 })
     })
@@ -319,11 +317,11 @@ describe("Exchange", () => {
 
   it.live("closes the connection at once when the answer is of no use", () =>
     Effect.gen(function* () {
-      const { controller, data, exchange, head, sent } = make()
+      const { connection, data, exchange, head, sent } = make()
       sent(1)
       head(2)
       data(3, content("a") + `data: {"error":"busy"}\n\n`)
-      assert.isTrue(controller.aborted)
+      assert.isTrue(connection.isClosed)
       data(4, content("b"))
       const { error, events } = yield* allOf(exchange)
       assert.strictEqual(error?.message, "busy")
@@ -331,17 +329,16 @@ describe("Exchange", () => {
     })
   )
 
-  it("is never sent when it was cancelled while it waited for a connection", () => {
-    const { controller, exchange, sent, started } = make()
+  it("is not wanted any more when it was cancelled", () => {
+    const { exchange } = make()
+    assert.isTrue(exchange.isWanted)
     exchange.cancel()
-    sent(1)
-    assert.isTrue(controller.aborted)
-    assert.deepStrictEqual(started, [])
+    assert.isFalse(exchange.isWanted)
   })
 
   it.live("closes the connection when it is cancelled, and leaves no timer behind", () =>
     Effect.gen(function* () {
-      const { controller, data, exchange, head, sent } = make()
+      const { connection, data, exchange, head, sent } = make()
       const fiber = yield* Effect.forkChild(exchange.pull)
       yield* settle
       sent(1)
@@ -352,19 +349,19 @@ describe("Exchange", () => {
         exchange.cancel().map(({ _tag }) => _tag),
         ["Sent", "ResponseStarted", "Content"]
       )
-      assert.isTrue(controller.aborted)
+      assert.isTrue(connection.isClosed)
       assert.strictEqual(vi.getTimerCount(), 0)
     })
   )
 
   it("leaves the connection alone when it is cancelled after its end", () => {
-    const { controller, data, end, exchange, head, sent } = make()
+    const { connection, data, end, exchange, head, sent } = make()
     sent(1)
     head(2)
     data(3, goodBody)
     end(4)
     exchange.cancel()
-    assert.isFalse(controller.aborted)
+    assert.isFalse(connection.isClosed)
     assert.strictEqual(vi.getTimerCount(), 0)
   })
 

@@ -95,6 +95,33 @@ describe("awsSdk.sign", () => {
     assert.notStrictEqual(signed["authorization"], plain["authorization"])
   })
 
+  it("signs a query as one", async () => {
+    const asked = { ...request, path: "/endpoints/a%20b/invocations-response-stream?b=1&a=%2F&b=2" }
+    const { authorization } = headersOf(await sign(asked, scope, credentials, moment))
+    const signer = new SignatureV4({
+      ...scope,
+      sha256: Sha256,
+      credentials: { accessKeyId: "AKID", secretAccessKey: "very secret", sessionToken: "session" }
+    })
+    const expected = await signer.sign(
+      {
+        method: "POST",
+        protocol: "https:",
+        hostname: "runtime.sagemaker.us-east-1.amazonaws.com",
+        path: "/endpoints/a%20b/invocations-response-stream",
+        query: { a: "/", b: ["1", "2"] },
+        headers: {
+          host: "runtime.sagemaker.us-east-1.amazonaws.com",
+          "content-type": "application/json",
+          "x-team": "a  b"
+        },
+        body: request.body
+      },
+      { signingDate: moment }
+    )
+    assert.strictEqual(authorization, expected.headers["authorization"])
+  })
+
   it("sends no token when there is none", async () => {
     const signed = await sign(request, scope, { ...credentials, sessionToken: null }, moment)
     assert.isUndefined(headersOf(signed)["x-amz-security-token"])

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { errors } from "undici"
 import * as failure from "../../../src/provider/internal/failure.ts"
+import { NetError } from "../../../src/provider/internal/netError.ts"
 
 const limits = { connectSeconds: 10, idleSeconds: 180 }
 
@@ -10,9 +10,9 @@ const refused = (address: string) => withCode(`connect ECONNREFUSED ${address}`,
 
 describe("failure.fromSocket", () => {
   it.each([
-    ["connect", new errors.ConnectTimeoutError(), 10],
-    ["headers", new errors.HeadersTimeoutError(), 180],
-    ["idle", new errors.BodyTimeoutError(), 180]
+    ["connect", new NetError("connect-timeout", "too late"), 10],
+    ["headers", new NetError("headers-timeout", "too late"), 180],
+    ["idle", new NetError("idle-timeout", "too late"), 180]
   ] as const)("a time limit: %s", (phase, error, limitSeconds) => {
     const reason = failure.fromSocket(error, phase === "idle" ? "in-answer" : "before-answer", limits)
     assert.deepInclude(reason, { _tag: "Timeout", phase, limitSeconds })
@@ -74,31 +74,38 @@ describe("failure.fromSocket", () => {
   })
 
   it("a connection that was lost before the answer, and one that was lost within it", () => {
-    const error = new errors.SocketError("other side closed")
+    const error = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" })
     const before = failure.fromSocket(error, "before-answer", limits)
-    assert.deepInclude(before, { _tag: "Connect", code: "UND_ERR_SOCKET" })
+    assert.deepInclude(before, { _tag: "Connect", code: "ECONNRESET" })
     const within = failure.fromSocket(error, "in-answer", limits)
     assert.strictEqual(within._tag, "Truncated")
-    assert.include(within.message, "other side closed")
-    const mismatch = failure.fromSocket(new errors.ResponseContentLengthMismatchError(), "in-answer", limits)
-    assert.strictEqual(mismatch._tag, "Truncated")
+    assert.include(within.message, "ECONNRESET")
+  })
+
+  it("a connection that the other side closed", () => {
+    const before = failure.fromSocket(new NetError("closed", "closed by the other side"), "before-answer", limits)
+    assert.deepInclude(before, { _tag: "Connect", description: "closed by the other side", code: null })
+    const within = failure.fromSocket(new NetError("cut-off", "closed in the middle"), "in-answer", limits)
+    assert.deepInclude(within, { _tag: "Truncated", description: "closed in the middle" })
   })
 
   it("bytes that are no HTTP", () => {
-    const error = new errors.HTTPParserError("Response does not match (Invalid status code)")
     for (const stage of ["before-answer", "in-answer"] as const) {
-      const reason = failure.fromSocket(error, stage, limits)
+      const reason = failure.fromSocket(new NetError("not-http", "a broken status line"), stage, limits)
       assert.strictEqual(reason._tag, "Protocol")
       assert.strictEqual(reason.errorCode, "protocol_error")
-      assert.strictEqual(reason.message, "Not HTTP: Response does not match (Invalid status code)")
+      assert.strictEqual(reason.message, "Not HTTP: a broken status line")
     }
   })
 
   it("a request that cannot be written, and headers that cannot be read, are no matter of the connection", () => {
-    const invalid = failure.fromSocket(new errors.InvalidArgumentError("invalid x header"), "before-answer", limits)
+    const invalid = failure.fromSocket(new NetError("unsendable", "invalid x header"), "before-answer", limits)
     assert.strictEqual(invalid._tag, "Protocol")
     assert.include(invalid.message, "invalid x header")
-    assert.strictEqual(failure.fromSocket(new errors.HeadersOverflowError(), "before-answer", limits)._tag, "Protocol")
+    const large = failure.fromSocket(new NetError("too-large", "20 kB"), "before-answer", limits)
+    assert.strictEqual(large._tag, "Protocol")
+    assert.include(large.message, "too large")
+    assert.strictEqual(failure.fromSocket(new NetError("no-http2", "no"), "before-answer", limits)._tag, "Protocol")
   })
 
   it("something that is no error", () => {

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
+import { isUtf8 } from "node:buffer"
 import * as OpenAiChunk from "../../../src/provider/wire/OpenAiChunk.ts"
 import * as bodies from "./bodies.ts"
 import * as chunks from "./chunks.ts"
@@ -27,6 +28,88 @@ describe("OpenAiChunk.makeDecoder", () => {
         assert.deepStrictEqual(outcome(bodies.cut(body, cuts)), reference.openAi(body))
       }),
       { numRuns: 1_000 }
+    )
+  })
+
+  it("gives the same for reads of whole events, among them some that are cut", () => {
+    fc.assert(
+      fc.property(chunks.answer, fc.array(fc.nat(10_000), { maxLength: 3 }), (body, cuts) => {
+        const ends = [...body.toString("latin1").matchAll(/\n\n/g)].map(({ index }) => index + 2)
+        const places = [...ends, ...cuts.map((cut) => cut % (body.length + 1))].toSorted((a, b) => a - b)
+        assert.deepStrictEqual(outcome(bodies.cut(body, places)), reference.openAi(body))
+      }),
+      { numRuns: 500 }
+    )
+  })
+
+  it("gives the same for chunks of one form, whatever bytes stand in the place of their text", () => {
+    const text = fc.oneof(
+      fc.constantFrom(
+        "a",
+        " the",
+        "",
+        '"',
+        "\\",
+        '\\"',
+        "\\n",
+        "\n",
+        "\u0000",
+        "\u001f",
+        "é",
+        "😀",
+        "\u2028",
+        'a"},"x":{"b":"'
+      ),
+      fc.string({ unit: "binary-ascii", maxLength: 40 })
+    )
+    const bytes = fc.oneof(
+      { weight: 4, arbitrary: text.map((text) => Buffer.from(text)) },
+      { weight: 1, arbitrary: fc.uint8Array({ maxLength: 5 }).map((bytes) => Buffer.from(bytes)) }
+    )
+    const form = fc.constantFrom(
+      ['data: {"choices":[{"delta":{"content":"', '"}}]}\n\n'],
+      ['data: {"id":"é","choices":[{"index":0,"delta":{"reasoning":"', '"},"finish_reason":null}]}\n\n'],
+      ['data: {"choices":[{"text":"', '","finish_reason":null}],\ndata: "x":"a"}\n\n']
+    )
+    fc.assert(
+      fc.property(
+        form,
+        fc.array(bytes, { maxLength: 12 }),
+        fc.boolean(),
+        ([prefix = "", suffix = ""], texts, isCut) => {
+          const event = (text: Buffer) => Buffer.concat([Buffer.from(prefix), text, Buffer.from(suffix)])
+          const events = [
+            ...["one", "two", "three", "four"].map((text) => event(Buffer.from(text))),
+            ...texts.map(event)
+          ]
+          const last = Buffer.from("data: [DONE]\n\n")
+          const whole = Buffer.concat([...events, last])
+          // The reference counts the bytes of its text, which are other ones where bytes are no text.
+          const expected = isUtf8(whole) ? reference.openAi(whole) : outcome([whole])
+          const halves = events.flatMap((event) => (isCut ? [event.subarray(0, -7), event.subarray(-7)] : [event]))
+          assert.deepStrictEqual(outcome([...halves, last]), expected)
+          assert.deepStrictEqual(outcome([...events.slice(0, 3), Buffer.concat([...events.slice(3), last])]), expected)
+        }
+      ),
+      { numRuns: 500 }
+    )
+  })
+
+  it("does not take for an event of the form it knows what is none", () => {
+    const [a, b, c] = ["a", "b", "c"].map((content) => body(chunk({ content })))
+    const after = (...pieces: ReadonlyArray<Buffer | string>) =>
+      decoding
+        .inShort(OpenAiChunk.makeDecoder, b ?? "", b ?? "", a ?? "", b ?? "", ...pieces, c ?? "", body(finish))
+        .slice(2)
+    assert.deepStrictEqual(after(), ["text a", "text b", "text c", "stop"])
+    assert.deepStrictEqual(after("event: error\n"), ["text a", "text b", "text c", "InStream"])
+    assert.deepStrictEqual(after("data: [DONE]\n\n"), ["text a", "text b"])
+    // Half a character before it makes another field of it.
+    assert.deepStrictEqual(after(Buffer.from([0xc3])), ["text a", "text b", "stop"])
+    const two = (reasoning_content: string) => body(chunk({ reasoning_content, reasoning: "other" }))
+    assert.deepStrictEqual(
+      decoding.inShort(OpenAiChunk.makeDecoder, two("a"), two("a"), two("a"), two("b"), two(""), body(finish)),
+      ["reasoning a", "reasoning a", "reasoning a", "reasoning b", "reasoning other", "stop"]
     )
   })
 

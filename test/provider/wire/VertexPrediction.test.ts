@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import * as VertexPrediction from "../../../src/provider/wire/VertexPrediction.ts"
 import * as bodies from "./bodies.ts"
@@ -53,10 +54,21 @@ describe("VertexPrediction.makeDecoder", () => {
     [[{ choices: [{ text: "l", index: 0 }] }], "l"],
     [[[{ generated_text: "tgi" }]], "tgi"],
     [{ choices: [{ message: { role: "assistant", content: "m" } }] }, "m"],
-    ["bare", "bare"]
+    ["bare", "bare"],
+    [[{ content: 3, output: [[0.1]], outputs: "o" }], "o"]
   ])("%j", (predictions, text) => {
     assert.strictEqual(textOf(predictions), text)
   })
+
+  it.each([["v1"], [{ tokenMetadata: { outputTokenCount: { totalTokens: "7" } } }], [[]]])(
+    "takes the text, whatever the container says beside it: %j",
+    (metadata) => {
+      const body = JSON.stringify({ predictions: ["a"], metadata })
+      const { events, reason } = decoding.decode(makeDecoder, [Buffer.from(body)])
+      assert.isUndefined(reason)
+      assert.deepStrictEqual(events[0], { _tag: "Whole", at: 1, text: "a" })
+    }
+  )
 
   it.each([
     ["not JSON", "<html>Sign in</html>", "Protocol", /^The answer is not JSON: <html>/],
@@ -78,10 +90,19 @@ describe("VertexPrediction.makeDecoder", () => {
     assert.match(reason?.message ?? "", message)
   })
 
+  it("the schema understands what is read", () => {
+    const understands = Schema.is(VertexPrediction.VertexPrediction)
+    for (const name of ["container", "text-bison", "chat"]) {
+      const body = decoding.transcript(`vertex-predict-${name}.json`).toString("utf8")
+      assert.isTrue(understands(JSON.parse(body)), name)
+    }
+    assert.isFalse(understands({ predictions: [[0.1, 0.2]] }))
+  })
+
   it("never throws, whatever the JSON", () => {
     fc.assert(
       fc.property(fc.jsonValue(), (value) => {
-        const reason = decoding.failureOf(makeDecoder, JSON.stringify({ predictions: value, metadata: null }))
+        const reason = decoding.failureOf(makeDecoder, JSON.stringify({ predictions: value, metadata: value }))
         assert.include([undefined, "Protocol"], reason?._tag)
       }),
       { numRuns: 300 }

@@ -20,14 +20,24 @@ export interface Decoded {
   readonly done: boolean
 }
 
-/** Decodes pieces, of which the n-th arrives at time n. */
+/**
+ * Decodes pieces, of which the n-th arrives at time n. They come one after the other into the same memory, as from a socket;
+ * a decoder that keeps references is given copies.
+ */
 export const decode = (makeDecoder: MakeDecoder, pieces: ReadonlyArray<Buffer>): Decoded => {
   const out = new EventBuffer()
   const decoder = makeDecoder(out)
+  const memory = Buffer.alloc(Math.max(0, ...pieces.map(({ length }) => length)) + 40)
+  const push = (piece: Buffer, at: number): Reason | undefined => {
+    if (decoder.pushPart === undefined) return decoder.push(Buffer.from(piece), at)
+    memory.fill('"}\n\ndata: ')
+    piece.copy(memory, 20)
+    return decoder.pushPart(memory, 20, 20 + piece.length, at)
+  }
   let reason: Reason | undefined
   let at = 0
   for (const piece of pieces) {
-    reason = decoder.push(piece, ++at)
+    reason = push(piece, ++at)
     if (reason !== undefined) break
   }
   reason ??= decoder.end(at)

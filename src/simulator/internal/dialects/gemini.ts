@@ -8,6 +8,7 @@ import {
   type ErrorType,
   type Frames,
   type Identity,
+  type Incoming,
   type Words
 } from "../dialect.ts"
 import * as promptText from "../promptText.ts"
@@ -73,8 +74,6 @@ const streamStatus = {
   overloaded_error: 503
 } as const satisfies { readonly [type in ErrorType]: number }
 
-const event = (value: object): string => `data: ${JSON.stringify(value)}\n\n`
-
 const partOf = (kind: ContentKind, text: string): object => {
   switch (kind) {
     case "text":
@@ -112,38 +111,75 @@ export const unescaped = (segment: string): string => {
   }
 }
 
-/** Reads the body of a request for `model`. */
-export const readContent = (body: Buffer, model: string, stream: boolean): Asked | Answer => {
+interface ContentAsked extends Asked {
+  /** Whether the answer is to be events; else it is one list. */
+  readonly asEvents: boolean
+}
+
+const isEvents = (asked: Asked): boolean => "asEvents" in asked && asked.asEvents === true
+
+/** Reads a request for `model`. */
+export const readContent = ({ body, query }: Incoming, model: string, stream: boolean): Asked | Answer => {
   const decoded = decode(body.toString("utf8"))
   if (Option.isNone(decoded)) {
     return error(400, "Invalid JSON payload received: it needs contents with parts, and maxOutputTokens above 0.")
   }
   const { contents, generationConfig, systemInstruction } = decoded.value
   const prompt = promptText.textOf([...(systemInstruction?.parts ?? []), ...contents.flatMap(({ parts }) => parts)])
-  return {
+  const asked: ContentAsked = {
     model,
     stream,
     prompt,
     promptTokens: promptText.tokensOf(prompt),
-    outputTokens: generationConfig?.maxOutputTokens
+    outputTokens: generationConfig?.maxOutputTokens,
+    asEvents: query.get("alt") === "sse"
+  }
+  return asked
+}
+
+/** What is written around the chunks of an answer. */
+interface Framing {
+  readonly contentType: string
+  readonly chunk: (json: string) => string
+  readonly end: string
+}
+
+const inEvents = (): Framing => ({
+  contentType: "text/event-stream",
+  chunk: (json) => `data: ${json}\n\n`,
+  end: ""
+})
+
+const inList = (): Framing => {
+  let before = "["
+  return {
+    contentType: "application/json; charset=UTF-8",
+    chunk: (json) => {
+      const chunk = `${before}${json}\n`
+      before = ",\r\n"
+      return chunk
+    },
+    end: "]\n"
   }
 }
 
-/** The events of `streamGenerateContent?alt=sse`. There is no end mark and no sign of life. */
-export const contentFrames = (_asked: Asked, identity: Identity): Frames => {
+/** The chunks of `streamGenerateContent`, with `alt=sse` as events. There is no end mark and no sign of life. */
+export const contentFrames = (asked: Asked, identity: Identity): Frames => {
+  const { chunk, contentType, end } = isEvents(asked) ? inEvents() : inList()
+  const say = (value: object): string => chunk(JSON.stringify(value))
   const tail = identified(identity)
   return {
-    contentType: "text/event-stream",
+    contentType,
     opening: () => "",
-    content: (kind, text) => event({ candidates: [candidate([partOf(kind, text)])], ...tail }),
+    content: (kind, text) => say({ candidates: [candidate([partOf(kind, text)])], ...tail }),
     finish: (ending) =>
-      event({
+      say({
         candidates: [candidate([{ text: "" }], finishReasons[ending.reason])],
         usageMetadata: usageOf(ending),
         ...tail
-      }),
-    failure: (type, message) => event(errorObject(streamStatus[type], message)),
-    garbage: () => "data: {not json\n\n",
+      }) + end,
+    failure: (type, message) => say(errorObject(streamStatus[type], message)) + end,
+    garbage: () => chunk("{not json"),
     ping: () => ""
   }
 }
@@ -169,9 +205,9 @@ const path = /^\/v1(?:beta)?\/(?:models|tunedModels)\/([^/:]+):(generateContent|
 export const gemini: Dialect = {
   name: "gemini",
   matches: (method, address) => method === "POST" && path.test(address),
-  read: ({ body, path: address }) => {
-    const [, model = "", method] = path.exec(address) ?? []
-    return readContent(body, unescaped(model), method === "streamGenerateContent")
+  read: (incoming) => {
+    const [, model = "", method] = path.exec(incoming.path) ?? []
+    return readContent(incoming, unescaped(model), method === "streamGenerateContent")
   },
   frames: contentFrames,
   whole: wholeContent,

@@ -25,7 +25,11 @@ import * as sigV4Check from "../sigV4Check.ts"
 const Limit = Schema.optionalKey(Schema.Int.check(Schema.isGreaterThan(0)))
 
 const Parameters = Schema.optionalKey(
-  Schema.Struct({ max_new_tokens: Limit, details: Schema.optionalKey(Schema.Boolean) })
+  Schema.Struct({
+    max_new_tokens: Limit,
+    temperature: Schema.optionalKey(Schema.Finite),
+    details: Schema.optionalKey(Schema.Boolean)
+  })
 )
 
 const Body = Schema.Union([
@@ -85,6 +89,9 @@ const read: Dialect["read"] = (incoming) => {
   const decoded = decode(incoming.body.toString("utf8"))
   if (Option.isNone(decoded)) return modelError("the body has neither `messages` nor `inputs` that are understood")
   const sent = decoded.value
+  if (isForTgi(sent) && (sent.parameters?.temperature ?? 1) <= 0) {
+    return modelError("Input validation error: `temperature` must be strictly positive")
+  }
   const prompt = promptText.textOf("messages" in sent ? sent.messages : sent.inputs)
   const asked: SageMakerAsked = {
     model: decodeURIComponent(endpoint),
@@ -96,6 +103,9 @@ const read: Dialect["read"] = (incoming) => {
   }
   return asked
 }
+
+const isForTgi = (sent: Body): sent is Extract<Body, { readonly inputs: string }> =>
+  "inputs" in sent && typeof sent.inputs === "string"
 
 const isOurs = (asked: Asked): asked is SageMakerAsked => "sent" in asked
 
@@ -191,7 +201,7 @@ const containerOf = (asked: Asked, identity: Identity): Container => {
   if (!isOurs(asked)) return messages(identity, true)
   const { sent } = asked
   if ("messages" in sent) return messages(identity, sent.stream_options?.include_usage === true)
-  return typeof sent.inputs === "string" ? tgi(sent.parameters?.details === true) : jumpstart
+  return isForTgi(sent) ? tgi(sent.parameters?.details === true) : jumpstart
 }
 
 /** Longest piece of a container's output in one frame, in bytes: short, so that lines and characters are cut. */

@@ -209,9 +209,9 @@ export const vertexPublisher: Dialect = {
   name: "vertex-publisher",
   ...refusals,
   matches: matching(({ method }) => method === "streamGenerateContent" || method === "generateContent"),
-  read: ({ body, path }) => {
-    const { method, name = "" } = addressOf(path) ?? {}
-    return readContent(body, name, method === "streamGenerateContent")
+  read: (incoming) => {
+    const { method, name = "" } = addressOf(incoming.path) ?? {}
+    return readContent(incoming, name, method === "streamGenerateContent")
   },
   frames: contentFrames,
   whole: wholeContent

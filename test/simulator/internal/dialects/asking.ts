@@ -21,8 +21,8 @@ export const endingOf = (reason: Reason, reasoningTokens = 0): Ending => ({
 
 export const incoming = (path: string, body: object | string, headers: { readonly [name: string]: string } = {}) => ({
   method: "POST",
-  path,
-  query: new URLSearchParams(),
+  path: path.replace(/\?.*$/, ""),
+  query: new URLSearchParams(/\?(.*)$/.exec(path)?.[1] ?? ""),
   headers,
   body: Buffer.from(typeof body === "string" ? body : JSON.stringify(body))
 })

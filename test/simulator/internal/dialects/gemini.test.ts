@@ -3,11 +3,12 @@ import { gemini } from "../../../../src/simulator/internal/dialects/gemini.ts"
 import { asked, endingOf, identity, incoming, refused, stream } from "./asking.ts"
 
 const path = "/v1beta/models/sim%3Bn%3D4:streamGenerateContent"
+const events = `${path}?alt=sse`
 const body = {
   contents: [{ role: "user", parts: [{ text: "x".repeat(96) }, { text: "yyy" }] }],
   generationConfig: { maxOutputTokens: 9, temperature: 0 }
 }
-const request = asked(gemini.read(incoming(path, body)))
+const request = asked(gemini.read(incoming(events, body)))
 
 const eventsOf = (text: string): ReadonlyArray<unknown> =>
   text
@@ -42,7 +43,7 @@ describe("gemini", () => {
   })
 
   it("reads a request, the model out of the path", () => {
-    assert.deepStrictEqual(request, {
+    assert.deepInclude(request, {
       model: "sim;n=4",
       stream: true,
       prompt: `${"x".repeat(96)}\nyyy`,
@@ -84,6 +85,15 @@ describe("gemini", () => {
     ])
     const [end] = eventsOf(stream(gemini, request, [], endingOf("stop")))
     assert.deepInclude(end, candidate({ text: "" }, { finishReason: "STOP" }))
+  })
+
+  it("streams a list where no events are asked for", () => {
+    const text = stream(gemini, asked(gemini.read(incoming(path, body))), [["text", "a"]], endingOf("stop"))
+    assert.deepInclude(JSON.parse(text)[0], candidate({ text: "a" }))
+    assert.strictEqual(JSON.parse(text).length, 2)
+    const frames = gemini.frames(asked(gemini.read(incoming(path, body))), identity)
+    assert.strictEqual(frames.contentType, "application/json; charset=UTF-8")
+    assert.strictEqual(JSON.parse(String(frames.failure("overloaded_error", "busy")))[0].error.code, 503)
   })
 
   it("answers in one piece", () => {

@@ -75,7 +75,8 @@ describe("sageMaker", () => {
     const expired = refused(sageMaker.read(await aws.signed(incoming(path, chat), "sagemaker", "expired")))
     assert.strictEqual(expired.status, 403)
     assert.deepStrictEqual(expired, sageMaker.expired?.())
-    for (const body of ["{", { prompt: "a" }, { inputs: [] }, { messages: [] }]) {
+    const cold = { ...tgi, parameters: { temperature: 0 } }
+    for (const body of ["{", { prompt: "a" }, { inputs: [] }, { messages: [] }, cold]) {
       const { body: text, headers, status } = refused(await read(body))
       assert.strictEqual(status, 424)
       assert.match(headers["x-amzn-errortype"] ?? "", /^ModelError:/)

@@ -1,0 +1,16 @@
+import { Argument } from "effect/cli"
+import { Format } from "../../output/Export.ts"
+import * as Setting from "./setting.ts"
+
+/** The argument and the flags of `llmperf export`. */
+export const exportFlags = {
+  run: Argument.String("run").pipe(
+    Argument.withDescription("A results folder, or one of the files in it: a summary, individual responses, or records")
+  ),
+  format: Setting.required(
+    "format",
+    Setting.oneOf(...Format.literals),
+    "What to write: the requests as csv, parquet or ndjson, or the summary as prometheus or openmetrics"
+  ),
+  out: Setting.withDefault("out", Setting.text("file"), "-", "Where to write it; - is standard output")
+}

@@ -1,0 +1,301 @@
+/** The requests of a run, sent by agents: plans are handed out to them, and what has ended is gathered from them. */
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Latch from "effect/Latch"
+import * as Result from "effect/Result"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { type RequestPlan } from "../../domain/RequestPlan.ts"
+import * as HealthReport from "../../metrics/HealthReport.ts"
+import * as LiveStats from "../../metrics/LiveStats.ts"
+import { type RunStart } from "../../metrics/RequestSink.ts"
+import * as SummarySink from "../../metrics/SummarySink.ts"
+import * as Verdict from "../../metrics/Verdict.ts"
+import { type Agent, type AgentLost, type Fleet } from "../Fleet.ts"
+import type { AgentReady, AgentSpec, Counters as CountersOfAgent, Report, Stop } from "../LoadAgent.ts"
+import { type LostAgent } from "../RunResult.ts"
+import { type WarmUpReport } from "../WarmUp.ts"
+import * as Counters from "./counters.ts"
+import { type Crew, type Desk, type Work } from "./crew.ts"
+import * as Leases from "./leases.ts"
+import * as PlanSource from "./planSource.ts"
+
+/** From choosing the start of the run to that moment: enough for all agents to be told of it. */
+const LEAD_MILLIS = 50
+/** How long agents have to hand in what has ended when the run is given up. */
+const ABANDON_MILLIS = 3_000
+
+/**
+ * An agent and what is known of it.
+ *
+ * - `open`: the requests it was given and has not reported as ended
+ * - `ahead`: the lengths in tokens of the plans it has not begun, as far as it has said, in their order
+ * - `loopEnded`: whether it is done sending; `gone`: ends when nothing more comes from it
+ */
+interface Post<E> {
+  readonly agent: Agent<E>
+  readonly slots: number
+  readonly open: Set<number>
+  readonly ahead: Array<number>
+  readonly gone: Deferred.Deferred<void>
+  aheadTokens: number
+  taken: number
+  free: number
+  counters: CountersOfAgent
+  requests: number
+  loopEnded: boolean
+  lost: LostAgent | null
+}
+
+/** `plan`: one that is left, `null` when there are no more, `undefined` when the next must be waited for; `isFull`: no more are wanted. */
+interface HandedOut {
+  readonly plan: RequestPlan | null | undefined
+  readonly isFull: boolean
+}
+
+const together = (reports: ReadonlyArray<AgentReady>): WarmUpReport | null => {
+  const done = reports.flatMap(({ warmUp }) => warmUp ?? [])
+  if (done.length === 0) return null
+  const sum = (number: (report: WarmUpReport) => number): number =>
+    done.reduce((total, report) => total + number(report), 0)
+  return {
+    rehearsed_requests: sum((report) => report.rehearsed_requests),
+    opened_connections: sum((report) => report.opened_connections),
+    requests: sum((report) => report.requests),
+    failed_requests: sum((report) => report.failed_requests),
+    duration_s: Math.max(...done.map((report) => report.duration_s))
+  }
+}
+
+export const make = Effect.fnUntraced(function* <E, R>(options: {
+  readonly work: Work<E, R>
+  readonly desk: Desk
+  readonly fleet: Fleet<E>
+  readonly saves: boolean
+  readonly logsSent: boolean
+}): Effect.fn.Return<Crew<E, R>, never, R | Scope.Scope> {
+  const { desk, fleet, work } = options
+  const { live, settings, stop } = desk
+  const clock = yield* Clock.Clock
+  const now = () => Number(clock.monotonicTimeNanosUnsafe())
+  const count = fleet.agents.length
+  const allSlots = work.loop._tag === "Closed" ? work.loop.concurrency : 0
+  const source = yield* PlanSource.make(work.plans, stop.closed)
+  const demand = Latch.makeUnsafe(true)
+  const loopsEnded = Deferred.makeUnsafe<void>()
+  const health: Array<HealthReport.HealthReport> = []
+  const dispatch: Array<Verdict.DispatchReport> = []
+  let granted = 0
+  let turn = 0
+
+  const posts = fleet.agents.map((agent, index): Post<E> => ({
+    agent,
+    slots: Leases.split(allSlots, count, index),
+    open: new Set(),
+    ahead: [],
+    gone: Deferred.makeUnsafe(),
+    aheadTokens: 0,
+    taken: 0,
+    free: Leases.split(allSlots, count, index),
+    counters: Counters.zero,
+    requests: 0,
+    loopEnded: false,
+    lost: null
+  }))
+  const living = () => posts.filter(({ lost }) => lost === null)
+  const toAll = (order: (post: Post<E>) => Effect.Effect<void>) =>
+    Effect.forEach(living(), order, { concurrency: "unbounded", discard: true })
+  const stopAll = (order: Stop) => toAll(({ agent, gone }) => Effect.raceFirst(agent.stop(order), Deferred.await(gone)))
+
+  const specOf = (post: Post<E>, index: number): AgentSpec => ({
+    runId: settings.runId,
+    requestIdHeader: settings.requestIdHeader,
+    requestTimeoutSeconds: settings.requestTimeoutSeconds,
+    timeoutSeconds: settings.timeoutSeconds,
+    graceSeconds: settings.graceSeconds,
+    slots: work.loop._tag === "Closed" ? post.slots : null,
+    saves: options.saves,
+    logsSent: options.logsSent,
+    warmUp:
+      fleet.warmUp === null
+        ? null
+        : {
+            client: fleet.warmUp.client,
+            connections: Leases.split(fleet.warmUp.connections, count, index),
+            requests: fleet.warmUp.requests.filter((_, number) => number % count === index)
+          }
+  })
+
+  const afterReport = (): void => {
+    Counters.show(
+      live,
+      posts.map(({ counters }) => counters)
+    )
+    demand.openUnsafe()
+    if (posts.every(({ loopEnded, lost }) => loopEnded || lost !== null)) Deferred.doneUnsafe(loopsEnded, Exit.void)
+  }
+
+  const onReport = (post: Post<E>, report: Report): void => {
+    for (const tokens of post.ahead.splice(0, report.taken - post.taken)) post.aheadTokens -= tokens
+    post.taken = report.taken
+    post.free = report.free
+    post.counters = report.counters
+    post.loopEnded = report.loopEnded
+    LiveStats.addRecent(live, report.recent)
+    if (report.uncounted !== null) desk.onUncounted(report.uncounted)
+    if (report.dispatch !== null) dispatch.push(report.dispatch)
+    if (report.health !== null) health.push(report.health)
+    if (report.ended !== null) {
+      const { ids, records, sent, summary } = report.ended
+      for (const id of ids) post.open.delete(id)
+      post.requests += ids.length
+      desk.keepAll({
+        records: { bytes: records, count: ids.length },
+        sent: options.logsSent ? { bytes: sent, count: ids.length } : null,
+        // Bytes that another version made would be a mistake of ours
+        sink: Result.getOrThrow(SummarySink.unpack(summary))
+      })
+    }
+    afterReport()
+  }
+
+  const onLost = (post: Post<E>, { problem }: AgentLost) =>
+    Effect.suspend(() => {
+      post.lost = {
+        name: post.agent.name,
+        problem,
+        requestIds: [...post.open].toSorted((a, b) => a - b)
+      }
+      post.free = 0
+      post.counters = Counters.ofLost(post.counters, post.requests)
+      afterReport()
+      return Effect.asVoid(Effect.forkDetach(post.agent.close))
+    })
+
+  const listen = (post: Post<E>, start: RunStart) =>
+    post.agent.run(start).pipe(
+      Stream.runForEach((report) => Effect.sync(() => onReport(post, report))),
+      Effect.catch((lost) => onLost(post, lost)),
+      Effect.ensuring(Deferred.succeed(post.gone, undefined))
+    )
+
+  const wants = (post: Post<E>): boolean =>
+    work.loop._tag === "Closed"
+      ? Leases.wanted(
+          { slots: post.slots, free: post.free, held: post.ahead.length },
+          work.planned - granted,
+          allSlots
+        ) > 0
+      : Leases.hasRoom(post.ahead.length, post.aheadTokens, count)
+
+  /** Whose turn it is among those that live: in a closed loop of those that want a plan, in an open one whether it does or not. */
+  const nextPost = (): Post<E> | null => {
+    for (let step = 0; step < count; step++) {
+      const post = posts[(turn + step) % count]
+      if (post === undefined || post.lost !== null) continue
+      if (wants(post)) {
+        turn += step
+        return post
+      }
+      if (work.loop._tag === "Open") return null
+    }
+    return null
+  }
+
+  const lease = (post: Post<E>, plans: ReadonlyArray<RequestPlan>, last: boolean) => {
+    const reportAt =
+      work.loop._tag === "Closed"
+        ? Leases.spare(work.planned - granted, post.slots, allSlots) >> 1
+        : post.ahead.length >> 1
+    return Effect.raceFirst(post.agent.lease({ plans, last, reportAt }), Deferred.await(post.gone))
+  }
+
+  /** Hands out the plans that are at hand, `first` before the others, as far as they are wanted. */
+  const handOut = Effect.fnUntraced(function* (first: RequestPlan | null): Effect.fn.Return<HandedOut> {
+    const given = new Map<Post<E>, Array<RequestPlan>>()
+    let plan: RequestPlan | null | undefined = first
+    let post = nextPost()
+    while (post !== null) {
+      plan ??= yield* source.poll
+      if (plan === null || plan === undefined) break
+      const plans = given.get(post)
+      if (plans === undefined) given.set(post, [plan])
+      else plans.push(plan)
+      post.open.add(plan.id)
+      post.ahead.push(plan.inputTokens)
+      post.aheadTokens += plan.inputTokens
+      granted++
+      turn++
+      plan = undefined
+      post = nextPost()
+    }
+    yield* Effect.forEach(given, ([to, plans]) => lease(to, plans, false), { concurrency: "unbounded", discard: true })
+    return { plan, isFull: post === null }
+  })
+
+  /** Hands out plans as they are wanted and at hand, until there are no more. */
+  const handOutAll = Effect.gen(function* () {
+    let first: RequestPlan | null = null
+    while (true) {
+      demand.closeUnsafe()
+      const { isFull, plan }: HandedOut = yield* handOut(first)
+      first = plan ?? null
+      if (isFull) yield* demand.await
+      else if (plan === null) return
+      else {
+        first = yield* source.next
+        if (first === null) return
+      }
+    }
+  })
+
+  return {
+    shares: posts.map((post) => ({ requests: () => post.requests })),
+    prepare: Effect.gen(function* () {
+      const [ready] = yield* Effect.all(
+        [
+          Effect.forEach(posts, (post, index) => post.agent.prepare(specOf(post, index)), { concurrency: "unbounded" }),
+          work.ready
+        ],
+        { concurrency: "unbounded" }
+      )
+      return { tokenizer: ready[0]?.tokenizer ?? "", warmUp: together(ready) }
+    }),
+    start: Effect.gen(function* () {
+      yield* handOut(null)
+      const start = {
+        monotonicNanos: now() + LEAD_MILLIS * 1e6,
+        epochSeconds: Number(clock.currentTimeNanosUnsafe() / 1_000n) / 1e6 + LEAD_MILLIS / 1_000
+      }
+      for (const post of posts) yield* Effect.forkScoped(listen(post, start))
+      yield* Effect.forkScoped(Effect.flatMap(stop.closed, (reason) => stopAll({ how: "drain", reason })))
+      yield* Effect.sleep(LEAD_MILLIS)
+      return start
+    }),
+    loop: Effect.gen(function* () {
+      yield* Effect.raceAllFirst([handOutAll, stop.closed, Deferred.await(loopsEnded)])
+      yield* toAll((post) => lease(post, [], true))
+      yield* Deferred.await(loopsEnded)
+      yield* source.failure
+    }),
+    finish: Effect.gen(function* () {
+      if (!Deferred.isDoneUnsafe(loopsEnded)) yield* stopAll({ how: "cancel", reason: stop.reason() })
+      for (const { gone } of posts) yield* Deferred.await(gone)
+    }),
+    abandon: Effect.gen(function* () {
+      if (posts.every(({ gone }) => Deferred.isDoneUnsafe(gone))) return
+      yield* stopAll({ how: "abandon", reason: stop.reason() })
+      for (const { gone } of posts) yield* Deferred.await(gone)
+    }).pipe(Effect.timeoutOption(ABANDON_MILLIS), Effect.asVoid),
+    lost: () => posts.flatMap(({ lost }) => lost ?? []),
+    dispatch: () => dispatch.reduce(Verdict.mergeDispatch, new Verdict.DispatchTally().report()),
+    health: () => merged(health)
+  }
+})
+
+const merged = (reports: ReadonlyArray<HealthReport.HealthReport>): HealthReport.HealthReport | null => {
+  const [first, ...others] = reports
+  return first === undefined ? null : others.reduce(HealthReport.merge, first)
+}

@@ -1,0 +1,185 @@
+/**
+ * Conditions on the numbers of one run, such as `ttft_s.p99 < 0.5` and `error_rate < 1%`: what must hold for the run to
+ * count as passed.
+ *
+ * @since 0.2.0
+ */
+import * as Result from "effect/Result"
+import type { Summary } from "../domain/Summary.ts"
+import { neededFor, quantileOf } from "./Comparison.ts"
+import * as Expression from "./Expression.ts"
+import { SummarySink } from "./SummarySink.ts"
+
+/**
+ * - `text`: as it was given
+ * - `path`: the keys of the number in the summary
+ * - `limit`: in the unit of the number
+ * - `unit`: `s` for seconds, `share` for shares of one, `""` for all else
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Threshold {
+  readonly text: string
+  readonly path: ReadonlyArray<string>
+  readonly operator: Expression.Operator
+  readonly limit: number
+  readonly unit: "s" | "share" | ""
+}
+
+/**
+ * A threshold and what became of it.
+ *
+ * - `value`: the number of the run, infinite where requests that failed count as never ended; `null` when there is none, and
+ *   the threshold is then missed
+ * - `enough`: whether there are as many requests as the number needs (`needed`)
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Checked {
+  readonly threshold: Threshold
+  readonly value: number | null
+  readonly passed: boolean
+  readonly enough: boolean
+  readonly needed: number
+}
+
+/**
+ * Reads a threshold. Names are those of the summary, with a dot before each further part: `ttft_s.p99`,
+ * `end_to_end_latency_s.mean`, `failed_as_infinite.ttft_s.p99`, `error_rate`, `error_code_frequency.429`. Durations take
+ * `s`, `ms`, `us`, `min`, shares take `%`; a bare number is in the unit of the summary (seconds, shares of one).
+ *
+ * @category parsing
+ * @since 0.2.0
+ */
+export const parse = (text: string): Result.Result<Threshold, Expression.ExpressionError> =>
+  Result.flatMap(Expression.parse(text), (expression) => {
+    const fail = (position: number, expected: string): Result.Result<never, Expression.ExpressionError> =>
+      Result.fail(new Expression.ExpressionError({ text: expression.text, position, expected }))
+    const path = pathOf(expression.name)
+    const problem = problemOf(path)
+    if (problem !== null) return fail(expression.at.name, problem)
+    const unit = unitOf(path)
+    const scale = scaleOf(unit, expression.unit)
+    if (scale === null) return fail(expression.at.unit, unitsOf(unit))
+    if (expression.sign === "+") {
+      return fail(expression.at.amount, "a number without +, which is for differences between runs")
+    }
+    const limit = (expression.sign === "-" ? -1 : 1) * expression.amount * scale
+    return Result.succeed({ text: expression.text.trim(), path, operator: expression.operator, limit, unit })
+  })
+
+/**
+ * Checks every threshold against a summary. The run has passed when all have.
+ *
+ * @category checking
+ * @since 0.2.0
+ */
+export const check = (thresholds: ReadonlyArray<Threshold>, summary: Summary): ReadonlyArray<Checked> =>
+  thresholds.map((threshold) => {
+    const value = valueOf(threshold.path, summary)
+    const last = threshold.path.at(-1) ?? ""
+    const needed = quantileOf(last) === null ? 1 : neededFor(last)
+    return {
+      threshold,
+      value,
+      passed: value !== null && Expression.holds(value, threshold.operator, threshold.limit),
+      enough: summary.num_completed_requests >= needed,
+      needed
+    }
+  })
+
+const valueOf = (path: ReadonlyArray<string>, summary: Summary): number | null => {
+  const found = walk(summary, path)
+  if (typeof found === "number") return found
+  if (path[0] === "failed_as_infinite" && found === null && summary.num_requests_started > 0) return Infinity
+  return found === undefined && isFrequency(path) ? 0 : null
+}
+
+/** The keys: LLMPerf's prefix and the word `quantiles` may be given or not. */
+const pathOf = (name: string): ReadonlyArray<string> =>
+  name
+    .replace(/^results_/, "")
+    .replace(/\.p99\.9$/, ".p999")
+    .split(".")
+    .filter((part) => part !== "quantiles")
+
+const walk = (from: unknown, path: ReadonlyArray<string>): unknown => {
+  let at: unknown = from
+  for (const key of path) {
+    const found = field(at, key)
+    at = found === undefined ? field(field(at, "quantiles"), key) : found
+  }
+  return at
+}
+
+/** `undefined` when there is no such key; `null` when its value is not known. */
+const field = (object: unknown, key: string): unknown =>
+  typeof object === "object" && object !== null && Object.hasOwn(object, key)
+    ? new Map(Object.entries(object)).get(key)
+    : undefined
+
+const isFrequency = (path: ReadonlyArray<string>): boolean =>
+  path.length === 2 && (path[0] ?? "").endsWith("_frequency")
+
+/** What a summary has, whatever the numbers. */
+const blank = (): Summary => new SummarySink().summary({ wallSeconds: 0 })
+
+/** What should stand in the place of a name that names no number; `null` when it does name one. */
+const problemOf = (path: ReadonlyArray<string>): string | null => {
+  const summary = blank()
+  const found = walk(summary, path)
+  if (typeof found === "number" || found === null || isFrequency(path)) return null
+  if (found !== undefined) {
+    const parts = partsOf(found)
+    return parts.length === 0
+      ? "the name of a number, and this is none"
+      : `one of its numbers: ${parts.map((part) => [...path, part].join(".")).join(", ")}`
+  }
+  const known = partsOf(walk(summary, path.slice(0, -1)))
+  if (path.length > 1 && known.length > 0) return `one of ${known.join(", ")} after the dot`
+  const near = Object.keys(summary).filter((key) => related(key, path[0] ?? ""))
+  return near.length === 0
+    ? "the name of a number of the summary, such as ttft_s.p99 or error_rate"
+    : `the name of a number of the summary, such as ${near.slice(0, 4).join(", ")}`
+}
+
+const partsOf = (value: unknown): ReadonlyArray<string> =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+    ? Object.entries(value).flatMap(([key, inner]) => (key === "quantiles" ? partsOf(inner) : [key]))
+    : []
+
+const related = (key: string, name: string): boolean => {
+  const words = name.toLowerCase().split(/[_.]+/)
+  return words.some((word) => word.length > 2 && key.split("_").includes(word))
+}
+
+const unitOf = (path: ReadonlyArray<string>): Threshold["unit"] => {
+  const last = path.at(-1) ?? ""
+  if (last === "error_rate" || last.endsWith("relative_difference")) return "share"
+  return path.some((key) => key.endsWith("_s") && !key.endsWith("_per_s")) && last !== "count" ? "s" : ""
+}
+
+const scaleOf = (unit: Threshold["unit"], given: string): number | null => {
+  if (given === "") return 1
+  switch (unit) {
+    case "s":
+      return Expression.secondsOf(given)
+    case "share":
+      return given === "%" ? 0.01 : null
+    case "":
+      return null
+  }
+}
+
+const unitsOf = (unit: Threshold["unit"]): string => {
+  switch (unit) {
+    case "s":
+      return "s, ms, us or min, or no unit for seconds"
+    case "share":
+      return "%, or no unit for a share of one"
+    case "":
+      return "no unit: this number has none"
+  }
+}

@@ -1,0 +1,365 @@
+/**
+ * Whether the numbers of a run are the server's or the client's.
+ *
+ * `VALID`: the client had no part in them that matters. `DEGRADED`: some are touched by the client, and the reasons say which.
+ * `INVALID`: what was measured is the client. `docs/verdict.md` says what is judged, and why the limits are what they are.
+ *
+ * @since 0.2.0
+ */
+import * as Schema from "effect/Schema"
+import { type Summary } from "../domain/Summary.ts"
+import * as HealthReport from "./HealthReport.ts"
+import * as Check from "./internal/verdictChecks.ts"
+import { type DispatchReport, type DispatchSlice, widenedDispatch } from "./internal/verdictDispatch.ts"
+import { checks, defaultLimits, type Limit, type Limits, Limits as LimitsSchema } from "./internal/verdictLimits.ts"
+
+export {
+  DispatchReport,
+  DispatchSlice,
+  DispatchTally,
+  lagOf,
+  mergeDispatch,
+  ownErrorOf,
+  VERY_LATE_SECONDS
+} from "./internal/verdictDispatch.ts"
+export { defaultLimits, Limit, type LimitName, Limits, type Unit } from "./internal/verdictLimits.ts"
+
+/**
+ * From best to worst.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Grade = Schema.Literals(["VALID", "DEGRADED", "INVALID"])
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type Grade = typeof Grade.Type
+
+/**
+ * A stretch of a run in seconds after its start.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Span = Schema.Struct({ from_s: Schema.Finite, to_s: Schema.Finite })
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface Span extends Schema.Schema.Type<typeof Span> {}
+
+/**
+ * The name of a limit.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const CheckName = Schema.Literals([
+  "loop_delay",
+  "loop_delay_of_ttft",
+  "loop_delay_of_gap",
+  "loop_delay_max",
+  "gc_pause",
+  "gc_time",
+  "loop_utilization",
+  "machine_cpu",
+  "steal",
+  "used_memory",
+  "open_files",
+  "late_requests",
+  "very_late_requests",
+  "rate_shortfall",
+  "queued_requests",
+  "dropped_requests",
+  "lost_slot_time",
+  "own_errors",
+  "bad_time",
+  "invalid_time"
+])
+
+/**
+ * Why a run is not VALID.
+ *
+ * - `check`: the name of the limit; `what`: what was measured, in words
+ * - `value`, `limit`: what was measured and the limit it is above, in `unit`: seconds, or a share of one
+ * - `slices`: where in the run it was so; empty when it shows only over the whole run
+ * - `advice`: what to do about it
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Reason = Schema.Struct({
+  check: CheckName,
+  grade: Grade,
+  what: Schema.String,
+  value: Schema.Finite,
+  unit: Schema.Literals(["s", "share"]),
+  limit: Schema.Finite,
+  slices: Schema.Array(Span),
+  advice: Schema.String
+})
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface Reason extends Schema.Schema.Type<typeof Reason> {}
+
+/**
+ * The verdict of a slice: its grade, and the limits it is above.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const SliceVerdict = Schema.Struct({ ...Span.fields, grade: Grade, checks: Schema.Array(CheckName) })
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface SliceVerdict extends Schema.Schema.Type<typeof SliceVerdict> {}
+
+/**
+ * - `reasons`: the worst first; empty when the run is VALID
+ * - `slices`: one for each slice in which something was seen, in order of time
+ * - `sampled`: whether the client was watched; without that the verdict is from the records alone
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Verdict = Schema.Struct({
+  grade: Grade,
+  reasons: Schema.Array(Reason),
+  slices: Schema.Array(SliceVerdict),
+  sampled: Schema.Boolean
+})
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface Verdict extends Schema.Schema.Type<typeof Verdict> {}
+
+/**
+ * What is judged.
+ *
+ * - `summary`: the results, for what the delays of the client are held against
+ * - `health`: how the client was; `null` when it was not watched, as in virtual time
+ * - `dispatch`: how requests left it, see `DispatchTally`
+ * - `openLoop`: whether requests had due times
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Evidence {
+  readonly summary: Summary
+  readonly health: HealthReport.HealthReport | null
+  readonly dispatch: DispatchReport
+  readonly openLoop: boolean
+  readonly limits?: Limits | undefined
+}
+
+/**
+ * The verdict of a run.
+ *
+ * @category judging
+ * @since 0.2.0
+ */
+export const judge = (evidence: Evidence): Verdict => {
+  const { health, openLoop, summary } = evidence
+  const limits = evidence.limits ?? defaultLimits
+  const given = { reference: Check.referenceOf(summary), openLoop, threads: health?.threads ?? 1, limits }
+  const slices = slicesOf(evidence).map((slice): SliceVerdict => {
+    const failed = failedOf(Check.ofSlice(slice, given))
+    return {
+      from_s: slice.from_s,
+      to_s: slice.to_s,
+      grade: worst(failed.map(({ grade }) => grade)),
+      checks: failed.map(({ check }) => check)
+    }
+  })
+  const ofRun = failedOf(Check.ofRun(evidence, { openLoop, limits }))
+  const ofTime = failedOf(timeFindings(slices, limits)).filter((failed) => addsTo(ofRun, failed, slices))
+  const reasons = [...ofRun, ...ofTime]
+    .map((failed) => reasonOf(failed, slices))
+    .toSorted((a, b) => rank(b.grade) - rank(a.grade))
+  return {
+    grade: worst(reasons.map(({ grade }) => grade)),
+    reasons,
+    slices,
+    sampled: health !== null
+  }
+}
+
+/**
+ * How the client does at the moment, for a display: the grade of a slice, by what it saw of itself. `ttftSeconds` is what its
+ * delays are held against, `null` when nothing has been measured yet.
+ *
+ * @category judging
+ * @since 0.2.0
+ */
+export const current = (options: {
+  readonly slice: HealthReport.HealthSlice
+  readonly ttftSeconds: number | null
+  readonly limits?: Limits | undefined
+}): Grade => {
+  const given = {
+    reference: { ttft: options.ttftSeconds, gap: null },
+    openLoop: false,
+    threads: 1,
+    limits: options.limits ?? defaultLimits
+  }
+  return worst(failedOf(Check.ofSlice({ health: options.slice, dispatch: null }, given)).map(({ grade }) => grade))
+}
+
+/**
+ * The worst of several grades; `VALID` of none.
+ *
+ * @category combining
+ * @since 0.2.0
+ */
+export const worst = (grades: ReadonlyArray<Grade>): Grade =>
+  grades.reduce<Grade>((a, b) => (rank(b) > rank(a) ? b : a), "VALID")
+
+/**
+ * Joins slices that follow each other without a gap.
+ *
+ * @category combining
+ * @since 0.2.0
+ */
+export const spansOf = (slices: ReadonlyArray<Span>): ReadonlyArray<Span> => {
+  const spans: Array<Span> = []
+  for (const { from_s, to_s } of slices) {
+    const last = spans.at(-1)
+    if (last !== undefined && from_s <= last.to_s + 1e-9) spans[spans.length - 1] = { from_s: last.from_s, to_s }
+    else spans.push({ from_s, to_s })
+  }
+  return spans
+}
+
+const rank = (grade: Grade): number => Grade.literals.indexOf(grade)
+
+interface Failed {
+  readonly check: Check.Finding["check"]
+  readonly grade: Grade
+  readonly value: number
+  readonly limit: number
+}
+
+const failedOf = (findings: ReadonlyArray<Check.Finding>): Array<Failed> =>
+  findings.flatMap(({ check, limit, value }) => {
+    const above = aboveOf(value, limit)
+    return above === null ? [] : [{ check, value, ...above }]
+  })
+
+const aboveOf = (value: number, { degraded, invalid }: Limit): Pick<Failed, "grade" | "limit"> | null => {
+  if (invalid !== null && value > invalid) return { grade: "INVALID", limit: invalid }
+  return degraded !== null && value > degraded ? { grade: "DEGRADED", limit: degraded } : null
+}
+
+interface Slice extends Span {
+  readonly health: HealthReport.HealthSlice | null
+  readonly dispatch: DispatchSlice | null
+}
+
+/** What was seen of the client and of the requests, side by side, at the greater of their widths. */
+const slicesOf = ({ dispatch, health, summary }: Evidence): Array<Slice> => {
+  const width = Math.max(dispatch.slice_s, health?.slice_s ?? 0)
+  const requests = widenedDispatch(dispatch, width)
+  const seen = health === null ? new Map<number, HealthReport.HealthSlice>() : HealthReport.widened(health, width)
+  const end = Math.max(summary.wall_time_s ?? 0, health?.slices.at(-1)?.to_s ?? 0)
+  const indexes = new Set([...requests.keys(), ...seen.keys()])
+  return [...indexes]
+    .toSorted((a, b) => a - b)
+    .map((index) => {
+      const from_s = index * width
+      const full = from_s + width
+      return {
+        from_s,
+        to_s: end > from_s ? Math.min(full, end) : full,
+        health: seen.get(index) ?? null,
+        dispatch: requests.get(index) ?? null
+      }
+    })
+}
+
+const timeFindings = (slices: ReadonlyArray<SliceVerdict>, limits: Limits): ReadonlyArray<Check.Finding> => {
+  const seconds = (chosen: ReadonlyArray<SliceVerdict>) =>
+    chosen.reduce((sum, { from_s, to_s }) => sum + to_s - from_s, 0)
+  const whole = seconds(slices)
+  if (whole <= 0) return []
+  const bad = slices.filter(({ grade }) => grade !== "VALID")
+  const invalid = bad.filter(({ grade }) => grade === "INVALID")
+  return [
+    { check: "bad_time", value: seconds(bad) / whole, limit: limits.bad_time },
+    { check: "invalid_time", value: seconds(invalid) / whole, limit: limits.invalid_time }
+  ]
+}
+
+/** Whether it says more than those do: a worse grade, or slices that are touched by something else. */
+const addsTo = (others: ReadonlyArray<Failed>, failed: Failed, slices: ReadonlyArray<SliceVerdict>): boolean => {
+  const named = new Set(others.map(({ check }) => check))
+  return (
+    rank(failed.grade) > rank(worst(others.map(({ grade }) => grade))) ||
+    checksOf(failed.check, slices).some((check) => !named.has(check))
+  )
+}
+
+const checksOf = (check: Reason["check"], slices: ReadonlyArray<SliceVerdict>): ReadonlyArray<Reason["check"]> => [
+  ...new Set(slices.flatMap((slice) => (concerns(slice, check) ? slice.checks : [])))
+]
+
+const reasonOf = ({ check, grade, limit, value }: Failed, slices: ReadonlyArray<SliceVerdict>): Reason => {
+  const { advice, unit, what } = checks[check]
+  const isOfTime = check === "bad_time" || check === "invalid_time"
+  return {
+    check,
+    grade,
+    what: isOfTime ? `${what} (${checksOf(check, slices).join(", ")})` : what,
+    value,
+    unit,
+    limit,
+    slices: spansOf(slices.filter((slice) => concerns(slice, check))),
+    advice
+  }
+}
+
+const concerns = (slice: SliceVerdict, check: Reason["check"]): boolean => {
+  switch (check) {
+    case "bad_time":
+      return slice.grade !== "VALID"
+    case "invalid_time":
+      return slice.grade === "INVALID"
+    default:
+      return slice.checks.includes(check)
+  }
+}
+
+/**
+ * Whether a text is the name of a limit.
+ *
+ * @category guards
+ * @since 0.2.0
+ */
+export const isLimitName = (text: string): text is keyof Limits => Object.hasOwn(LimitsSchema.fields, text)
+
+/**
+ * The names of all limits.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const limitNames: ReadonlyArray<keyof Limits> = CheckName.literals
+
+/**
+ * In what a limit is given.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const unitOf = (name: keyof Limits): "s" | "share" =>
+  name === "loop_delay_of_ttft" || name === "loop_delay_of_gap" ? "share" : checks[name].unit

@@ -1,0 +1,92 @@
+import type { ByteReader, ByteWriter } from "./bytes.ts"
+import { type Flight, flight } from "./flight.ts"
+import { FlightGrid } from "./FlightGrid.ts"
+import { Values } from "./Values.ts"
+
+const EXACT = 0
+const GRID = 1
+
+/** When requests were in flight: both moments of each of up to `limit` requests, and of more in a grid. */
+export class Flights {
+  readonly #limit: number
+  #count = 0
+  #sent = new Values()
+  #end = new Values()
+  #grid: FlightGrid | null = null
+
+  constructor(limit: number) {
+    this.#limit = limit
+  }
+
+  get count(): number {
+    return this.#count
+  }
+
+  add(sentSeconds: number, endSeconds: number): void {
+    this.#count++
+    if (this.#grid === null) {
+      if (this.#sent.length < this.#limit) {
+        this.#sent.push(sentSeconds)
+        this.#end.push(endSeconds)
+        return
+      }
+      this.#grid = this.#fold()
+    }
+    this.#grid.add(sentSeconds, endSeconds)
+  }
+
+  append(that: Flights): void {
+    const sent = that.#sent.all()
+    const end = that.#end.all()
+    const isBeyond = this.#sent.length + sent.length > this.#limit
+    this.#count += that.#count
+    if (this.#grid === null && (isBeyond || that.#grid !== null)) this.#grid = this.#fold()
+    if (this.#grid === null) {
+      this.#sent.append(sent)
+      this.#end.append(end)
+    } else if (that.#grid !== null) this.#grid.merge(that.#grid)
+    else addAll(this.#grid, sent, end)
+  }
+
+  flight(): Flight {
+    return this.#grid === null ? flight(this.#sent.sorted(), this.#end.sorted()) : this.#grid.flight()
+  }
+
+  /** The kind as a byte, then the moments or the grid. */
+  write(writer: ByteWriter): void {
+    writer.double(this.#count)
+    if (this.#grid === null) {
+      writer.byte(EXACT)
+      writer.doubles(this.#sent.all())
+      writer.doubles(this.#end.all())
+    } else {
+      writer.byte(GRID)
+      this.#grid.write(writer)
+    }
+  }
+
+  /** Reads into an empty one. */
+  read(reader: ByteReader): void {
+    this.#count = reader.double()
+    const kind = reader.byte()
+    if (kind === GRID) {
+      this.#grid = new FlightGrid()
+      return this.#grid.read(reader)
+    }
+    this.#sent.append(reader.doubles())
+    this.#end.append(reader.doubles())
+    if (kind !== EXACT || this.#sent.length !== this.#end.length) reader.fail("the requests in flight make no sense")
+  }
+
+  #fold(): FlightGrid {
+    const grid = new FlightGrid()
+    addAll(grid, this.#sent.all(), this.#end.all())
+    this.#sent = new Values()
+    this.#end = new Values()
+    return grid
+  }
+}
+
+const addAll = (grid: FlightGrid, sent: Float64Array, end: Float64Array): void => {
+  for (let i = 0; i < sent.length; i++) grid.add(sent[i]!, end[i]!)
+}

@@ -1,0 +1,253 @@
+import { type Summary } from "../../domain/Summary.ts"
+import * as HealthReport from "../HealthReport.ts"
+import * as Histogram from "../Histogram.ts"
+import { LATE_SECONDS } from "../SummarySink.ts"
+import { type DispatchReport, type DispatchSlice } from "./verdictDispatch.ts"
+import { type Limit, type LimitName, type Limits } from "./verdictLimits.ts"
+
+/** A value and the limit that holds for it here. */
+export interface Finding {
+  readonly check: LimitName
+  readonly value: number
+  readonly limit: Limit
+}
+
+/** What the delays of the client are held against, in seconds: `null` where it was not measured. */
+export interface Reference {
+  readonly ttft: number | null
+  readonly gap: number | null
+}
+
+/** Files of a process that are not connections to the server under test. */
+const OTHER_FILES = 64
+
+/** A rate cannot be told from fewer. */
+const MIN_REQUESTS_OF_A_RATE = 20
+
+export const referenceOf = (summary: Summary): Reference => ({
+  ttft: summary.ttft_s.quantiles.p50 ?? summary.end_to_end_latency_s.quantiles.p50,
+  gap: summary.inter_chunk_latency_s.mean
+})
+
+/** Never below `least`; above it, the share of what is measured. */
+const relative = (least: Limit, shares: Limit, measured: number): Limit => ({
+  degraded:
+    shares.degraded === null || least.degraded === null ? null : Math.max(least.degraded, shares.degraded * measured),
+  invalid: shares.invalid === null || least.invalid === null ? null : Math.max(least.invalid, shares.invalid * measured)
+})
+
+const delayFindings = (value: number, { gap, ttft }: Reference, limits: Limits): Array<Finding> => {
+  const found: Array<Finding> = []
+  if (ttft !== null) {
+    found.push({
+      check: "loop_delay_of_ttft",
+      value,
+      limit: relative(limits.loop_delay, limits.loop_delay_of_ttft, ttft)
+    })
+  }
+  if (gap !== null) {
+    found.push({
+      check: "loop_delay_of_gap",
+      value,
+      limit: relative(limits.loop_delay, limits.loop_delay_of_gap, gap)
+    })
+  }
+  return found
+}
+
+/** The requests of a slice, or of the whole run. */
+const dispatchFindings = (
+  requests: Omit<DispatchSlice, "from_s" | "to_s">,
+  openLoop: boolean,
+  limits: Limits
+): Array<Finding> => {
+  const found: Array<Finding> = []
+  const add = (check: LimitName, part: number, whole: number): void => {
+    if (whole > 0) found.push({ check, value: part / whole, limit: limits[check] })
+  }
+  if (openLoop) {
+    add("late_requests", requests.late, requests.sent)
+    add("very_late_requests", requests.very_late, requests.sent)
+  } else {
+    add("lost_slot_time", requests.lag_total_s, requests.lag_total_s + requests.in_flight_s)
+  }
+  add("own_errors", requests.own_errors, requests.requests)
+  return found
+}
+
+interface ThreadTime {
+  readonly gcTime: number
+  readonly loopUtilization: number
+  readonly machineCpu: number | null
+  readonly steal: number | null
+  readonly freeMemory: number | null
+}
+
+const timeFindings = (time: ThreadTime, limits: Limits): Array<Finding> => {
+  const found: Array<Finding> = []
+  const add = (check: LimitName, value: number | null): void => {
+    if (value !== null) found.push({ check, value, limit: limits[check] })
+  }
+  add("gc_time", time.gcTime)
+  add("loop_utilization", time.loopUtilization)
+  add("machine_cpu", time.machineCpu)
+  add("steal", time.steal)
+  add("used_memory", time.freeMemory === null ? null : 1 - time.freeMemory)
+  return found
+}
+
+/** What is judged in a slice. */
+export const ofSlice = (
+  slice: { readonly health: HealthReport.HealthSlice | null; readonly dispatch: DispatchSlice | null },
+  given: {
+    readonly reference: Reference
+    readonly openLoop: boolean
+    readonly threads: number
+    readonly limits: Limits
+  }
+): ReadonlyArray<Finding> => {
+  const { limits, openLoop, reference } = given
+  const { dispatch, health } = slice
+  const found = dispatch === null ? [] : dispatchFindings(dispatch, openLoop, limits)
+  if (health === null) return found
+  found.push(
+    ...delayFindings(health.loop_delay_p99_s, reference, limits),
+    ...timeFindings(
+      {
+        gcTime: gcTime(health.gc_total_s, health.observed_s, given.threads),
+        loopUtilization: health.loop_utilization,
+        machineCpu: health.machine_cpu,
+        steal: health.steal,
+        freeMemory: health.free_memory
+      },
+      limits
+    )
+  )
+  if (reference.ttft !== null) {
+    found.push({
+      check: "gc_pause",
+      value: health.gc_longest_s,
+      limit: relative(limits.gc_pause, limits.loop_delay_of_ttft, reference.ttft)
+    })
+  }
+  return found
+}
+
+/** What is judged over the whole run, but for its slices. */
+export const ofRun = (
+  run: {
+    readonly summary: Summary
+    readonly health: HealthReport.HealthReport | null
+    readonly dispatch: DispatchReport
+  },
+  given: { readonly openLoop: boolean; readonly limits: Limits }
+): ReadonlyArray<Finding> => {
+  const { dispatch, health, summary } = run
+  const { limits, openLoop } = given
+  const found = dispatchFindings(totalOf(dispatch), openLoop, limits)
+  if (openLoop) found.push(...rateFindings(summary, dispatch, limits))
+  if (health === null) return found
+  const delays = HealthReport.loopDelay(health)
+  const p99 = Histogram.quantile(delays, 0.99)
+  if (p99 !== null) {
+    found.push(...delayFindings(p99, referenceOf(summary), limits))
+    found.push({ check: "loop_delay_max", value: Histogram.max(delays) ?? p99, limit: limits.loop_delay_max })
+  }
+  const time = timeOf(health)
+  if (time !== null) found.push(...timeFindings(time, limits))
+  if (health.open_file_limit !== null && health.open_file_limit > 0) {
+    found.push({
+      check: "open_files",
+      value: (connectionsOf(summary, health) + OTHER_FILES) / health.open_file_limit,
+      limit: limits.open_files
+    })
+  }
+  return found
+}
+
+/** Connections open, or needed by the requests in flight: the most at a time. */
+const connectionsOf = (summary: Summary, health: HealthReport.HealthReport): number =>
+  health.slices.reduce((most, slice) => Math.max(most, slice.connections), summary.max_requests_in_flight)
+
+const totalOf = (dispatch: DispatchReport): Omit<DispatchSlice, "from_s" | "to_s"> => {
+  const total = {
+    requests: 0,
+    sent: 0,
+    late: 0,
+    very_late: 0,
+    lag_total_s: 0,
+    lag_max_s: 0,
+    in_flight_s: 0,
+    own_errors: 0
+  }
+  for (const slice of dispatch.slices) {
+    total.requests += slice.requests
+    total.sent += slice.sent
+    total.late += slice.late
+    total.very_late += slice.very_late
+    total.lag_total_s += slice.lag_total_s
+    total.lag_max_s = Math.max(total.lag_max_s, slice.lag_max_s)
+    total.in_flight_s += slice.in_flight_s
+    total.own_errors += slice.own_errors
+  }
+  return total
+}
+
+const rateFindings = (summary: Summary, dispatch: DispatchReport, limits: Limits): Array<Finding> => {
+  const found: Array<Finding> = []
+  const dropped = summary.num_dropped_requests ?? 0
+  const asked = summary.num_requests_started + dropped
+  if (asked > 0) {
+    found.push({
+      check: "queued_requests",
+      value: (summary.num_queued_requests ?? 0) / asked,
+      limit: limits.queued_requests
+    })
+    found.push({ check: "dropped_requests", value: dropped / asked, limit: limits.dropped_requests })
+  }
+  const { first_due_s, first_sent_s, last_due_s, last_sent_s, slices } = dispatch
+  const sent = slices.reduce((sum, slice) => sum + slice.sent, 0)
+  if (first_due_s === null || last_due_s === null || first_sent_s === null || last_sent_s === null) return found
+  const behind = last_sent_s - first_sent_s - (last_due_s - first_due_s)
+  if (sent >= MIN_REQUESTS_OF_A_RATE) {
+    found.push({
+      check: "rate_shortfall",
+      value: behind > LATE_SECONDS ? behind / (last_sent_s - first_sent_s) : 0,
+      limit: limits.rate_shortfall
+    })
+  }
+  return found
+}
+
+const gcTime = (seconds: number, observed: number, threads: number): number =>
+  observed > 0 ? seconds / (observed * Math.max(1, threads)) : 0
+
+/** Means of the run, weighted by time; `null` when nothing was observed. */
+const timeOf = (health: HealthReport.HealthReport): ThreadTime | null => {
+  const mean = (read: (slice: HealthReport.HealthSlice) => number | null): number | null => {
+    let sum = 0
+    let seconds = 0
+    for (const slice of health.slices) {
+      const value = read(slice)
+      if (value === null) continue
+      sum += value * slice.observed_s
+      seconds += slice.observed_s
+    }
+    return seconds > 0 ? sum / seconds : null
+  }
+  const loopUtilization = mean((slice) => slice.loop_utilization)
+  if (loopUtilization === null) return null
+  const observed = health.slices.reduce((sum, slice) => sum + slice.observed_s, 0)
+  const free = health.slices.flatMap((slice) => (slice.free_memory === null ? [] : [slice.free_memory]))
+  return {
+    gcTime: gcTime(
+      health.slices.reduce((sum, slice) => sum + slice.gc_total_s, 0),
+      observed,
+      health.threads
+    ),
+    loopUtilization,
+    machineCpu: mean((slice) => slice.machine_cpu),
+    steal: mean((slice) => slice.steal),
+    freeMemory: free.length === 0 ? null : Math.min(...free)
+  }
+}

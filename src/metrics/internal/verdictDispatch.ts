@@ -1,0 +1,247 @@
+import * as Result from "effect/Result"
+import * as Schema from "effect/Schema"
+import { type RequestRecord } from "../../domain/RequestRecord.ts"
+import * as Histogram from "../Histogram.ts"
+import { LATE_SECONDS } from "../SummarySink.ts"
+import { at, Grid, onGrid, together } from "./verdictGrid.ts"
+
+const NaturalInt = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
+const NonNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
+
+/**
+ * A request that goes out later than this by the fault of the client has moved to another moment than the one asked for:
+ * in seconds.
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const VERY_LATE_SECONDS = 0.1
+
+/**
+ * The requests due in a slice of time.
+ *
+ * - `sent`: written to the socket, and not kept back by `--max-in-flight`; the lags are theirs
+ * - `late`, `very_late`: more than 10 and 100 ms after they were due, by the fault of the client
+ * - `lag_total_s`, `lag_max_s`: their lag, without the opening of connections; `in_flight_s`: their latencies, summed
+ * - `own_errors`: failures that are the client's own
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const DispatchSlice = Schema.Struct({
+  from_s: NonNegative,
+  to_s: NonNegative,
+  requests: NaturalInt,
+  sent: NaturalInt,
+  late: NaturalInt,
+  very_late: NaturalInt,
+  lag_total_s: NonNegative,
+  lag_max_s: NonNegative,
+  in_flight_s: NonNegative,
+  own_errors: NaturalInt
+})
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface DispatchSlice extends Schema.Schema.Type<typeof DispatchSlice> {}
+
+/**
+ * How the requests of a run left the client.
+ *
+ * - `slice_s`: the width of a slice in seconds; `slices`: in order of time, at most 120
+ * - `lag`: the lags, an encoded `Histogram` of seconds
+ * - `first_…_s`, `last_…_s`: when the first and the last request were due, and went out but for the opening of connections;
+ *   `null` when none was
+ * - `opened_connections`: requests that waited for a connection to be opened; `connection_wait_…_s`: for how long
+ * - `own_errors`: failures of the client's own by their code
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const DispatchReport = Schema.Struct({
+  slice_s: Schema.Finite.check(Schema.isGreaterThan(0)),
+  slices: Schema.Array(DispatchSlice),
+  lag: Schema.Uint8Array,
+  first_due_s: Schema.NullOr(Schema.Finite),
+  last_due_s: Schema.NullOr(Schema.Finite),
+  first_sent_s: Schema.NullOr(Schema.Finite),
+  last_sent_s: Schema.NullOr(Schema.Finite),
+  opened_connections: NaturalInt,
+  connection_wait_total_s: NonNegative,
+  connection_wait_max_s: NonNegative,
+  own_errors: Schema.Record(Schema.String, NaturalInt)
+})
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface DispatchReport extends Schema.Schema.Type<typeof DispatchReport> {}
+
+/** What the operating system of the client says when the client, not the server, has run out of something. */
+const ownCodes = /\b(EMFILE|ENFILE|EADDRNOTAVAIL|ENOBUFS|ENOMEM)\b/
+
+/**
+ * The code of a failure that is the client's own: out of files, ports, buffers or memory, or a defect of this program
+ * (`internal`); `null` for every other.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const ownErrorOf = (record: RequestRecord): string | null => {
+  switch (record.error_reason) {
+    case "Connect":
+    case "Truncated":
+      return ownCodes.exec(record.error_msg)?.[1] ?? null
+    case "Protocol":
+      return record.error_msg.startsWith("Internal error:") ? "internal" : null
+    default:
+      return null
+  }
+}
+
+/**
+ * Takes down how requests leave the client. It keeps a few numbers per slice of time, whatever the number of requests.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export class DispatchTally {
+  readonly #grid: Grid<DispatchSlice>
+  readonly #lag = Histogram.make()
+  readonly #ownErrors = new Map<string, number>()
+  #firstDue = Number.POSITIVE_INFINITY
+  #lastDue = Number.NEGATIVE_INFINITY
+  #firstSent = Number.POSITIVE_INFINITY
+  #lastSent = Number.NEGATIVE_INFINITY
+  #opened = 0
+  #waitTotal = 0
+  #waitMax = 0
+
+  constructor(sliceSeconds: number = 1) {
+    this.#grid = new Grid(sliceSeconds, join)
+  }
+
+  /**
+   * Adds a finished request. `queued`: it had to wait for a place among those that may be in flight, which is what the user
+   * asked for and no lag of the client.
+   */
+  add(record: RequestRecord, queued: boolean = false): void {
+    const due = record.intended_offset_s
+    const ownError = ownErrorOf(record)
+    if (ownError !== null) this.#ownErrors.set(ownError, (this.#ownErrors.get(ownError) ?? 0) + 1)
+    const slice = {
+      from_s: Math.max(0, due),
+      to_s: Math.max(0, due),
+      requests: 1,
+      sent: 0,
+      late: 0,
+      very_late: 0,
+      lag_total_s: 0,
+      lag_max_s: 0,
+      in_flight_s: 0,
+      own_errors: ownError === null ? 0 : 1
+    }
+    const opening = record.connect_s === null ? 0 : record.connect_s + (record.dns_s ?? 0) + (record.tls_s ?? 0)
+    if (record.connect_s !== null) {
+      this.#opened++
+      this.#waitTotal += opening
+      this.#waitMax = Math.max(this.#waitMax, opening)
+    }
+    if (record.dispatch_lag_s !== null && record.sent_offset_s !== null && !queued) {
+      const lag = Math.max(0, record.dispatch_lag_s - opening)
+      Histogram.add(this.#lag, lag)
+      slice.sent = 1
+      slice.late = lag > LATE_SECONDS ? 1 : 0
+      slice.very_late = lag > VERY_LATE_SECONDS ? 1 : 0
+      slice.lag_total_s = lag
+      slice.lag_max_s = lag
+      slice.in_flight_s = Math.max(0, record.end_offset_s - record.sent_offset_s)
+      this.#firstDue = Math.min(this.#firstDue, due)
+      this.#lastDue = Math.max(this.#lastDue, due)
+      this.#firstSent = Math.min(this.#firstSent, due + lag)
+      this.#lastSent = Math.max(this.#lastSent, due + lag)
+    }
+    this.#grid.add(due, slice)
+  }
+
+  /** What was added so far. */
+  report(): DispatchReport {
+    const width = this.#grid.width
+    return {
+      slice_s: width,
+      slices: this.#grid.entries().map(([index, slice]) => at(slice, index * width, (index + 1) * width)),
+      lag: Histogram.encode(this.#lag),
+      first_due_s: finite(this.#firstDue),
+      last_due_s: finite(this.#lastDue),
+      first_sent_s: finite(this.#firstSent),
+      last_sent_s: finite(this.#lastSent),
+      opened_connections: this.#opened,
+      connection_wait_total_s: this.#waitTotal,
+      connection_wait_max_s: this.#waitMax,
+      own_errors: Object.fromEntries(this.#ownErrors)
+    }
+  }
+}
+
+/**
+ * The lags of a run, as a histogram of seconds.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const lagOf = (report: DispatchReport): Histogram.Histogram =>
+  Result.getOrElse(Histogram.decode(report.lag), Histogram.make)
+
+/**
+ * The requests of both, as if one had sent them. Slices are joined at the greater of their widths.
+ *
+ * @category combining
+ * @since 0.2.0
+ */
+export const mergeDispatch = (left: DispatchReport, right: DispatchReport): DispatchReport => {
+  const width = Math.max(left.slice_s, right.slice_s)
+  const lag = lagOf(left)
+  Histogram.merge(lag, lagOf(right))
+  const errors = new Map(Object.entries(left.own_errors))
+  for (const [code, count] of Object.entries(right.own_errors)) errors.set(code, (errors.get(code) ?? 0) + count)
+  return {
+    slice_s: width,
+    slices: together(widenedDispatch(left, width), widenedDispatch(right, width), join).map(([index, slice]) =>
+      at(slice, index * width, (index + 1) * width)
+    ),
+    lag: Histogram.encode(lag),
+    first_due_s: knownBy(Math.min, left.first_due_s, right.first_due_s),
+    last_due_s: knownBy(Math.max, left.last_due_s, right.last_due_s),
+    first_sent_s: knownBy(Math.min, left.first_sent_s, right.first_sent_s),
+    last_sent_s: knownBy(Math.max, left.last_sent_s, right.last_sent_s),
+    opened_connections: left.opened_connections + right.opened_connections,
+    connection_wait_total_s: left.connection_wait_total_s + right.connection_wait_total_s,
+    connection_wait_max_s: Math.max(left.connection_wait_max_s, right.connection_wait_max_s),
+    own_errors: Object.fromEntries(errors)
+  }
+}
+
+/** The slices at a greater width. */
+export const widenedDispatch = (report: DispatchReport, width: number): ReadonlyMap<number, DispatchSlice> =>
+  onGrid(report.slices, width, join)
+
+const join = (left: DispatchSlice, right: DispatchSlice): DispatchSlice => ({
+  from_s: Math.min(left.from_s, right.from_s),
+  to_s: Math.max(left.to_s, right.to_s),
+  requests: left.requests + right.requests,
+  sent: left.sent + right.sent,
+  late: left.late + right.late,
+  very_late: left.very_late + right.very_late,
+  lag_total_s: left.lag_total_s + right.lag_total_s,
+  lag_max_s: Math.max(left.lag_max_s, right.lag_max_s),
+  in_flight_s: left.in_flight_s + right.in_flight_s,
+  own_errors: left.own_errors + right.own_errors
+})
+
+const finite = (value: number): number | null => (Number.isFinite(value) ? value : null)
+
+const knownBy = (choose: (a: number, b: number) => number, left: number | null, right: number | null): number | null =>
+  left === null || right === null ? (left ?? right) : choose(left, right)

@@ -1,0 +1,152 @@
+/**
+ * A summary in the text formats of Prometheus (0.0.4) and of OpenMetrics (1.0.0). `docs/export.md` names the metrics.
+ *
+ * @since 0.2.0
+ */
+import { Grade } from "../metrics/Verdict.ts"
+import { type Family, families, type Sample } from "./internal/openMetricsFamilies.ts"
+import { numbersOf, resultsOf } from "./internal/openMetricsNumbers.ts"
+import type { Fields } from "./RunReader.ts"
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type Format = "prometheus" | "openmetrics"
+
+/**
+ * Of which media type the text is.
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const contentType: { readonly [format in Format]: string } = {
+  prometheus: "text/plain; version=0.0.4; charset=utf-8",
+  openmetrics: "application/openmetrics-text; version=1.0.0; charset=utf-8"
+}
+
+/**
+ * The flat object of a summary, ours or LLMPerf's, as text. What is not known is left out. Every sample has the labels `model`
+ * and `run_id`, where the summary says them. There are no timestamps: when it is scraped or pushed is not when the run was.
+ *
+ * @category encoding
+ * @since 0.2.0
+ */
+export const render = (summary: Fields, format: Format): string => {
+  const result = resultsOf(summary)
+  const shared = labelsOf(summary, ["model", "run_id"])
+  const all = [
+    about(summary),
+    verdict(summary),
+    moment(summary, "start_time", "start_timestamp_seconds", "When the run started, in seconds since 1970"),
+    ...families(numbersOf(result)),
+    errors(result)
+  ]
+  const text = all
+    .filter(({ samples }) => samples.length > 0)
+    .map((family) => (format === "openmetrics" ? asOpenMetrics(family, shared) : asPrometheus(family, shared)))
+    .join("")
+  return format === "openmetrics" ? `${text}# EOF\n` : text
+}
+
+type Labels = Sample["labels"]
+
+const labelsOf = (fields: Fields, names: ReadonlyArray<string>): Labels =>
+  Object.fromEntries(
+    names.flatMap((name) => {
+      const value = fields[name]
+      const isScalar = typeof value === "string" || typeof value === "number" || typeof value === "boolean"
+      return isScalar ? [[name, String(value)]] : []
+    })
+  )
+
+const about = (summary: Fields): Family => ({
+  name: "run",
+  type: "info",
+  unit: "",
+  help: "What the run is",
+  samples: [
+    {
+      suffix: "_info",
+      labels: labelsOf(summary, [
+        "name",
+        "llm_api",
+        "tokenizer",
+        "prompt_mode",
+        "seed",
+        "num_concurrent_requests",
+        "mean_input_tokens",
+        "stddev_input_tokens",
+        "mean_output_tokens",
+        "stddev_output_tokens",
+        "schedule_file",
+        "stopped"
+      ]),
+      value: 1
+    }
+  ]
+})
+
+const verdict = (summary: Fields): Family => {
+  const written = summary["verdict"]
+  const states: ReadonlyArray<string> = Grade.literals
+  return {
+    name: "verdict",
+    type: "stateset",
+    unit: "",
+    help: "Whether the numbers are the server's or the client's",
+    samples:
+      typeof written === "string" && states.includes(written)
+        ? states.map((state) => ({ suffix: "", labels: { llmperf_verdict: state }, value: state === written ? 1 : 0 }))
+        : []
+  }
+}
+
+const moment = (summary: Fields, key: string, name: string, help: string): Family => {
+  const value = summary[key]
+  const samples = typeof value === "number" ? [{ suffix: "", labels: {}, value }] : []
+  return { name, type: "gauge", unit: "seconds", help, samples }
+}
+
+const isFields = (value: unknown): value is Fields =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+const errors = (result: (key: string) => unknown): Family => {
+  const groups = result("errors")
+  const samples = (Array.isArray(groups) ? groups : []).flatMap((group: unknown): ReadonlyArray<Sample> => {
+    if (!isFields(group) || typeof group["count"] !== "number") return []
+    return [{ suffix: "", labels: labelsOf(group, ["reason", "code"]), value: group["count"] }]
+  })
+  return { name: "errors", type: "gauge", unit: "", help: "Requests that did not succeed, by kind", samples }
+}
+
+const PROGRAM = "llmperf_"
+
+const escapeHelp = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")
+
+const escapeLabel = (text: string): string => escapeHelp(text).replaceAll('"', '\\"').toWellFormed()
+
+const number = (value: number): string => (value === Infinity ? "+Inf" : String(value))
+
+const line = (family: Family, shared: Labels, { labels, suffix, value }: Sample): string => {
+  const pairs = Object.entries({ ...shared, ...labels }).map(([name, text]) => `${name}="${escapeLabel(text)}"`)
+  const selected = pairs.length === 0 ? "" : `{${pairs.join(",")}}`
+  return `${PROGRAM}${family.name}${suffix}${selected} ${number(value)}\n`
+}
+
+const lines = (family: Family, shared: Labels): string =>
+  family.samples.map((sample) => line(family, shared, sample)).join("")
+
+const asOpenMetrics = (family: Family, shared: Labels): string => {
+  const name = `${PROGRAM}${family.name}`
+  const unit = family.unit === "" ? "" : `# UNIT ${name} ${family.unit}\n`
+  const help = escapeHelp(family.help).replaceAll('"', '\\"')
+  return `# TYPE ${name} ${family.type}\n${unit}# HELP ${name} ${help}\n${lines(family, shared)}`
+}
+
+/** Prometheus' format knows neither units nor infos nor sets of states: the last two are gauges there. */
+const asPrometheus = (family: Family, shared: Labels): string => {
+  const name = `${PROGRAM}${family.name}${family.type === "info" ? "_info" : ""}`
+  const type = family.type === "summary" ? "summary" : "gauge"
+  return `# HELP ${name} ${escapeHelp(family.help)}\n# TYPE ${name} ${type}\n${lines(family, shared)}`
+}

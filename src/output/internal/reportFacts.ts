@@ -1,0 +1,79 @@
+import type { ReportRun } from "../ReportData.ts"
+import { counted, number, percent, seconds } from "./reportText.ts"
+
+/** A number of the headline. `more` says what belongs to it; `value` is what is compared between runs. */
+export interface Fact {
+  readonly label: string
+  readonly text: string
+  readonly more: string
+  readonly value: number | null
+}
+
+interface Quantiles {
+  readonly p50: number | null
+  readonly p99: number | null
+}
+
+const quantilesOf = ({ percentiles }: ReportRun, name: string): Quantiles => {
+  const row = percentiles.find((row) => row.name === name)
+  const at = (share: number): number | null => row?.at.find(({ q }) => q === share)?.value ?? null
+  return { p50: at(0.5), p99: at(0.99) }
+}
+
+/** The headline of a run. */
+export const factsOf = (run: ReportRun): ReadonlyArray<Fact> => {
+  const { totals } = run
+  const latency = (label: string, name: string): Fact => {
+    const { p50, p99 } = quantilesOf(run, name)
+    return { label: `${label}, p50`, text: seconds(p50), more: `p99 ${seconds(p99)}`, value: p50 }
+  }
+  const lag = quantilesOf(run, "Dispatch lag")
+  const asked = run.summary["num_concurrent_requests"]
+  const errors = totals.failed + totals.cancelled
+  return [
+    latency("Time to first token", "Time to first token"),
+    latency("Inter-token latency", "Inter-token latency"),
+    latency("End-to-end latency", "End-to-end latency"),
+    {
+      label: "Output tokens per second",
+      text: number(totals.tokensPerSecond),
+      more: `${counted(totals.outputTokens, "token")} in all`,
+      value: totals.tokensPerSecond
+    },
+    {
+      label: "Requests that succeeded",
+      text: number(totals.succeeded),
+      more:
+        errors === 0
+          ? "none failed"
+          : [
+              totals.failed > 0 ? `${number(totals.failed)} failed` : "",
+              totals.cancelled > 0 ? `${number(totals.cancelled)} cancelled` : "",
+              `(${percent(errors / totals.requests)})`
+            ]
+              .filter((part) => part !== "")
+              .join(" "),
+      value: totals.succeeded
+    },
+    {
+      label: "Requests per second",
+      text: number(totals.requestsPerSecond),
+      more: `succeeded, over ${seconds(totals.wall)}`,
+      value: totals.requestsPerSecond
+    },
+    {
+      label: "Requests in flight, mean",
+      text: number(totals.meanInFlight),
+      more: typeof asked === "number" ? `${number(asked)} asked for` : "as many as were due",
+      value: totals.meanInFlight
+    },
+    totals.late === null
+      ? { label: "Dispatch lag, p99", text: seconds(lag.p99), more: `p50 ${seconds(lag.p50)}`, value: lag.p99 }
+      : {
+          label: "Requests sent late",
+          text: number(totals.late),
+          more: `dispatch lag p99 ${seconds(lag.p99)}`,
+          value: totals.late
+        }
+  ]
+}

@@ -1,0 +1,96 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Health from "../../src/engine/Health.ts"
+import * as HealthReport from "../../src/metrics/HealthReport.ts"
+import * as Histogram from "../../src/metrics/Histogram.ts"
+import * as Verdict from "../../src/metrics/Verdict.ts"
+import { evidence, records } from "../metrics/health.ts"
+
+/** Nothing else happens on this thread for so long. */
+const block = (millis: number) =>
+  Effect.sync(() => {
+    const end = performance.now() + millis
+    while (performance.now() < end);
+  })
+
+const garbage = Effect.sync(() => {
+  let kept: Array<Array<number>> = []
+  for (let round = 0; round < 60; round++) {
+    kept = Array.from({ length: 20_000 }, (_, index) => [index, round])
+  }
+  return kept.length
+})
+
+/** Ten requests of which nothing but the client could spoil anything. */
+const judge = (health: HealthReport.HealthReport) => Verdict.judge({ ...evidence({ records: records(1) }), health })
+
+const delayChecks = ({ reasons }: Verdict.Verdict) =>
+  reasons.filter(({ check }) => check === "loop_delay_of_ttft" || check === "loop_delay_of_gap")
+
+describe("Health", { timeout: 20_000 }, () => {
+  it.live("sees a starved process, and the verdict says so", () =>
+    Effect.gen(function* () {
+      const sampling = yield* Health.make({ sliceSeconds: 0.5 })
+      for (let round = 0; round < 3; round++) {
+        yield* Effect.sleep(30)
+        yield* block(300)
+      }
+      yield* Effect.sleep(30)
+      const report = yield* sampling.stop
+      assert.isAtLeast(Histogram.max(HealthReport.loopDelay(report)) ?? 0, 0.25)
+      assert.isAtLeast(Math.max(...report.slices.map((slice) => slice.loop_utilization)), 0.5)
+      assert.isAtLeast(Math.max(...report.slices.map((slice) => slice.process_cores)), 0.01)
+      // The same requests, without the delays
+      assert.strictEqual(
+        judge({ ...report, slices: [], loop_delay: Histogram.encode(Histogram.make()) }).grade,
+        "VALID"
+      )
+      const verdict = judge(report)
+      assert.strictEqual(verdict.grade, "INVALID")
+      assert.isTrue(delayChecks(verdict).some(({ grade }) => grade === "INVALID"))
+      assert.isTrue(verdict.slices.some(({ grade }) => grade === "INVALID"))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("counts collections of garbage", () =>
+    Effect.gen(function* () {
+      const sampling = yield* Health.make()
+      yield* garbage
+      const report = yield* sampling.stop
+      const count = report.slices.reduce((sum, slice) => sum + slice.gc_count, 0)
+      assert.isAtLeast(count, 1)
+      assert.isAbove(Math.max(...report.slices.map((slice) => slice.gc_longest_s)), 0)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("tells what it saw until the last slice, and all of it once it is stopped", () =>
+    Effect.gen(function* () {
+      const sampling = yield* Health.make({ sliceSeconds: 0.05 })
+      assert.deepStrictEqual(sampling.report().slices, [])
+      assert.isNull(sampling.latest())
+      while (sampling.report().slices.length === 0) yield* Effect.sleep(10)
+      assert.isNotNull(sampling.latest())
+      const report = yield* sampling.stop
+      assert.isAtLeast(report.slices.length, 1)
+      assert.strictEqual(yield* sampling.stop, report)
+      assert.isAtLeast(report.cpu_count, 1)
+      const [slice] = report.slices
+      assert.isAbove(slice?.rss_bytes ?? 0, 1e6)
+      assert.isAbove(slice?.free_memory ?? 1, 0)
+      for (let index = 1; index < report.slices.length; index++) {
+        assert.isAtLeast(report.slices[index]?.from_s ?? 0, (report.slices[index - 1]?.to_s ?? 0) - 1e-9)
+      }
+      yield* Effect.sleep(80)
+      assert.deepStrictEqual(sampling.report(), report)
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("ends with its scope, stopped or not", () =>
+    Effect.gen(function* () {
+      const sampling = yield* Effect.scoped(Health.make({ sliceSeconds: 0.02 }))
+      const before = sampling.report()
+      yield* Effect.sleep(60)
+      assert.deepStrictEqual(sampling.report(), before)
+    })
+  )
+})

@@ -1,0 +1,121 @@
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/testing/TestClock"
+import { type RequestPlan } from "../../src/domain/RequestPlan.ts"
+import { type LoadTestConfig } from "../../src/domain/RunConfig.ts"
+import * as Fleet from "../../src/engine/Fleet.ts"
+import { type AgentFailed } from "../../src/engine/LoadAgent.ts"
+import * as LoadAgentHandlers from "../../src/engine/LoadAgentHandlers.ts"
+import * as LoadTest from "../../src/engine/LoadTest.ts"
+import * as Replay from "../../src/engine/Replay.ts"
+import * as LiveStats from "../../src/metrics/LiveStats.ts"
+import { Provider } from "../../src/provider/Provider.ts"
+import * as Transport from "../../src/provider/Transport.ts"
+import * as PromptMaker from "../../src/workload/PromptMaker.ts"
+import { layerInline, TokenCounter } from "../../src/workload/TokenCounter.ts"
+import * as Tokenizer from "../../src/workload/Tokenizer.ts"
+import * as Replays from "./replays.ts"
+import * as Runs from "./runs.ts"
+import * as Scripted from "./scriptedProvider.ts"
+
+export interface Options {
+  readonly count?: number
+  readonly script?: (plan: RequestPlan) => ReadonlyArray<Scripted.Step>
+  readonly counter?: TokenCounter["Service"]
+  readonly change?: (agent: Fleet.Agent<AgentFailed>, index: number) => Fleet.Agent<AgentFailed>
+}
+
+export const counting = (counter: TokenCounter["Service"] | undefined) =>
+  Layer.provideMerge(counter === undefined ? layerInline : Layer.succeed(TokenCounter, counter), Tokenizer.layerLlama)
+
+/** Agents in this thread, each with a scripted provider of its own. */
+export const make = Effect.fnUntraced(function* (options: Options = {}) {
+  const count = options.count ?? 2
+  const scripted = yield* Effect.forEach(Array.from({ length: count }), () =>
+    Scripted.make(options.script ?? Runs.usual)
+  )
+  const agents = yield* Fleet.inProcess({
+    count,
+    layer: (index) =>
+      LoadAgentHandlers.layer({
+        services: Layer.mergeAll(
+          Layer.succeed(Provider, scripted[index]!.provider),
+          counting(options.counter),
+          Transport.layer({})
+        )
+      })
+  })
+  return {
+    fleet: { agents: agents.map(options.change ?? ((agent) => agent)), warmUp: null } satisfies Fleet.Fleet,
+    logs: scripted.map(({ log }) => log)
+  }
+})
+
+/** A provider that nobody may ask: agents do. */
+const nobody = Context.make(
+  Provider,
+  Provider.of({ name: "nobody", origin: null, stream: () => Stream.die(new Error("nobody asks here")) })
+)
+
+export const withoutProvider = Effect.provideContext(nobody)
+
+/** Passes time bit by bit, and lets real time pass in between, until the fiber has ended. */
+export const untilEnded = Effect.fnUntraced(function* <A, E>(fiber: Fiber.Fiber<A, E>, stepMillis = 25) {
+  for (let step = 0; fiber.pollUnsafe() === undefined && step < 20_000; step++) {
+    yield* TestClock.adjust(stepMillis)
+    if (step % 8 === 0) yield* Effect.yieldNow
+    if (step % 200 === 199) yield* Runs.pause
+  }
+  return yield* Fiber.join(fiber)
+})
+
+/** Ends once the clock of the run has started. */
+export const untilStarted = Effect.fnUntraced(function* (live: LiveStats.LiveStats) {
+  for (let step = 0; step < 5_000 && live.startNanos === null; step++) {
+    yield* TestClock.adjust(10)
+    yield* Runs.pause
+  }
+})
+
+export const startClosed = Effect.fnUntraced(function* (
+  options: Options & {
+    readonly config?: Partial<LoadTestConfig>
+    readonly run?: Pick<LoadTest.Options, "userStop" | "details">
+  } = {}
+) {
+  const { fleet, logs } = yield* make(options)
+  const live = LiveStats.make()
+  const fiber = yield* LoadTest.run({
+    ...options.run,
+    config: { ...Runs.config, ...options.config },
+    live,
+    fleet
+  }).pipe(Effect.scoped, Effect.provide(counting(undefined)), withoutProvider, Effect.forkChild)
+  return { fiber, live, logs }
+})
+
+export const startOpen = Effect.fnUntraced(function* (options: Options & Pick<Replays.Options, "schedule" | "config">) {
+  const { fleet, logs } = yield* make(options)
+  const live = LiveStats.make()
+  const fiber = yield* Replay.run({
+    config: { ...Replays.config, ...options.config },
+    schedule: options.schedule,
+    origin: Replays.fromFile,
+    live,
+    fleet
+  }).pipe(
+    Effect.scoped,
+    Effect.provide(
+      Layer.provideMerge(
+        PromptMaker.layerInline({ seed: Replays.config.seed, promptMode: "exact", blockTokens: null }),
+        counting(undefined)
+      )
+    ),
+    withoutProvider,
+    Effect.forkChild
+  )
+  return { fiber, live, logs }
+})

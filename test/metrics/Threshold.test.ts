@@ -1,0 +1,116 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Result from "effect/Result"
+import * as Expression from "../../src/metrics/Expression.ts"
+import { SummarySink } from "../../src/metrics/SummarySink.ts"
+import * as Threshold from "../../src/metrics/Threshold.ts"
+import { failure, outcome, record } from "./records.ts"
+
+/** The threshold, or where and why it cannot be read. */
+const read = (text: string) =>
+  Result.match(Threshold.parse(text), {
+    onFailure: ({ expected, position }) => `${position}: ${expected}`,
+    onSuccess: ({ limit, operator, path, unit }) => [path.join("."), operator, limit, unit]
+  })
+
+const threshold = (text: string): Threshold.Threshold => Result.getOrThrow(Threshold.parse(text))
+
+const summary = (failures: number) => {
+  const sink = new SummarySink()
+  for (let i = 1; i <= 100; i++) sink.add(outcome(record({ request_id: i, ttft_s: i / 100 })))
+  for (let i = 0; i < failures; i++) sink.add(outcome(failure(429, "RateLimited", "slow down")))
+  return sink.summary({ wallSeconds: 10 })
+}
+
+describe("Threshold", () => {
+  it("reads names, comparisons, numbers and units", () => {
+    for (const [text, wanted] of [
+      ["ttft_s.p99 < 0.5", ["ttft_s.p99", "<", 0.5, "s"]],
+      ["ttft_s.p99<500ms", ["ttft_s.p99", "<", 0.5, "s"]],
+      ["  results_ttft_s.quantiles.p50 <= .25 s ", ["ttft_s.p50", "<=", 0.25, "s"]],
+      ["dispatch_lag_s.p99.9 < 2000us", ["dispatch_lag_s.p999", "<", 0.002, "s"]],
+      ["dispatch_lag_s.count > 10", ["dispatch_lag_s.count", ">", 10, ""]],
+      ["error_rate < 1%", ["error_rate", "<", 0.01, "share"]],
+      ["error_rate\t<\n0.01", ["error_rate", "<", 0.01, "share"]],
+      ["mean_output_throughput_token_per_s >= 1e3", ["mean_output_throughput_token_per_s", ">=", 1000, ""]],
+      ["request_output_throughput_token_per_s.mean > 20", ["request_output_throughput_token_per_s.mean", ">", 20, ""]],
+      ["littles_law.relative_difference > -5%", ["littles_law.relative_difference", ">", -0.05, "share"]],
+      ["error_code_frequency.429 < 3", ["error_code_frequency.429", "<", 3, ""]],
+      ["failed_as_infinite.ttft_s.p99 < 2s", ["failed_as_infinite.ttft_s.p99", "<", 2, "s"]],
+      ["num_late_requests <= 0", ["num_late_requests", "<=", 0, ""]],
+      ["wall_time_s < 10min", ["wall_time_s", "<", 600, "s"]]
+    ] as const) {
+      const found = read(text)
+      assert.deepStrictEqual(
+        Array.isArray(found) ? found.map((part) => (typeof part === "number" ? Number(part.toFixed(9)) : part)) : found,
+        [...wanted],
+        text
+      )
+    }
+  })
+
+  it("says what is wrong, and where", () => {
+    for (const [text, position, expected] of [
+      ["", 0, /the name of a number/],
+      ["< 5", 0, /the name of a number/],
+      ["ttft_s.p99", 10, /one of <, <=, > and >=/],
+      ["ttft_s.p99 = 5", 11, /one of <, <=, > and >=/],
+      ["ttft_s.p99 << 5", 12, /a number, such as/],
+      ["ttft_s.p99 < ", 13, /a number, such as/],
+      ["ttft_s.p99 < 5 ms or so", 18, /nothing more/],
+      ["ttft_s.p99 < 5 parsecs", 15, /s, ms, us or min/],
+      ["ttft_s.p99 < 5%", 14, /s, ms, us or min/],
+      ["error_rate < 5ms", 14, /%, or no unit/],
+      ["num_late_requests < 5%", 21, /no unit/],
+      ["ttft_s.p99 < +5", 13, /without \+/],
+      ["ttft_s < 0.5", 0, /ttft_s\.p25, .*ttft_s\.p99, .*ttft_s\.mean/],
+      ["  ttft_s.p98 < 0.5", 2, /p99/],
+      ["ttft.p99 < 0.5", 0, /such as ttft_s/],
+      ["throughput > 1", 0, /request_output_throughput_token_per_s/],
+      ["xyzzy < 1", 0, /such as ttft_s\.p99 or error_rate/],
+      ["errors < 1", 0, /this is none/],
+      ["toString < 1", 0, /name of a number/]
+    ] as const) {
+      const found = read(text)
+      assert.isString(found, text)
+      assert.match(String(found), new RegExp(`^${position}: `), text)
+      assert.match(String(found), expected, text)
+    }
+  })
+
+  it("points at the place", () => {
+    const error = Result.getOrThrow(Result.flip(Threshold.parse(" ttft_s.p99 << 5")))
+    assert.instanceOf(error, Expression.ExpressionError)
+    assert.strictEqual(
+      error.message,
+      "at character 14, expected a number, such as 0.5, 500ms or 5%\n   ttft_s.p99 << 5\n               ^"
+    )
+  })
+
+  it("checks a summary", () => {
+    const passed = (text: string, failures = 0) => Threshold.check([threshold(text)], summary(failures))[0]?.passed
+    assert.isTrue(passed("ttft_s.p50 < 0.51"))
+    assert.isFalse(passed("ttft_s.p50 < 0.505"))
+    assert.isTrue(passed("ttft_s.p50 <= 0.505"))
+    assert.isTrue(passed("ttft_s.p50 >= 505ms"))
+    assert.isFalse(passed("ttft_s.p50 > 505ms"))
+    assert.isTrue(passed("error_rate < 1%"))
+    assert.isFalse(passed("error_rate < 1%", 1 + 100))
+    assert.isFalse(passed("error_code_frequency.429 < 3", 3))
+    assert.isTrue(passed("error_code_frequency.429 < 3", 2))
+    assert.isTrue(passed("error_code_frequency.500 < 1", 2))
+  })
+
+  it("misses a threshold whose number is infinite or is not there", () => {
+    const [never, none, few] = Threshold.check(
+      [
+        threshold("failed_as_infinite.ttft_s.p99 < 1min"),
+        threshold("num_late_requests < 5"),
+        threshold("ttft_s.p99 < 5")
+      ],
+      summary(50)
+    )
+    assert.deepStrictEqual([never?.value, never?.passed], [Infinity, false])
+    assert.deepStrictEqual([none?.value, none?.passed], [null, false])
+    assert.deepStrictEqual([few?.passed, few?.enough, few?.needed], [true, false, 1_000])
+  })
+})

@@ -1,0 +1,162 @@
+import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as fc from "fast-check"
+import { chartNames } from "../../src/output/ChartName.ts"
+import * as Report from "../../src/output/Report.ts"
+import * as ReportData from "../../src/output/ReportData.ts"
+import { failure, record } from "../metrics/records.ts"
+import { folder, html, read, requests, summary, writeRun } from "./reportRuns.ts"
+
+const SCRIPTS = /(<script[^>]*>|<style>)[\s\S]*?(<\/script>|<\/style>)/g
+
+const withoutScripts = (page: string): string => page.replaceAll(SCRIPTS, "$1$2")
+
+/** The tags of a page without the values of their attributes. A text that is not escaped would add to them. */
+const tagsOf = (page: string): ReadonlyArray<string> =>
+  [...withoutScripts(page).matchAll(/<[/a-z!][^>]*>/gi)].map(([tag]) => tag.replaceAll(/"[^"]*"/g, '""'))
+
+const dataOf = (page: string): unknown =>
+  JSON.parse(/<script type="application\/json" id="data">([\s\S]*?)<\/script>/.exec(page)?.[1] ?? "null")
+
+/** A run in which every text that a server or a user decides is this one. */
+const runOf = (parent: string, name: string, text: string): string =>
+  writeRun(
+    parent,
+    name,
+    [record(), failure(text, text, text)],
+    summary({
+      model: text,
+      [text]: text,
+      verdict: text,
+      verdict_reasons: [{ what: text, verdict: text, advice: text }],
+      results_errors: [{ reason: text, code: text, count: 1, example: text }]
+    })
+  )
+
+const pieces = [
+  "<",
+  ">",
+  "&",
+  '"',
+  "'",
+  "</script>",
+  "<script>",
+  "<!--",
+  "-->",
+  "</style>",
+  "\\",
+  "\u2028",
+  " ",
+  "onload=",
+  "a"
+]
+
+describe("Report", () => {
+  it.effect(
+    "escapes whatever stands in the files: no text makes a tag or an attribute, and the data stays what it was",
+    () =>
+      Effect.gen(function* () {
+        const parent = yield* folder
+        const plain = tagsOf(yield* html(yield* read(runOf(parent, "plain", "text"))))
+        assert.isAbove(plain.length, 100)
+        let count = 0
+        const check = (text: string) =>
+          Effect.gen(function* () {
+            const data = yield* read(runOf(parent, `run${count++}`, text))
+            const page = yield* html(data)
+            assert.deepStrictEqual(tagsOf(page), plain)
+            assert.deepStrictEqual(
+              dataOf(page),
+              JSON.parse(JSON.stringify({ runs: data.runs.map(({ charts }) => charts) }))
+            )
+          })
+        const texts = fc
+          .array(fc.constantFrom(...pieces), { minLength: 1, maxLength: 12 })
+          .map((all) => `t${all.join("")}`)
+        yield* Effect.promise(() =>
+          fc.assert(
+            fc.asyncProperty(texts, (text) => Effect.runPromise(check(text))),
+            { numRuns: 15 }
+          )
+        )
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("asks nobody for anything, and lets no script run but its own", () =>
+    Effect.gen(function* () {
+      const page = yield* html(yield* read(writeRun(yield* folder, "a", requests(100))))
+      assert.notMatch(withoutScripts(page), /\s(src|srcset|action)=|href="(?!#)|url\(|@import/i)
+      assert.match(page, /default-src 'none'; script-src 'sha256-[A-Za-z0-9+/]{43}='; style-src 'unsafe-inline'/)
+      assert.lengthOf([...page.matchAll(/<script/g)], 2)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("stays below 2 MB, and shows a sample of more requests than 10,000", () =>
+    Effect.gen(function* () {
+      const parent = yield* folder
+      const some = yield* html(yield* read(writeRun(parent, "some", requests(10_000))))
+      assert.isBelow(Buffer.byteLength(some), 2_000_000)
+      assert.include(some, "Each point is a request that succeeded.")
+      const rows = requests(15_000)
+      const many = yield* read(writeRun(parent, "many", rows))
+      const page = yield* html(many)
+      assert.isBelow(Buffer.byteLength(page), 2_000_000)
+      assert.include(page, "A sample of 10,000 of 14,400 requests, spread over the whole run.")
+      const isFast = (first: number | null): boolean => first !== null && first < 0.225
+      const fast = rows.filter(({ ttft_s }) => isFast(ttft_s)).length / 14_400
+      const shown = (many.runs[0]?.charts.points.first ?? []).filter(isFast).length / ReportData.MOST_POINTS
+      assert.isBelow(Math.abs(shown - fast), 0.02)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("says what the verdict is and why, what the client adds, and what was configured", () =>
+    Effect.gen(function* () {
+      const parent = yield* folder
+      const page = withoutScripts(yield* html(yield* read(writeRun(parent, "a", requests(100)))))
+      assert.include(page, "</span> DEGRADED</span>")
+      assert.include(page, "event-loop delay: 34 ms, limit 12 ms, at 2 – 4 s")
+      assert.include(page, "Use more workers.")
+      assert.include(page, "Shaded: the client had a part in it.")
+      assert.include(page, "the client adds 400 µs (p50), 2 ms (p99) to TTFT")
+      assert.include(page, '<th scope="row">run_id</th><td>night</td>')
+      assert.include(page, '<th scope="row">results_ttft_s_quantiles_p50</th><td>0.2</td>')
+      assert.include(page, "2025-11-24 16:00 UTC")
+
+      const bare = withoutScripts(yield* html(yield* read(writeRun(parent, "b", requests(100), { model: "m" }))))
+      assert.include(bare, "NO VERDICT")
+      assert.include(bare, "it was not calibrated")
+      assert.notInclude(bare, "Shaded")
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect(
+    "draws each chart as an image that stands alone, and says which charts there are when one has no data",
+    () =>
+      Effect.gen(function* () {
+        const parent = yield* folder
+        const data = yield* read(writeRun(parent, "a", requests(300)))
+        for (const chart of chartNames) {
+          const image = yield* Report.svg(data, { chart, theme: "dark", width: 800 })
+          assert.match(image, /^<svg width="800" height="\d+" xmlns="http:\/\/www\.w3\.org\/2000\/svg"/)
+          assert.match(image, /<\/svg>\s*$/)
+          assert.isAbove([...image.matchAll(/<path/g)].length, 5, chart)
+          assert.notMatch(image, /NaN|undefined|Infinity/)
+        }
+        const closed = yield* read(writeRun(parent, "b", [record()], { model: "m", num_concurrent_requests: 1 }))
+        const error = yield* Effect.flip(Report.svg(closed, { chart: "schedule", theme: "light", width: 800 }))
+        assert.match(error.message, /no chart schedule: these results have no data for it; there are ttft-histogram, /)
+        assert.notInclude(error.message, "errors")
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("escapes texts in an image", () =>
+    Effect.gen(function* () {
+      // Names are drawn in a legend, which there is for two of them
+      const rows = [record(), failure("<b>&", "<script>", "x"), failure(503, "HttpStatus", "x")]
+      const data = yield* read(writeRun(yield* folder, "a", rows))
+      const image = yield* Report.svg(data, { chart: "errors", theme: "light", width: 800 })
+      assert.include(image, "&lt;script&gt; &lt;b&gt;&amp;")
+      assert.notInclude(image, "<script")
+    }).pipe(Effect.scoped)
+  )
+})
