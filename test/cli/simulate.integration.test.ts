@@ -157,7 +157,10 @@ describe("llmperf simulate against load-test", { timeout: 60_000 }, () => {
       assert.isAbove(numberOf(expected, "results_ttft_s_quantiles_p50"), 0.3)
       for (const key of ["ttft_s", "end_to_end_latency_s"]) {
         const quantile = `results_${key}_quantiles_p50`
-        assert.closeTo(numberOf(actual, quantile) / numberOf(expected, quantile), 1, 0.05, key)
+        const ratio = numberOf(actual, quantile) / numberOf(expected, quantile)
+        // A busy machine makes the real server and its client later, and never earlier
+        assert.isAbove(ratio, 0.95, key)
+        assert.isBelow(ratio, 1.5, key)
       }
     })
   )

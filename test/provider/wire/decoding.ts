@@ -27,7 +27,7 @@ export interface Decoded {
 export const decode = (makeDecoder: MakeDecoder, pieces: ReadonlyArray<Buffer>): Decoded => {
   const out = new EventBuffer()
   const decoder = makeDecoder(out)
-  const memory = Buffer.alloc(Math.max(0, ...pieces.map(({ length }) => length)) + 40)
+  const memory = Buffer.alloc(pieces.reduce((most, { length }) => Math.max(most, length), 0) + 40)
   const push = (piece: Buffer, at: number): Reason | undefined => {
     if (decoder.pushPart === undefined) return decoder.push(Buffer.from(piece), at)
     memory.fill('"}\n\ndata: ')
