@@ -131,6 +131,8 @@ describe("the report in a browser", () => {
         assert.match(label, /: ./, id)
       }
       for (const summary of await page.locator("[data-table] > summary").all()) await summary.click()
+      // A table is filled once it has been opened, which the browser tells a little later
+      await page.locator("[data-table]:not(:has(tbody tr))").first().waitFor({ state: "detached" })
       const tables = await page.locator("[data-table]").evaluateAll((all) =>
         all.map((details) => ({
           id: details.getAttribute("data-table"),
