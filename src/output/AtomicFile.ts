@@ -13,14 +13,15 @@ import * as Stream from "effect/Stream"
 /**
  * Writes to a file beside the target, has it put on the disk, and renames it: a reader sees the earlier file or the new one,
  * never a part. A target that is there and no plain file (a device, a pipe) is written to as it is.
- * `describe` says of a failure of the file system what it means here; a failure of `text` stays as it is.
+ * `describe` says of a failure of the file system what it means here; a failure of `content`
+ * (text, or bytes as they are) stays as it is.
  *
  * @category writing
  * @since 0.2.0
  */
 export const write = Effect.fn("AtomicFile.write")(function* <E, R, Failure>(
   target: string,
-  text: Stream.Stream<string, E, R>,
+  content: Stream.Stream<string | Uint8Array, E, R>,
   describe: (error: PlatformError) => Failure
 ): Effect.fn.Return<void, Failure | E, FileSystem.FileSystem | Path.Path | R> {
   const fs = yield* FileSystem.FileSystem
@@ -30,7 +31,9 @@ export const write = Effect.fn("AtomicFile.write")(function* <E, R, Failure>(
   const fill = (file: string) =>
     Effect.gen(function* () {
       const opened = yield* fs.open(file, { flag: "w" }).pipe(described)
-      yield* Stream.runForEach(text, (part) => opened.writeAll(encoder.encode(part)).pipe(described))
+      yield* Stream.runForEach(content, (part) =>
+        opened.writeAll(typeof part === "string" ? encoder.encode(part) : part).pipe(described)
+      )
       if (file !== target) yield* opened.sync.pipe(described)
     }).pipe(Effect.scoped)
 

@@ -11,7 +11,7 @@ import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { Cell, Column, Kind } from "./internal/exportColumns.ts"
-import { writeBytes } from "./internal/exportFile.ts"
+import * as AtomicFile from "./AtomicFile.ts"
 import { tableOf } from "./internal/exportRows.ts"
 import * as OpenMetrics from "./OpenMetrics.ts"
 import { fromPlatformError, OutputError } from "./OutputError.ts"
@@ -86,7 +86,7 @@ export const write = Effect.fn("Export.write")(function* <E, R>(
   target: string,
   bytes: Stream.Stream<Uint8Array, E, R>
 ): Effect.fn.Return<void, OutputError | E, FileSystem.FileSystem | Path.Path | R> {
-  yield* writeBytes(target, bytes, (error) =>
+  yield* AtomicFile.write(target, bytes, (error) =>
     error.reason._tag === "NotFound"
       ? new OutputError({
           path: target,
