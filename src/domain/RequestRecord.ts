@@ -21,6 +21,7 @@ const Count = Schema.NullOr(Schema.Int)
  * - `dns_s`, `connect_s`, `tls_s` are set when a connection was opened for this request
  * - `usage_…` are the server's own counts
  * - `sampled` is `false` for a request that counts in the totals only
+ * - `agent`: which one sent it, of several on other machines; there is no such key otherwise
  *
  * @category models
  * @since 0.1.0
@@ -65,7 +66,8 @@ export const RequestRecord = Schema.Struct({
   usage_reasoning_tokens: Count,
   retry_after_s: Seconds,
   rate_limit: Schema.NullOr(Schema.Record(Schema.String, Schema.String)),
-  sampled: Schema.Boolean
+  sampled: Schema.Boolean,
+  agent: Schema.optionalKey(Schema.String)
 })
 
 /**

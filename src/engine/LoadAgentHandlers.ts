@@ -5,58 +5,167 @@
  */
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import type * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
+import type * as Path from "effect/Path"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Provider } from "../provider/Provider.ts"
 import { type Transport } from "../provider/Transport.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
 import type * as Health from "./Health.ts"
+import * as AgentRows from "./internal/agentRows.ts"
 import * as AgentRun from "./internal/agentRun.ts"
-import { AgentFailed, type Handlers, LoadAgentRpcs } from "./LoadAgent.ts"
+import {
+  AgentFailed,
+  type AgentProfile,
+  type AgentSpec,
+  type Handlers,
+  LoadAgentRpcs,
+  PROTOCOL,
+  WrongVersion
+} from "./LoadAgent.ts"
 
 /**
  * - `services`: what it sends with; built when the agent is prepared, so that a failure is told to the coordinator
- * - `watch`: watches over the thread of the agent from the start of the run; see `Health`
+ * - `watch`: watches over the thread of the agent from the start of a run; see `Health`
+ * - `about`: who it is; only of an agent that others find
+ * - `folder`: where it keeps rows that are to be collected; only of an agent on another machine
+ * - `onSession`: is told when a session begins and ends
  *
  * @category models
  * @since 0.2.0
  */
 export interface Options<E, R> {
-  readonly services: Layer.Layer<Provider | Transport | TokenCounter, E, R>
+  readonly services: (spec: AgentSpec) => Layer.Layer<Provider | Transport | TokenCounter, E, R>
   readonly watch?: Effect.Effect<Health.Sampling, never, Scope.Scope> | undefined
+  readonly about?: Effect.Effect<Omit<AgentProfile, "session">> | undefined
+  readonly folder?: string | undefined
+  readonly onSession?: ((event: SessionEvent) => Effect.Effect<void>) | undefined
 }
 
 /**
- * An agent for one run, over whatever carries the protocol.
+ * @category models
+ * @since 0.2.0
+ */
+export interface SessionEvent {
+  readonly _tag: "Begun" | "Ended"
+  readonly session: string
+  readonly runId: string
+}
+
+/** A session and the scope of what it sends with, which is closed when its run is over. */
+interface Session {
+  readonly id: string
+  readonly run: AgentRun.AgentRun
+  isOver: boolean
+}
+
+const isName = (session: string): boolean => /^[\w.-]{1,200}$/.test(session) && !/^\.+$/.test(session)
+
+/**
+ * An agent, over whatever carries the protocol. It has one session at a time; what the last one has left can be had until it is
+ * released or another one begins.
  *
  * @category layers
  * @since 0.2.0
  */
 export const layer = <E extends { readonly message: string }, R>(
   options: Options<E, R>
-): Layer.Layer<Handlers, never, R> =>
+): Layer.Layer<Handlers, never, R | FileSystem.FileSystem | Path.Path> =>
   LoadAgentRpcs.toLayer(
     Effect.gen(function* () {
+      const { about, folder, onSession = () => Effect.void, services, watch } = options
       const scope = yield* Effect.scope
-      const context = yield* Effect.context<R>()
-      let run: AgentRun.AgentRun | null = null
-      const prepared = Effect.suspend(() =>
-        run === null ? Effect.fail(new AgentFailed({ description: "the agent is not prepared" })) : Effect.succeed(run)
-      )
+      const clock = yield* Clock.Clock
+      const context = yield* Effect.context<R | FileSystem.FileSystem | Path.Path>()
+      let session: Session | null = null
+      let preparing: string | null = null
+
+      const failed = (description: string) => new AgentFailed({ description })
+      /** The session of that name, whose coordinator has just called. */
+      const named = (id: string) =>
+        Effect.suspend(() => {
+          if (session === null || session.id !== id) {
+            return Effect.fail(failed("it knows nothing of this run: it was started anew, or works on another one"))
+          }
+          session.run.heard()
+          return Effect.succeed(session.run)
+        })
+      const busyWith = (): string | null => preparing ?? (session === null || session.isOver ? null : session.id)
+
+      const prepare = Effect.fnUntraced(function* (spec: AgentSpec) {
+        const own = yield* Scope.fork(scope)
+        const made = yield* Layer.buildWithScope(services(spec), own).pipe(
+          Effect.flatMap((context) =>
+            AgentRun.make(spec, watch, spec.keepsRows ? (folder ?? null) : null).pipe(Effect.provideContext(context))
+          ),
+          Scope.provide(own),
+          Effect.mapError(({ message }) => failed(message)),
+          Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
+        )
+        const begun: Session = { id: spec.session, run: made, isOver: false }
+        session = begun
+        const told = { session: spec.session, runId: spec.runId }
+        yield* onSession({ _tag: "Begun", ...told })
+        yield* made.over.pipe(
+          Effect.andThen(
+            Effect.sync(() => {
+              begun.isOver = true
+            })
+          ),
+          Effect.andThen(Scope.close(own, Exit.void)),
+          Effect.andThen(onSession({ _tag: "Ended", ...told })),
+          Effect.forkIn(scope)
+        )
+        return made.ready
+      })
+
       return LoadAgentRpcs.of({
+        Hello: (caller) =>
+          about === undefined
+            ? Effect.die(new Error("an agent of this process is not asked who it is"))
+            : Effect.flatMap(about, (profile) =>
+                caller.protocol === PROTOCOL && caller.version === profile.version
+                  ? Effect.succeed({ ...profile, session: busyWith() })
+                  : Effect.fail(new WrongVersion({ agent: { protocol: PROTOCOL, version: profile.version }, caller }))
+              ),
+        Clock: ({ session: id }) =>
+          Effect.suspend(() => {
+            if (id !== null && session?.id === id) session.run.heard()
+            return Effect.succeed(Number(clock.monotonicTimeNanosUnsafe()))
+          }),
         Prepare: (spec) =>
-          Effect.gen(function* () {
-            const services = yield* Layer.buildWithScope(options.services, scope).pipe(
-              Effect.mapError(({ message }) => new AgentFailed({ description: message }))
+          Effect.suspend(() => {
+            const busy = busyWith()
+            if (busy !== null) return Effect.fail(failed(`it is busy with ${busy}`))
+            if (!isName(spec.session)) return Effect.fail(failed("a session has a name of letters, digits, ., _ and -"))
+            preparing = spec.session
+            return Effect.ensuring(
+              prepare(spec),
+              Effect.sync(() => {
+                preparing = null
+              })
             )
-            run = yield* AgentRun.make(spec, options.watch).pipe(Effect.provideContext(services), Scope.provide(scope))
-            return run.ready
           }).pipe(Effect.provideContext(context)),
-        Lease: (lease) => Effect.flatMap(prepared, (agent) => agent.lease(lease)),
-        Run: (start) => Stream.unwrap(Effect.map(prepared, (agent) => agent.run(start))),
-        Stop: (stop) => Effect.flatMap(prepared, (agent) => agent.stop(stop)),
-        Clock: () => Effect.map(Clock.monotonicTimeNanos, Number)
+        Lease: (lease) => Effect.flatMap(named(lease.session), (run) => run.lease(lease)),
+        Run: (start) => Stream.unwrap(Effect.map(named(start.session), (run) => run.run(start))),
+        Stop: (stop) => Effect.flatMap(named(stop.session), (run) => run.stop(stop)),
+        Account: ({ session: id }) => Effect.flatMap(named(id), (run) => run.account),
+        Collect: (wanted) =>
+          Stream.provideContext(
+            Stream.unwrap(Effect.map(named(wanted.session), (run) => run.collect(wanted))),
+            context
+          ),
+        Release: ({ session: id }) =>
+          Effect.gen(function* () {
+            if (session === null || session.id !== id) return
+            const { run } = session
+            session = null
+            yield* run.abandon
+            if (folder !== undefined) yield* AgentRows.remove(folder, id)
+          }).pipe(Effect.provideContext(context))
       })
     })
   )

@@ -19,7 +19,7 @@ import { layerInline, type Options as PlanMakerOptions, PlanMaker } from "../wor
 import * as PlannedWorkload from "../workload/PlannedWorkload.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type Tokenizer, type TokenizerError } from "../workload/Tokenizer.ts"
-import { type Fleet } from "./Fleet.ts"
+import { type Sharing } from "./Fleet.ts"
 import { measuredRun } from "./internal/measuredRun.ts"
 import { type RunHooks } from "./RunHooks.ts"
 import { type RunResult } from "./RunResult.ts"
@@ -35,7 +35,7 @@ import { type RunResult } from "./RunResult.ts"
 export interface Options<E = never> extends RunHooks {
   readonly config: LoadTestConfig
   readonly planMaker?: PlanMaker["Service"] | undefined
-  readonly fleet?: Fleet<E> | undefined
+  readonly fleet?: Sharing<E> | undefined
 }
 
 /**

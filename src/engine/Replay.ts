@@ -24,7 +24,7 @@ import * as ScheduleEdit from "../workload/ScheduleEdit.ts"
 import * as ScheduleFile from "../workload/ScheduleFile.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
-import { type Fleet } from "./Fleet.ts"
+import { type Sharing } from "./Fleet.ts"
 import { measuredRun } from "./internal/measuredRun.ts"
 import { type RunHooks } from "./RunHooks.ts"
 import { type RunResult } from "./RunResult.ts"
@@ -81,7 +81,7 @@ export interface Options<E = never> extends RunHooks {
   readonly config: ReplayConfig
   readonly schedule: Schedule
   readonly origin: FromFile | FromArrivals
-  readonly fleet?: Fleet<E> | undefined
+  readonly fleet?: Sharing<E> | undefined
 }
 
 /**

@@ -7,6 +7,7 @@ import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { type Summary } from "../domain/Summary.ts"
 import type * as LiveStats from "../metrics/LiveStats.ts"
+import { type SummarySink } from "../metrics/SummarySink.ts"
 import type * as Verdict from "../metrics/Verdict.ts"
 import type * as ResultFiles from "../output/ResultFiles.ts"
 import type * as Health from "./Health.ts"
@@ -19,6 +20,7 @@ import { type WarmUpReport } from "./WarmUp.ts"
  * - `details`: more for the summary, such as how the server was reached; `ofSummary`: what follows from its numbers
  * - `watch`: begins to watch over this thread as the clock starts; see `Health`. The agents of a fleet watch over themselves
  * - `limits`: those of the verdict
+ * - `onEnded`: is given the fold of requests that agents have reported as ended; for those of this thread see `RequestTap`
  *
  * @category models
  * @since 0.2.0
@@ -31,4 +33,5 @@ export interface RunHooks {
   readonly ofSummary?: ((summary: Summary, openLoop: boolean) => ResultFiles.Fields) | undefined
   readonly watch?: Effect.Effect<Health.Sampling, never, Scope.Scope> | undefined
   readonly limits?: Verdict.Limits | undefined
+  readonly onEnded?: ((sink: SummarySink) => void) | undefined
 }

@@ -7,6 +7,7 @@ import { type Summary } from "../domain/Summary.ts"
 import { type Verdict } from "../metrics/Verdict.ts"
 import type * as ResultFiles from "../output/ResultFiles.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
+import { type AgentProfile } from "./LoadAgent.ts"
 import { type StopReason } from "./StopSignal.ts"
 
 /**
@@ -23,10 +24,35 @@ export interface LostAgent {
 }
 
 /**
+ * An agent on another machine and what it did.
+ *
+ * - `lag`: from the moment a request was due to the moment it was sent, in seconds
+ * - `verdict`: of its own requests, by what it saw; `null` when it was lost and told nothing of that
+ * - the rest: as in the summary's `agents`; see `docs/results.md`
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface AgentResult {
+  readonly name: string
+  readonly profile: AgentProfile
+  readonly requests: number
+  readonly missingRows: number
+  readonly offsetSeconds: number
+  readonly roundTripSeconds: number
+  readonly driftSeconds: number
+  readonly startedSeconds: number | null
+  readonly lag: Summary["dispatch_lag_s"]
+  readonly verdict: Verdict | null
+  readonly lost: LostAgent | null
+}
+
+/**
  * - `document`: the summary as it stands in the file, flat
  * - `stopped`: why the run ended before all requests were sent and done, or `null`
  * - `notSent`: planned requests that were never started
- * - `lost`: agents that died, with the requests they took along; the result is then a part of one
+ * - `lost`: agents that were lost, with the requests they took along; the result is then a part of one
+ * - `agents`: those on other machines
  * - `uncounted`: why answers could not be counted, `null` when all could
  * - `verdict`: whether the numbers are the server's
  * - `files`: the paths of what was written, the summary first; empty without a results folder
@@ -40,6 +66,7 @@ export interface RunResult {
   readonly stopped: StopReason | null
   readonly notSent: number
   readonly lost: ReadonlyArray<LostAgent>
+  readonly agents: ReadonlyArray<AgentResult>
   readonly uncounted: TokenizerError | null
   readonly verdict: Verdict
   readonly files: ReadonlyArray<string>

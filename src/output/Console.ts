@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { DetailedDistribution, Distribution, Summary } from "../domain/Summary.ts"
-import type { Verdict } from "../metrics/Verdict.ts"
+import type { Grade, Verdict } from "../metrics/Verdict.ts"
 import { LATE_SECONDS } from "../metrics/SummarySink.ts"
 import { failures, nothingCompleted } from "./internal/failures.ts"
 import { style, type Style } from "./internal/style.ts"
@@ -23,9 +23,27 @@ export interface Report {
   readonly title: string
   readonly summary: Summary
   readonly remarks?: ReadonlyArray<string> | undefined
+  readonly agents?: ReadonlyArray<AgentLine> | undefined
   readonly verdict?: Verdict | undefined
   readonly calibration?: string | undefined
   readonly files?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * An agent on another machine: how many requests it sent, the p99 of its dispatch lag, the time of a question and its answer, its
+ * own verdict (`null` when it was lost), and whether it was lost. Seconds.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface AgentLine {
+  readonly name: string
+  readonly requests: number
+  readonly lagP99: number | null
+  readonly startedAfter: number | null
+  readonly roundTrip: number
+  readonly verdict: Grade | null
+  readonly isLost: boolean
 }
 
 /**
@@ -72,6 +90,7 @@ export const render = (report: Report, options: RenderOptions): string => {
   }
   sections.push(totals(summary, columns, marks))
   if (summary.number_errors > 0) sections.push(failures(summary, columns, marks))
+  if (report.agents !== undefined && report.agents.length > 0) sections.push(agents(report.agents, columns, marks))
   const warned = warnings(summary)
   if (warned.length > 0) {
     sections.push(warned.flatMap((warning) => hanging("! ", warning, columns).map(marks.yellow)))
@@ -182,6 +201,24 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
       (line, index) => marks.dim(Text.padEnd(index === 0 ? label : "", labelWidth)) + line
     )
   )
+}
+
+const agentColumns: ReadonlyArray<TableColumn> = [
+  { title: "requests", priority: 0 },
+  { title: "lag p99 (ms)", priority: 1 },
+  { title: "started (ms)", priority: 2 },
+  { title: "round trip (ms)", priority: 3 },
+  { title: "verdict", priority: 0 }
+]
+
+const agents = (all: ReadonlyArray<AgentLine>, columns: number, marks: Style): Array<string> => {
+  const millis = (value: number | null) => (value === null ? "–" : (value * 1_000).toFixed(2))
+  const rows = all.map(({ isLost, lagP99, name, requests, roundTrip, startedAfter, verdict }): TableRow => ({
+    label: name,
+    cells: [`${requests}`, millis(lagP99), millis(startedAfter), millis(roundTrip), isLost ? "LOST" : (verdict ?? "–")]
+  }))
+  const [header, ...lines] = table(agentColumns, rows, { columns })
+  return [marks.bold(header ?? ""), ...lines]
 }
 
 /** Of an open loop: how it kept to its times. */

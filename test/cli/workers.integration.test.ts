@@ -166,7 +166,7 @@ describe.concurrent("llmperf load-test --workers", { timeout: 90_000 }, () => {
       assert.strictEqual(outcome.exitCode, 1, outcome.stderr)
       assert.match(
         outcome.stdout.replaceAll("\n", " "),
-        /worker [12] of 2 died \(.*code: 7\): \d+ requests it held are lost: ids .*\b9\b/
+        /worker [12] of 2 was lost \(.*code: 7\): \d+ requests it held are lost: ids .*\b9\b/
       )
       const summary = summaryIn(results)
       const lost = summary["lost_requests"]

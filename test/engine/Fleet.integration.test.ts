@@ -14,7 +14,7 @@ describe("agents in threads", () => {
         spawn: () => new Worker("throw new Error('broken')", { eval: true, stderr: true })
       })
       const error = yield* Effect.flip(
-        LoadTest.run({ config: Runs.config, fleet: { agents, warmUp: null } }).pipe(
+        LoadTest.run({ config: Runs.config, fleet: { agents, job: Fleets.job, warmUp: null } }).pipe(
           Effect.provide(Fleets.counting(undefined)),
           Fleets.withoutProvider
         )

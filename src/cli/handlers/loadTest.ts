@@ -2,13 +2,11 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
 import { type Command } from "effect/cli"
 import packageJson from "../../../package.json" with { type: "json" }
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type Summary } from "../../domain/Summary.ts"
-import type * as Fleet from "../../engine/Fleet.ts"
-import { type AgentFailed } from "../../engine/LoadAgent.ts"
+import * as Fleet from "../../engine/Fleet.ts"
 import * as LoadTest from "../../engine/LoadTest.ts"
 import * as Pacer from "../../engine/Pacer.ts"
 import * as Replay from "../../engine/Replay.ts"
@@ -105,23 +103,25 @@ const closedLayer = ({ config }: ClosedLoad, tokenizer: string | undefined) => {
 const counterLayer = (tokenizer: string | undefined, workers: number) =>
   workers === 1 ? TokenCounter.layerWorker({ tokenizer }) : TokenCounter.layerInline
 
-/** The threads that send, `undefined` when it is this one. */
-const fleetOf = Effect.fnUntraced(function* (
-  workers: number,
-  load: Load,
-  requests: ReadonlyArray<RequestPlan>
-): Effect.fn.Return<Fleet.Fleet | undefined, AgentFailed, Provider | Scope.Scope> {
+/** The agents that send, `undefined` when it is this thread. */
+const sharingOf = Effect.fnUntraced(function* (workers: number, load: Load, requests: ReadonlyArray<RequestPlan>) {
   if (workers === 1) return undefined
-  const { llmApi, runId, warmup } = load.config
+  const { llmApi, warmup } = load.config
   const { origin } = yield* Provider
-  const agents = yield* Workers.start(workers, {
-    args: yield* Arguments,
-    runId,
-    simulator: llmApi === "simulated" ? origin : null,
-    isOpen: load._tag === "Open"
-  })
+  const { agents } = yield* Effect.flatMap(Layer.build(Workers.layer(workers)), (context) =>
+    Effect.provideContext(Fleet.Fleet, context)
+  )
   const warmsUp = warmup || requests.length > 0
-  return { agents, warmUp: warmsUp ? { client: warmup, connections: connectionsOf(load), requests } : null }
+  const sharing: Fleet.Sharing = {
+    agents,
+    job: {
+      args: yield* Arguments,
+      simulator: llmApi === "simulated" ? origin : null,
+      isOpen: load._tag === "Open"
+    },
+    warmUp: warmsUp ? { client: warmup, connections: connectionsOf(load), requests } : null
+  }
+  return sharing
 })
 
 /** What is known of what the client adds: measured now, if that is wanted, or before. It is of one thread that sends. */
@@ -169,7 +169,7 @@ const runLoad = Effect.fnUntraced(function* (
     quiet,
     workers
   })
-  const fleet = yield* fleetOf(workers, load, requests)
+  const fleet = yield* sharingOf(workers, load, requests)
   const run =
     load._tag === "Closed"
       ? Effect.flatMap(PlanMaker.PlanMaker, (planMaker) =>

@@ -1,6 +1,6 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { type LostAgent, type RunResult } from "../../engine/RunResult.ts"
+import { type AgentResult, type LostAgent, type RunResult } from "../../engine/RunResult.ts"
 import * as Report from "../../output/Console.ts"
 import * as ResultFiles from "../../output/ResultFiles.ts"
 import * as Screen from "../../output/Screen.ts"
@@ -31,10 +31,10 @@ const openTitle = ({ schedule, shape }: OpenLoad): string => {
   return `${schedule.length} requests over ${seconds.toFixed(0)} s, ${shape}`
 }
 
-const titleOf = (kind: string, load: Load, workers: number): string => {
+const titleOf = (kind: string, load: Load, workers: number, agents: number): string => {
   const { llmApi, model, runId } = load.config
   const what = load._tag === "Closed" ? `${load.config.numConcurrentRequests} in flight` : openTitle(load)
-  const sentBy = workers === 1 ? "" : `, ${workers} workers`
+  const sentBy = agents > 0 ? `, ${agents} agents` : workers === 1 ? "" : `, ${workers} workers`
   return `${kind} of ${model} (${llmApi}), ${what}${sentBy}, run ${runId}`
 }
 
@@ -61,13 +61,27 @@ const stoppedText = ({ notSent, stopped }: RunResult, { flag, seconds }: Limit):
 const MOST_NAMED = 20
 
 const lostText = ({ name, problem, requestIds }: LostAgent): string => {
-  if (requestIds.length === 0) return `${name} died (${problem}); it held no requests.`
+  if (requestIds.length === 0) return `${name} was lost (${problem}); it held no requests.`
   const named = requestIds.slice(0, MOST_NAMED).join(", ")
   const others = requestIds.length > MOST_NAMED ? ` and ${requestIds.length - MOST_NAMED} others` : ""
   const held =
     requestIds.length === 1 ? "1 request it held is lost: id" : `${requestIds.length} requests it held are lost: ids`
-  return `${name} died (${problem}): ${held} ${named}${others}.`
+  return `${name} was lost (${problem}): ${held} ${named}${others}.`
 }
+
+const missingText = ({ missingRows, name }: AgentResult): string =>
+  `${name} did not hand over the rows of ${missingRows} requests that are in the summary: they are missing from the files here, ` +
+  `and still in the --data-dir of that agent if it is there.`
+
+const lineOf = (agent: AgentResult): Report.AgentLine => ({
+  name: agent.name,
+  requests: agent.requests,
+  lagP99: agent.lag.quantiles.p99,
+  startedAfter: agent.startedSeconds,
+  roundTrip: agent.roundTripSeconds,
+  verdict: agent.verdict?.grade ?? null,
+  isLost: agent.lost !== null
+})
 
 /** What is to be said of a run besides its numbers. */
 export const remarks = (result: RunResult, limit: Limit): ReadonlyArray<string> => {
@@ -75,6 +89,7 @@ export const remarks = (result: RunResult, limit: Limit): ReadonlyArray<string> 
   return [
     ...(stopped === null ? [] : [stopped]),
     ...result.lost.map(lostText),
+    ...result.agents.filter(({ missingRows }) => missingRows > 0).map(missingText),
     ...(result.uncounted === null ? [] : [`Some answers could not be counted: ${result.uncounted.message}`])
   ]
 }
@@ -114,13 +129,16 @@ export const show = Effect.fnUntraced(function* (
 })
 
 /**
- * Ends with the exit code of a run that was interrupted, aborted, lost a worker, of which every request failed, or whose numbers
+ * Ends with the exit code of a run that was interrupted, aborted, lost an agent or its rows, of which every request failed, or whose numbers
  * are not to be trusted, where that is wanted.
  */
-export const end = Effect.fnUntraced(function* ({ lost, stopped, summary, verdict }: RunResult, strict: boolean) {
+export const end = Effect.fnUntraced(function* (
+  { agents, lost, stopped, summary, verdict }: RunResult,
+  strict: boolean
+) {
   if (stopped === "interrupted") return yield* new Ended({ exitCode: ExitCode.interrupted })
   const { num_completed_requests: completed, num_requests_started: started } = summary
-  const isPartial = stopped === "full" || lost.length > 0
+  const isPartial = stopped === "full" || lost.length > 0 || agents.some(({ missingRows }) => missingRows > 0)
   const isRefused = strict && verdict.grade === "INVALID"
   if (isPartial || isRefused || (completed === 0 && started > 0)) return yield* new Ended({ exitCode: ExitCode.failed })
 })
@@ -142,9 +160,10 @@ export const conclude = Effect.fnUntraced(function* (
 ) {
   const flag = load._tag === "Open" ? load.timeoutFlag : "--timeout"
   const shown = {
-    title: titleOf(kind, load, more.workers ?? 1),
+    title: titleOf(kind, load, more.workers ?? 1, result.agents.length),
     summary: result.summary,
     remarks: remarks(result, { flag, seconds: load.config.timeoutSeconds }),
+    agents: result.agents.map(lineOf),
     verdict: result.verdict,
     calibration: more.calibration,
     files: result.files

@@ -1,39 +1,67 @@
-/** The share of a run that an agent sends, and its reports. */
+/** The share of a run that an agent sends, its reports, and the account it can give of them. */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import type * as FileSystem from "effect/FileSystem"
 import * as Latch from "effect/Latch"
+import type * as Path from "effect/Path"
 import type * as Pull from "effect/Pull"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type RequestOutcome } from "../../domain/RequestRecord.ts"
+import { type RequestOutcome, type RequestRecord } from "../../domain/RequestRecord.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import type * as HealthReport from "../../metrics/HealthReport.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
 import { type RunStart } from "../../metrics/RequestSink.ts"
 import * as SummarySink from "../../metrics/SummarySink.ts"
 import * as Ndjson from "../../output/Ndjson.ts"
+import { type OutputError } from "../../output/OutputError.ts"
 import * as SentLog from "../../output/SentLog.ts"
 import { type Provider } from "../../provider/Provider.ts"
 import { type Transport } from "../../provider/Transport.ts"
 import { TokenCounter } from "../../workload/TokenCounter.ts"
 import { type TokenizerError } from "../../workload/Tokenizer.ts"
 import type * as Health from "../Health.ts"
-import type { AgentReady, AgentSpec, Lease, Report, Stop } from "../LoadAgent.ts"
+import {
+  type Account,
+  AgentFailed,
+  type AgentReady,
+  type AgentSpec,
+  type Ended,
+  type Lease,
+  type Piece,
+  type Report,
+  type Start,
+  type Stop,
+  type Wanted
+} from "../LoadAgent.ts"
 import { Pacer } from "../Pacer.ts"
+import { RequestTap } from "../RequestTap.ts"
 import * as StopSignal from "../StopSignal.ts"
 import * as WarmUp from "../WarmUp.ts"
+import * as AgentRows from "./agentRows.ts"
 import * as Counters from "./counters.ts"
 import * as Measuring from "./measuring.ts"
 
+/**
+ * - `heard`: the coordinator has called
+ * - `abandon`: cancels what is in flight and brings the run to its end
+ * - `over`: ends when nothing more is sent and all that was sent is accounted for
+ */
 export interface AgentRun {
   readonly ready: AgentReady
   readonly lease: (lease: Lease) => Effect.Effect<void>
   readonly stop: (stop: Stop) => Effect.Effect<void>
-  readonly run: (start: RunStart) => Stream.Stream<Report>
+  readonly run: (start: Start) => Stream.Stream<Report, AgentFailed>
+  readonly heard: () => void
+  readonly abandon: Effect.Effect<void>
+  readonly over: Effect.Effect<void>
+  readonly account: Effect.Effect<Account, AgentFailed>
+  readonly collect: (wanted: Wanted) => Stream.Stream<Piece, AgentFailed>
 }
 
 const REPORT_MILLIS = 250
@@ -41,11 +69,18 @@ const REPORT_MILLIS = 250
 const ENDED_MILLIS = 500
 /** So many are reported sooner. */
 const MOST_ENDED = 1_024
+/** A run that is to begin later than this after its moment is not begun: the call was carried too late, or twice. */
+const MOST_LATE_MILLIS = 2_000
+
+/** How often an agent looks whether the coordinator is still there. */
+const WATCH_MILLIS = 500
+
+const NO_BYTES = new Uint8Array(0)
 
 const textEncoder = new TextEncoder()
 
-/** Requests that have ended and are not reported yet. */
-const makeEnded = (spec: AgentSpec) => {
+/** Requests that have ended and are not reported yet; with `rows`, whose rows are kept there instead of reported. */
+const makeEnded = (spec: AgentSpec, rows: AgentRows.AgentRows | null) => {
   const recordLine = Ndjson.line()
   let sink = new SummarySink.SummarySink()
   let ids: Array<number> = []
@@ -53,18 +88,23 @@ const makeEnded = (spec: AgentSpec) => {
   let sent = ""
   return {
     count: () => ids.length,
-    add: (outcome: RequestOutcome): void => {
-      sink.add(outcome)
-      ids.push(outcome.record.request_id)
-      if (!spec.saves) return
-      records += `${recordLine(outcome.record)}\n`
-      if (spec.logsSent) sent += `${SentLog.line(outcome.record)}\n`
+    add: ({ interChunkSeconds, record: measured }: RequestOutcome): RequestRecord => {
+      const record = spec.agent === null ? measured : { ...measured, agent: spec.agent }
+      sink.add({ record, interChunkSeconds })
+      ids.push(record.request_id)
+      if (!spec.saves) return record
+      records += `${recordLine(record)}\n`
+      if (spec.logsSent) sent += `${SentLog.line(record)}\n`
+      return record
     },
-    take: () => {
+    take: (total: SummarySink.SummarySink | null): Ended => {
+      const lines = { records: textEncoder.encode(records), sent: textEncoder.encode(sent), count: ids.length }
+      rows?.keep(lines)
+      total?.merge(sink)
       const taken = {
         ids,
-        records: textEncoder.encode(records),
-        sent: textEncoder.encode(sent),
+        records: rows === null ? lines.records : NO_BYTES,
+        sent: rows === null ? lines.sent : NO_BYTES,
         summary: SummarySink.pack(sink)
       }
       sink = new SummarySink.SummarySink()
@@ -76,11 +116,20 @@ const makeEnded = (spec: AgentSpec) => {
   }
 }
 
-/** Makes the agent ready and warms up. */
+/**
+ * Makes the agent ready and warms up. It ends with the scope. `folder`: where rows are kept, if they are.
+ */
 export const make = Effect.fnUntraced(function* (
   spec: AgentSpec,
-  watch: Effect.Effect<Health.Sampling, never, Scope.Scope> | undefined
-): Effect.fn.Return<AgentRun, never, Provider | Transport | TokenCounter | Scope.Scope> {
+  watch: Effect.Effect<Health.Sampling, never, Scope.Scope> | undefined,
+  folder: string | null
+): Effect.fn.Return<
+  AgentRun,
+  OutputError,
+  Provider | Transport | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
+> {
+  const scope = yield* Effect.scope
+  const context = yield* Effect.context<Provider | TokenCounter | FileSystem.FileSystem>()
   const clock = yield* Clock.Clock
   const now = () => Number(clock.monotonicTimeNanosUnsafe())
   const counter = yield* TokenCounter
@@ -88,11 +137,21 @@ export const make = Effect.fnUntraced(function* (
   const live = LiveStats.make()
   const stop = yield* StopSignal.make
   const plans = yield* Queue.unbounded<RequestPlan, Cause.Done>()
-  const ended = makeEnded(spec)
+  const tap = yield* RequestTap
+  const rows =
+    folder === null || !spec.saves
+      ? null
+      : yield* AgentRows.make({ folder, session: spec.session, logsSent: spec.logsSent })
+  const ended = makeEnded(spec, rows)
+  // Reports can be lost on their way: whoever keeps the rows can tell of all of them
+  const total = rows === null ? null : new SummarySink.SummarySink()
+  const allIds: Array<number> = []
+  const over = Deferred.makeUnsafe<void>()
   const cancelled = Deferred.makeUnsafe<void>()
   const abandoned = Deferred.makeUnsafe<void>()
   const wake = Latch.makeUnsafe(false)
   let start: RunStart = { monotonicNanos: 0, epochSeconds: 0 }
+  let leases = 0
   let received = 0
   let finished = 0
   let reportAt = 0
@@ -101,8 +160,13 @@ export const make = Effect.fnUntraced(function* (
   let uncounted: TokenizerError | null = null
   let health: HealthReport.HealthReport | null = null
   let loopEnded = false
+  let startedAt: number | null = null
+  let failed: AgentFailed | null = null
+  let held: Ended | null = null
+  let isBegun = false
   let isDone = false
-  let isOver = false
+  let isReported = false
+  let heardAt = now()
 
   const wakeWhenLow = (low: number): void => {
     if (!isLast && received - live.started <= low) wake.openUnsafe()
@@ -120,7 +184,8 @@ export const make = Effect.fnUntraced(function* (
     },
     onOutcome: (outcome) => {
       LiveStats.requestEnded(live, outcome.record)
-      ended.add(outcome)
+      const record = ended.add(outcome)
+      tap?.(record)
       if (ended.count() >= MOST_ENDED) wake.openUnsafe()
     },
     onUncounted: (error) => {
@@ -153,9 +218,10 @@ export const make = Effect.fnUntraced(function* (
   const sending = Effect.gen(function* () {
     const recording = yield* Effect.forkScoped(recorder.run)
     yield* untilStart
+    startedAt = now()
     const sampling = watch === undefined ? null : yield* watch
     const sends = yield* Effect.forkScoped(send(loop, Stream.fromQueue(plans)))
-    yield* Effect.raceFirst(Fiber.join(sends), Deferred.await(cancelled))
+    yield* Effect.raceAllFirst([Fiber.join(sends), Deferred.await(cancelled), rows?.failure ?? Effect.never])
     yield* Fiber.interrupt(sends)
     loopEnded = true
     wake.openUnsafe()
@@ -163,17 +229,56 @@ export const make = Effect.fnUntraced(function* (
     yield* recorder.end
     yield* Effect.raceFirst(Fiber.join(recording), Deferred.await(abandoned))
     recorder.flush()
-    isDone = true
-    wake.openUnsafe()
-  })
+    if (rows !== null) {
+      if (ended.count() > 0) held = take()
+      yield* rows.close
+    }
+  }).pipe(
+    Effect.catch((error) =>
+      Effect.sync(() => {
+        failed = new AgentFailed({ description: error.message })
+      })
+    ),
+    Effect.ensuring(
+      Effect.suspend(() => {
+        isDone = true
+        wake.openUnsafe()
+        return Deferred.succeed(over, undefined)
+      })
+    ),
+    Effect.scoped,
+    // What it sends with is its own, and not that of whoever carries the call
+    Effect.provideContext(context)
+  )
 
+  const abandon = Effect.suspend(() => {
+    Deferred.doneUnsafe(abandoned, Exit.void)
+    Deferred.doneUnsafe(cancelled, Exit.void)
+    return isBegun ? Deferred.await(over) : Effect.asVoid(Deferred.succeed(over, undefined))
+  })
+  if (spec.silenceSeconds !== null) {
+    const most = spec.silenceSeconds * 1e9
+    yield* Effect.suspend(() => (now() - heardAt > most ? abandon : Effect.void)).pipe(
+      Effect.delay(WATCH_MILLIS),
+      Effect.forever,
+      Effect.raceFirst(Deferred.await(over)),
+      Effect.forkScoped
+    )
+  }
+
+  const take = (): Ended => {
+    const taken = ended.take(total)
+    if (total !== null) for (const id of taken.ids) allIds.push(id)
+    return taken
+  }
   const report = (withEnded: boolean): Report => {
     return {
       taken: live.started,
       free: spec.slots === null ? 0 : Math.max(0, spec.slots - (live.started - finished)),
+      startedAt,
       counters: Counters.of(live),
       recent: LiveStats.takeRecent(live),
-      ended: withEnded && ended.count() > 0 ? ended.take() : null,
+      ended: isDone && held !== null ? held : withEnded && ended.count() > 0 ? take() : null,
       uncounted,
       loopEnded,
       dispatch: isDone ? dispatch() : null,
@@ -182,16 +287,17 @@ export const make = Effect.fnUntraced(function* (
   }
 
   // A report is made when the one before has been taken: whoever is slow to take them gets fewer, and the load does not wait.
-  const reports = Effect.sync((): Pull.Pull<readonly [Report]> => {
+  const reports = Effect.sync((): Pull.Pull<readonly [Report], AgentFailed> => {
     let nextReport = start.monotonicNanos
     let nextEnded = start.monotonicNanos
-    return Effect.suspend(() => {
-      if (isOver) return Cause.done()
+    return Effect.suspend((): Pull.Pull<readonly [Report], AgentFailed> => {
+      if (failed !== null) return Effect.fail(failed)
+      if (isReported) return Cause.done()
       const left = Math.max(1, (nextReport - now()) / 1e6)
       return Effect.map(Effect.timeoutOrElse(wake.await, { duration: left, orElse: () => Effect.void }), () => {
         wake.closeUnsafe()
         const at = now()
-        isOver = isDone
+        isReported = isDone
         const withEnded = isDone || at >= nextEnded || ended.count() >= MOST_ENDED
         if (withEnded) nextEnded = at + ENDED_MILLIS * 1e6
         nextReport = at + REPORT_MILLIS * 1e6
@@ -204,6 +310,9 @@ export const make = Effect.fnUntraced(function* (
     ready: { tokenizer: counter.name, warmUp: warmUpReport },
     lease: (lease) =>
       Effect.suspend(() => {
+        // Carried twice
+        if (lease.number !== leases + 1) return Effect.void
+        leases++
         received += lease.plans.length
         reportAt = lease.reportAt
         isLast = lease.last
@@ -221,10 +330,36 @@ export const make = Effect.fnUntraced(function* (
     run: (from) =>
       Stream.unwrap(
         Effect.gen(function* () {
+          const late = (now() - from.monotonicNanos) / 1e6
+          if (isBegun || Deferred.isDoneUnsafe(over)) return yield* refused("its run has begun before")
+          if (late > MOST_LATE_MILLIS) return yield* refused(`it was told to start ${late.toFixed(0)} ms too late`)
+          isBegun = true
           start = from
-          yield* Effect.forkScoped(sending)
+          // It goes on when nobody listens any more, until what was sent is accounted for
+          yield* Effect.forkIn(sending, scope)
+          yield* Effect.addFinalizer(() => (isDone ? Effect.void : Effect.forkIn(abandon, scope)))
           return Stream.fromPull(reports)
         })
-      )
+      ),
+    heard: () => {
+      heardAt = now()
+    },
+    abandon,
+    over: Deferred.await(over),
+    account: Effect.suspend(() =>
+      !isDone || total === null
+        ? refused("its run is not over")
+        : Effect.succeed({
+            ids: allIds,
+            summary: SummarySink.pack(total),
+            counters: Counters.of(live),
+            dispatch: dispatch(),
+            health
+          })
+    ),
+    collect: ({ from, log }) =>
+      !isDone || rows === null ? Stream.fromEffect(refused("its rows cannot be had yet")) : rows.collect(log, from)
   }
 })
+
+const refused = (description: string) => Effect.fail(new AgentFailed({ description }))

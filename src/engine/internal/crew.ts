@@ -11,6 +11,7 @@ import { type SummarySink } from "../../metrics/SummarySink.ts"
 import { type DispatchReport } from "../../metrics/Verdict.ts"
 import type * as Ndjson from "../../output/Ndjson.ts"
 import { type TokenizerError } from "../../workload/Tokenizer.ts"
+import { type AgentProfile } from "../LoadAgent.ts"
 import { type LostAgent } from "../RunResult.ts"
 import type * as StopSignal from "../StopSignal.ts"
 import { type WarmUpReport } from "../WarmUp.ts"
@@ -26,17 +27,12 @@ export interface Work<E, R> {
   readonly ready: Effect.Effect<void, E, R>
 }
 
-/** Requests that have ended, as another thread has put them together: their rows and the fold of them. */
-export interface EndedRequests {
-  readonly records: Ndjson.Lines
-  readonly sent: Ndjson.Lines | null
-  readonly sink: SummarySink
-}
-
 /**
  * - `stop`: is closed when nothing more may be sent
  * - `graceOver()`: whether those in flight have had their grace since
- * - `keep`, `keepAll`: take over what has ended
+ * - `keep`: takes over a request that has ended
+ * - `keepLines`, `keepSink`: take over rows that others have put together, and at the end the fold of them
+ * - `onEnded`: is told of what has ended elsewhere as it comes in
  */
 export interface Desk {
   readonly settings: Settings
@@ -44,7 +40,9 @@ export interface Desk {
   readonly stop: StopSignal.StopSignal
   readonly graceOver: () => boolean
   readonly keep: (outcome: RequestOutcome, measurement: Measurement) => void
-  readonly keepAll: (ended: EndedRequests) => void
+  readonly keepLines: (records: Ndjson.Lines | null, sent: Ndjson.Lines | null) => void
+  readonly keepSink: (sink: SummarySink) => void
+  readonly onEnded: (sink: SummarySink) => void
   readonly onUncounted: (error: TokenizerError) => void
 }
 
@@ -62,6 +60,7 @@ export interface Share {
  *   cancels what is in flight, now or in `finish`
  * - `finish`: ends when all that was sent has been kept
  * - `dispatch()`, `health()`: how requests left those who sent them, and how these were; of all that is known after `finish`
+ * - `accounts()`: the same of each agent on another machine
  * - `abandon`: for the finalizer of a run that did not come so far: keeps what can be kept at once
  */
 export interface Crew<E, R> {
@@ -74,6 +73,30 @@ export interface Crew<E, R> {
   readonly lost: () => ReadonlyArray<LostAgent>
   readonly dispatch: () => DispatchReport
   readonly health: () => HealthReport.HealthReport | null
+  readonly accounts: () => ReadonlyArray<AgentAccount>
+}
+
+/**
+ * What is known of an agent on another machine.
+ *
+ * - `missingRows`: of so many of its requests there is no row
+ * - `offsetSeconds`: how far its monotonic clock was ahead of ours at the start, to within half of `roundTripSeconds`;
+ *   `driftSeconds`: by how much the two have parted since
+ * - `startedSeconds`: when it began to send, after the start of the run, by our clock; `null` when that is not known
+ */
+export interface AgentAccount {
+  readonly name: string
+  readonly profile: AgentProfile
+  readonly requests: number
+  readonly sink: SummarySink
+  readonly health: HealthReport.HealthReport | null
+  readonly dispatch: DispatchReport | null
+  readonly missingRows: number
+  readonly offsetSeconds: number
+  readonly roundTripSeconds: number
+  readonly driftSeconds: number
+  readonly startedSeconds: number | null
+  readonly lost: LostAgent | null
 }
 
 export interface Prepared {

@@ -13,26 +13,39 @@ import * as LiveStats from "../../metrics/LiveStats.ts"
 import { type RunStart } from "../../metrics/RequestSink.ts"
 import * as SummarySink from "../../metrics/SummarySink.ts"
 import * as Verdict from "../../metrics/Verdict.ts"
-import { type Agent, type AgentLost, type Fleet } from "../Fleet.ts"
+import { type Agent, AgentLost, type Sharing } from "../Fleet.ts"
 import type { AgentReady, AgentSpec, Counters as CountersOfAgent, Report, Stop } from "../LoadAgent.ts"
 import { type LostAgent } from "../RunResult.ts"
 import { type WarmUpReport } from "../WarmUp.ts"
+import { AgentClock } from "./agentClock.ts"
+import * as Collection from "./collection.ts"
 import * as Counters from "./counters.ts"
 import { type Crew, type Desk, type Work } from "./crew.ts"
 import * as Leases from "./leases.ts"
 import * as PlanSource from "./planSource.ts"
 
-/** From choosing the start of the run to that moment: enough for all agents to be told of it. */
+/** From choosing the start of the run to that moment: enough for all agents of this process to be told of it. */
 const LEAD_MILLIS = 50
+/** The same for agents on other machines, whose calls may have to be sent twice by the network. */
+const FAR_LEAD_MILLIS = 500
 /** How long agents have to hand in what has ended when the run is given up. */
 const ABANDON_MILLIS = 3_000
+/** How often an agent on another machine is asked for its clock, which tells it that we are there. */
+const BEAT_MILLIS = 1_000
+/** How often it is asked before the run. */
+const CLOCK_QUESTIONS = 8
+/** After so long without a call an agent stops by itself. */
+const SILENCE_SECONDS = 5
 
 /**
  * An agent and what is known of it.
  *
  * - `open`: the requests it was given and has not reported as ended
  * - `ahead`: the lengths in tokens of the plans it has not begun, as far as it has said, in their order
+ * - `sink`: the fold of what it has reported
+ * - `startedAt`: when it began to send, on its own clock
  * - `loopEnded`: whether it is done sending; `gone`: ends when nothing more comes from it
+ * - `missingRows`: of so many requests that it reported no rows are here; `keepsRows`: whether it has them still
  */
 interface Post<E> {
   readonly agent: Agent<E>
@@ -40,12 +53,20 @@ interface Post<E> {
   readonly open: Set<number>
   readonly ahead: Array<number>
   readonly gone: Deferred.Deferred<void>
+  readonly clock: AgentClock
+  sink: SummarySink.SummarySink
   aheadTokens: number
+  leases: number
   taken: number
   free: number
+  startedAt: number | null
   counters: CountersOfAgent
+  dispatch: Verdict.DispatchReport | null
+  health: HealthReport.HealthReport | null
   requests: number
   loopEnded: boolean
+  missingRows: number
+  keepsRows: boolean
   lost: LostAgent | null
 }
 
@@ -72,12 +93,13 @@ const together = (reports: ReadonlyArray<AgentReady>): WarmUpReport | null => {
 export const make = Effect.fnUntraced(function* <E, R>(options: {
   readonly work: Work<E, R>
   readonly desk: Desk
-  readonly fleet: Fleet<E>
+  readonly fleet: Sharing<E>
   readonly saves: boolean
   readonly logsSent: boolean
 }): Effect.fn.Return<Crew<E, R>, never, R | Scope.Scope> {
   const { desk, fleet, work } = options
   const { live, settings, stop } = desk
+  const scope = yield* Effect.scope
   const clock = yield* Clock.Clock
   const now = () => Number(clock.monotonicTimeNanosUnsafe())
   const count = fleet.agents.length
@@ -85,8 +107,9 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   const source = yield* PlanSource.make(work.plans, stop.closed)
   const demand = Latch.makeUnsafe(true)
   const loopsEnded = Deferred.makeUnsafe<void>()
-  const health: Array<HealthReport.HealthReport> = []
-  const dispatch: Array<Verdict.DispatchReport> = []
+  // No two runs have the same: an agent that hears of another one leaves it aside
+  const session = `${settings.runId}-${clock.currentTimeNanosUnsafe().toString(36)}`
+  let startNanos = 0
   let granted = 0
   let turn = 0
 
@@ -96,20 +119,41 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     open: new Set(),
     ahead: [],
     gone: Deferred.makeUnsafe(),
+    clock: new AgentClock(),
+    sink: new SummarySink.SummarySink(),
     aheadTokens: 0,
+    leases: 0,
     taken: 0,
     free: Leases.split(allSlots, count, index),
+    startedAt: null,
     counters: Counters.zero,
+    dispatch: null,
+    health: null,
     requests: 0,
     loopEnded: false,
+    missingRows: 0,
+    keepsRows: false,
     lost: null
   }))
+  const far = posts.filter(({ agent }) => agent.profile !== null)
   const living = () => posts.filter(({ lost }) => lost === null)
   const toAll = (order: (post: Post<E>) => Effect.Effect<void>) =>
     Effect.forEach(living(), order, { concurrency: "unbounded", discard: true })
-  const stopAll = (order: Stop) => toAll(({ agent, gone }) => Effect.raceFirst(agent.stop(order), Deferred.await(gone)))
+  const stopAll = (order: Omit<Stop, "session">) =>
+    toAll(({ agent, gone }) => Effect.raceFirst(agent.stop({ session, ...order }), Deferred.await(gone)))
+
+  const beat = ({ agent, clock }: Post<E>) =>
+    Effect.suspend(() => {
+      const sentAt = now()
+      return Effect.map(agent.clock(session), (theirs) => clock.add(sentAt, theirs, now()))
+    })
 
   const specOf = (post: Post<E>, index: number): AgentSpec => ({
+    session,
+    job: fleet.job,
+    agent: post.agent.profile === null ? null : post.agent.name,
+    keepsRows: post.agent.profile !== null,
+    silenceSeconds: post.agent.profile === null ? null : SILENCE_SECONDS,
     runId: settings.runId,
     requestIdHeader: settings.requestIdHeader,
     requestTimeoutSeconds: settings.requestTimeoutSeconds,
@@ -141,22 +185,25 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     for (const tokens of post.ahead.splice(0, report.taken - post.taken)) post.aheadTokens -= tokens
     post.taken = report.taken
     post.free = report.free
+    post.startedAt = report.startedAt
     post.counters = report.counters
     post.loopEnded = report.loopEnded
     LiveStats.addRecent(live, report.recent)
     if (report.uncounted !== null) desk.onUncounted(report.uncounted)
-    if (report.dispatch !== null) dispatch.push(report.dispatch)
-    if (report.health !== null) health.push(report.health)
+    if (report.dispatch !== null) post.dispatch = report.dispatch
+    if (report.health !== null) post.health = report.health
     if (report.ended !== null) {
       const { ids, records, sent, summary } = report.ended
       for (const id of ids) post.open.delete(id)
       post.requests += ids.length
-      desk.keepAll({
-        records: { bytes: records, count: ids.length },
-        sent: options.logsSent ? { bytes: sent, count: ids.length } : null,
-        // Bytes that another version made would be a mistake of ours
-        sink: Result.getOrThrow(SummarySink.unpack(summary))
-      })
+      // Bytes that another version made would be a mistake of ours
+      const sink = Result.getOrThrow(SummarySink.unpack(summary))
+      post.sink.merge(sink)
+      desk.onEnded(sink)
+      if (post.agent.profile === null) {
+        const lines = (bytes: Uint8Array) => ({ bytes, count: ids.length })
+        desk.keepLines(lines(records), options.logsSent ? lines(sent) : null)
+      } else if (options.saves) post.missingRows += ids.length
     }
     afterReport()
   }
@@ -171,15 +218,50 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       post.free = 0
       post.counters = Counters.ofLost(post.counters, post.requests)
       afterReport()
-      return Effect.asVoid(Effect.forkDetach(post.agent.close))
+      // What one on another machine knows of the run may yet be had
+      return post.agent.profile === null ? Effect.asVoid(Effect.forkDetach(post.agent.close)) : Effect.void
     })
 
-  const listen = (post: Post<E>, start: RunStart) =>
-    post.agent.run(start).pipe(
+  const listen = (post: Post<E>, start: RunStart) => {
+    const { offsetNanos } = post.clock.mark()
+    return post.agent.run({ session, ...start, monotonicNanos: start.monotonicNanos + offsetNanos }).pipe(
       Stream.runForEach((report) => Effect.sync(() => onReport(post, report))),
+      // The report that tells of the end of its run may be lost while the stream ends in order
+      Effect.filterOrFail(
+        () => post.dispatch !== null,
+        () => new AgentLost({ agent: post.agent.name, problem: "its last report is missing" })
+      ),
       Effect.catch((lost) => onLost(post, lost)),
       Effect.ensuring(Deferred.succeed(post.gone, undefined))
     )
+  }
+
+  /** Asks an agent that was lost for all that it knows: it may have been cut off only. */
+  const recover = Effect.fnUntraced(function* (post: Post<E>) {
+    const account = yield* Collection.account(post.agent, session)
+    if (account === null || post.lost === null) return
+    for (const id of account.ids) post.open.delete(id)
+    if (options.saves) post.missingRows = account.ids.length
+    post.requests = account.ids.length
+    post.sink = Result.getOrThrow(SummarySink.unpack(account.summary))
+    post.counters = account.counters
+    post.dispatch = account.dispatch
+    post.health = account.health
+    post.lost = { ...post.lost, requestIds: [...post.open].toSorted((a, b) => a - b) }
+    afterReport()
+  })
+
+  /** Brings the rows here that agents have kept, of one agent after the other: their lines are not to be mixed. */
+  const collectRows = Effect.fnUntraced(function* (post: Post<E>) {
+    if (!options.saves || post.missingRows === 0) return
+    post.keepsRows = !(yield* Collection.rows(post.agent, { session, log: "records" }, (lines) => {
+      post.missingRows -= lines.count
+      desk.keepLines(lines, null)
+    }))
+    if (options.logsSent) {
+      yield* Collection.rows(post.agent, { session, log: "sent" }, (lines) => desk.keepLines(null, lines))
+    }
+  })
 
   const wants = (post: Post<E>): boolean =>
     work.loop._tag === "Closed"
@@ -209,7 +291,9 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       work.loop._tag === "Closed"
         ? Leases.spare(work.planned - granted, post.slots, allSlots) >> 1
         : post.ahead.length >> 1
-    return Effect.raceFirst(post.agent.lease({ plans, last, reportAt }), Deferred.await(post.gone))
+    post.leases++
+    const given = { session, number: post.leases, plans, last, reportAt }
+    return Effect.raceFirst(post.agent.lease(given), Deferred.await(post.gone))
   }
 
   /** Hands out the plans that are at hand, `first` before the others, as far as they are wanted. */
@@ -251,27 +335,42 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     }
   })
 
+  /** Whatever agents there are that have nothing more for us are free for others. */
+  const release = Effect.forEach(
+    far.filter(({ keepsRows }) => !keepsRows),
+    ({ agent }) => agent.release(session),
+    { concurrency: "unbounded", discard: true }
+  )
+  yield* Effect.addFinalizer(() => release)
+
+  const prepare = Effect.fnUntraced(function* (post: Post<E>, index: number): Effect.fn.Return<AgentReady, E> {
+    const ready = yield* post.agent.prepare(specOf(post, index))
+    if (post.agent.profile !== null) {
+      yield* Effect.ignore(Effect.repeat(beat(post), { times: CLOCK_QUESTIONS - 1 }))
+      yield* Effect.forkIn(Effect.ignore(Effect.forever(Effect.delay(beat(post), BEAT_MILLIS))), scope)
+    }
+    return ready
+  })
+
   return {
     shares: posts.map((post) => ({ requests: () => post.requests })),
     prepare: Effect.gen(function* () {
-      const [ready] = yield* Effect.all(
-        [
-          Effect.forEach(posts, (post, index) => post.agent.prepare(specOf(post, index)), { concurrency: "unbounded" }),
-          work.ready
-        ],
-        { concurrency: "unbounded" }
-      )
+      const [ready] = yield* Effect.all([Effect.forEach(posts, prepare, { concurrency: "unbounded" }), work.ready], {
+        concurrency: "unbounded"
+      })
       return { tokenizer: ready[0]?.tokenizer ?? "", warmUp: together(ready) }
     }),
     start: Effect.gen(function* () {
       yield* handOut(null)
+      const lead = far.length === 0 ? LEAD_MILLIS : FAR_LEAD_MILLIS
       const start = {
-        monotonicNanos: now() + LEAD_MILLIS * 1e6,
-        epochSeconds: Number(clock.currentTimeNanosUnsafe() / 1_000n) / 1e6 + LEAD_MILLIS / 1_000
+        monotonicNanos: now() + lead * 1e6,
+        epochSeconds: Number(clock.currentTimeNanosUnsafe() / 1_000n) / 1e6 + lead / 1_000
       }
+      startNanos = start.monotonicNanos
       for (const post of posts) yield* Effect.forkScoped(listen(post, start))
       yield* Effect.forkScoped(Effect.flatMap(stop.closed, (reason) => stopAll({ how: "drain", reason })))
-      yield* Effect.sleep(LEAD_MILLIS)
+      yield* Effect.sleep(lead)
       return start
     }),
     loop: Effect.gen(function* () {
@@ -283,15 +382,47 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     finish: Effect.gen(function* () {
       if (!Deferred.isDoneUnsafe(loopsEnded)) yield* stopAll({ how: "cancel", reason: stop.reason() })
       for (const { gone } of posts) yield* Deferred.await(gone)
+      yield* Effect.forEach(
+        far.filter(({ lost }) => lost !== null),
+        recover,
+        { concurrency: "unbounded", discard: true }
+      )
+      for (const { sink } of posts) desk.keepSink(sink)
+      yield* Effect.forEach(far, collectRows, { discard: true })
+      yield* release
     }),
     abandon: Effect.gen(function* () {
       if (posts.every(({ gone }) => Deferred.isDoneUnsafe(gone))) return
       yield* stopAll({ how: "abandon", reason: stop.reason() })
       for (const { gone } of posts) yield* Deferred.await(gone)
+      yield* Effect.forEach(far, collectRows, { discard: true })
     }).pipe(Effect.timeoutOption(ABANDON_MILLIS), Effect.asVoid),
     lost: () => posts.flatMap(({ lost }) => lost ?? []),
-    dispatch: () => dispatch.reduce(Verdict.mergeDispatch, new Verdict.DispatchTally().report()),
-    health: () => merged(health)
+    dispatch: () =>
+      posts
+        .flatMap(({ dispatch }) => dispatch ?? [])
+        .reduce(Verdict.mergeDispatch, new Verdict.DispatchTally().report()),
+    health: () => merged(posts.flatMap(({ health }) => health ?? [])),
+    accounts: () =>
+      far.flatMap((post) => {
+        const { profile } = post.agent
+        if (profile === null) return []
+        const { driftNanos, offsetNanos, roundTripNanos } = post.clock.sinceMark()
+        return {
+          name: post.agent.name,
+          profile,
+          requests: post.requests,
+          sink: post.sink,
+          health: post.health,
+          dispatch: post.dispatch,
+          missingRows: post.missingRows,
+          offsetSeconds: offsetNanos / 1e9,
+          roundTripSeconds: roundTripNanos / 1e9,
+          driftSeconds: driftNanos / 1e9,
+          startedSeconds: post.startedAt === null ? null : (post.startedAt - offsetNanos - startNanos) / 1e9,
+          lost: post.lost
+        }
+      })
   }
 })
 

@@ -20,11 +20,12 @@ import * as VerdictText from "../../output/VerdictText.ts"
 import { type Provider } from "../../provider/Provider.ts"
 import { type TokenCounter } from "../../workload/TokenCounter.ts"
 import { type TokenizerError } from "../../workload/Tokenizer.ts"
-import { type Fleet } from "../Fleet.ts"
+import { type Sharing } from "../Fleet.ts"
 import { type RunHooks } from "../RunHooks.ts"
-import { type RunResult } from "../RunResult.ts"
+import { type AgentResult, type RunResult } from "../RunResult.ts"
 import * as StopSignal from "../StopSignal.ts"
-import { type Crew, type Desk, type Work } from "./crew.ts"
+import * as AgentFields from "./agentFields.ts"
+import { type AgentAccount, type Crew, type Desk, type Work } from "./crew.ts"
 import * as FleetCrew from "./fleetCrew.ts"
 import type * as Measuring from "./measuring.ts"
 import * as OneThread from "./oneThread.ts"
@@ -66,7 +67,7 @@ export interface Options<E, R> extends RunHooks {
   readonly settings: Settings
   readonly directory: RunDirectory | null
   readonly work: Work<E, R>
-  readonly fleet?: Fleet<E> | undefined
+  readonly fleet?: Sharing<E> | undefined
   readonly logsSent: boolean
   readonly account: Account
   readonly lateDetails: () => ResultFiles.Fields
@@ -108,11 +109,12 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
       writer?.append(row)
       sentLog?.append(row)
     },
-    keepAll: (ended) => {
-      sink.merge(ended.sink)
-      writer?.appendLines(ended.records)
-      if (ended.sent !== null) sentLog?.appendLines(ended.sent)
+    keepLines: (records, sent) => {
+      if (records !== null) writer?.appendLines(records)
+      if (sent !== null) sentLog?.appendLines(sent)
     },
+    keepSink: (other) => sink.merge(other),
+    onEnded: (other) => options.onEnded?.(other),
     onUncounted: (error) => {
       uncounted ??= error
     }
@@ -185,6 +187,9 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
   })
   const evidence = { health: crew.health(), dispatch: crew.dispatch(), limits: options.limits }
   const verdict = Verdict.judge({ ...evidence, summary, openLoop })
+  const agents = crew
+    .accounts()
+    .map((account) => agentResult(account, { wallSeconds, openLoop, limits: options.limits }))
   const stopped = notSent - live.dropped > 0 || summary.num_cancelled_requests > 0 ? stop.reason() : null
   const describe = (parts: { readonly name: string; readonly timestamp: number }): ResultFiles.Document =>
     ResultFiles.document({
@@ -194,7 +199,7 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
       resultsPrefix: account.resultsPrefix,
       details: {
         ...details,
-        ...(fleet === undefined ? {} : sharing(crew)),
+        ...(fleet === undefined ? {} : sharing(crew, agents)),
         start_time: start.epochSeconds,
         stopped,
         ...options.lateDetails(),
@@ -204,7 +209,7 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
       },
       metadata: settings.metadata
     })
-  const result = { summary, stopped, notSent, lost, uncounted, verdict }
+  const result = { summary, stopped, notSent, lost, agents, uncounted, verdict }
 
   if (directory === null || writer === null) {
     const timestamp = Number(clock.currentTimeMillisUnsafe()) / 1_000
@@ -230,9 +235,32 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
   }
 })
 
+/** An agent on another machine and its verdict: of the requests that it sent, by what it saw. */
+const agentResult = (
+  account: AgentAccount,
+  run: {
+    readonly wallSeconds: number
+    readonly openLoop: boolean
+    readonly limits: Verdict.Limits | undefined
+  }
+): AgentResult => {
+  const { dispatch, health, profile, sink, ...known } = account
+  const summary = sink.summary({ wallSeconds: run.wallSeconds, unsent: 0 })
+  return {
+    ...known,
+    profile,
+    lag: summary.dispatch_lag_s,
+    verdict: dispatch === null ? null : Verdict.judge({ ...run, summary, health, dispatch })
+  }
+}
+
 /** What each of several did. */
-const sharing = ({ lost, shares }: Pick<Crew<unknown, unknown>, "lost" | "shares">): ResultFiles.Fields => ({
+const sharing = (
+  { lost, shares }: Pick<Crew<unknown, unknown>, "lost" | "shares">,
+  agents: ReadonlyArray<AgentResult>
+): ResultFiles.Fields => ({
   requests_per_worker: shares.map(({ requests }) => requests()),
-  partial: lost().length > 0,
-  lost_requests: lost().flatMap(({ requestIds }) => requestIds)
+  partial: lost().length > 0 || agents.some(({ missingRows }) => missingRows > 0),
+  lost_requests: lost().flatMap(({ requestIds }) => requestIds),
+  ...(agents.length === 0 ? {} : AgentFields.describe(agents))
 })

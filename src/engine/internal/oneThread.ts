@@ -8,6 +8,7 @@ import { type RunStart } from "../../metrics/RequestSink.ts"
 import { type Provider } from "../../provider/Provider.ts"
 import { TokenCounter } from "../../workload/TokenCounter.ts"
 import type * as Health from "../Health.ts"
+import { RequestTap } from "../RequestTap.ts"
 import { type WarmUpReport } from "../WarmUp.ts"
 import { type Crew, type Desk, type Work } from "./crew.ts"
 import * as Measuring from "./measuring.ts"
@@ -21,6 +22,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   const { desk, warmUp, watch, work } = options
   const clock = yield* Clock.Clock
   const counter = yield* TokenCounter
+  const tap = yield* RequestTap
   let start: RunStart = { monotonicNanos: 0, epochSeconds: 0 }
   let requests = 0
   let health: HealthReport.HealthReport | null = null
@@ -34,6 +36,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     start: () => start,
     onOutcome: (outcome, measurement) => {
       requests++
+      tap?.(outcome.record)
       desk.keep(outcome, measurement)
     },
     onUncounted: desk.onUncounted
@@ -68,6 +71,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     abandon: Effect.sync(recorder.flush),
     lost: () => [],
     dispatch,
-    health: () => health
+    health: () => health,
+    accounts: () => []
   }
 })

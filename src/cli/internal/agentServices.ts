@@ -1,0 +1,58 @@
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { Command } from "effect/cli"
+import { type AgentSpec } from "../../engine/LoadAgent.ts"
+import * as Pacer from "../../engine/Pacer.ts"
+import * as TokenCounter from "../../workload/TokenCounter.ts"
+import { CommandError } from "../CommandError.ts"
+import { ExitCode } from "../ExitCode.ts"
+import * as flags from "../flags.ts"
+import * as Providers from "./providers.ts"
+import * as Surroundings from "./surroundings.ts"
+
+type Input = Command.Command.Config.Infer<typeof flags.loadTest>
+
+/** The coordinator has said all there is to say about the flags. */
+const silent: Console.Console = { ...globalThis.console, error: () => {}, log: () => {} }
+
+/** The flags of the command, read here as the coordinator has read them. */
+const inputOf = Effect.fnUntraced(
+  function* (args: ReadonlyArray<string>) {
+    let found: Input | undefined
+    const loadTest = Command.make("load-test", flags.loadTest, (input) =>
+      Effect.sync(() => {
+        found = input
+      })
+    )
+    const root = Command.make("llmperf").pipe(Command.withSubcommands([loadTest]))
+    yield* Effect.mapError(
+      Command.runWith(root, { version: "" })(args),
+      ({ message }) =>
+        new CommandError({ description: `the command cannot be read here: ${message}`, exitCode: ExitCode.usage })
+    )
+    return found ?? (yield* Effect.die(new Error("the arguments of an agent are those of load-test")))
+  },
+  Effect.provideService(Console.Console, silent)
+)
+
+/**
+ * What an agent sends with, made of the arguments of the command. Credentials are those of its own environment, and files are
+ * looked up where it is.
+ */
+export const services = ({ job, runId }: AgentSpec) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const input = yield* inputOf(job.args)
+      const network = yield* Effect.provideService(Surroundings.networkOf(input), Console.Console, silent)
+      return Layer.mergeAll(
+        TokenCounter.layerWorker({ tokenizer: Surroundings.tokenizerOf(input) }),
+        Surroundings.asking({
+          provider: Providers.layer(input, Surroundings.configOf(input, runId), job.simulator),
+          network,
+          idleSeconds: input.idleTimeout
+        }),
+        job.isOpen ? Pacer.layerThread : Layer.empty
+      )
+    })
+  )

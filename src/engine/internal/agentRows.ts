@@ -1,0 +1,131 @@
+/** The rows of a session that an agent keeps until they are collected. */
+import * as Effect from "effect/Effect"
+import * as FileSystem from "effect/FileSystem"
+import * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { gzip } from "node:zlib"
+import * as Ndjson from "../../output/Ndjson.ts"
+import { fromPlatformError, type OutputError } from "../../output/OutputError.ts"
+import * as RunDirectory from "../../output/RunDirectory.ts"
+import * as SentLog from "../../output/SentLog.ts"
+import { AgentFailed, type Log, type Piece } from "../LoadAgent.ts"
+
+/** `keep` never waits; `close` ends when all is on the disk. `failure` is that of writing. */
+export interface AgentRows {
+  readonly keep: (ended: { readonly records: Uint8Array; readonly sent: Uint8Array; readonly count: number }) => void
+  readonly failure: Effect.Effect<never, OutputError>
+  readonly close: Effect.Effect<void, OutputError>
+  readonly collect: (log: Log, from: number) => Stream.Stream<Piece, AgentFailed>
+}
+
+/** Sessions whose rows nobody has collected: of older ones than these the rows are deleted. */
+const MOST_KEPT = 8
+
+/** What is read and compressed at a time. */
+const PIECE_BYTES = 512 * 1024
+
+const NEWLINE = 10
+
+/** So fast that the network is not waited for. */
+const compress = (bytes: Uint8Array) =>
+  Effect.callback<Uint8Array<ArrayBuffer>, AgentFailed>((resume) => {
+    gzip(bytes, { level: 1 }, (error, packed) => {
+      resume(
+        error === null
+          ? Effect.succeed(new Uint8Array(packed))
+          : Effect.fail(new AgentFailed({ description: `rows cannot be compressed: ${error.message}` }))
+      )
+    })
+  })
+
+const linesIn = (bytes: Uint8Array): number => {
+  let lines = 0
+  for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, at + 1)) lines++
+  return lines
+}
+
+const joined = (first: Uint8Array, second: Uint8Array): Uint8Array => {
+  if (first.length === 0) return second
+  const bytes = new Uint8Array(first.length + second.length)
+  bytes.set(first)
+  bytes.set(second, first.length)
+  return bytes
+}
+
+/** Whole lines, as far as there are: a last one without its end is left out. */
+const wholeLines = <E, R>(chunks: Stream.Stream<Uint8Array, E, R>): Stream.Stream<Uint8Array, E, R> =>
+  Stream.mapAccum(
+    chunks,
+    (): Uint8Array => new Uint8Array(0),
+    (rest, chunk) => {
+      const bytes = joined(rest, chunk)
+      const end = bytes.lastIndexOf(NEWLINE) + 1
+      return [bytes.subarray(end), end === 0 ? [] : [bytes.subarray(0, end)]]
+    }
+  )
+
+/** Deletes what older sessions have left, but for the newest. */
+const forget = Effect.fnUntraced(function* (folder: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const left = yield* Effect.forEach(yield* fs.readDirectory(folder), (name) =>
+    Effect.map(fs.stat(path.join(folder, name)), ({ mtime }) => ({
+      name,
+      at: mtime._tag === "Some" ? mtime.value.getTime() : 0
+    }))
+  )
+  const oldest = left.toSorted((a, b) => b.at - a.at).slice(MOST_KEPT - 1)
+  yield* Effect.forEach(oldest, ({ name }) => fs.remove(path.join(folder, name), { recursive: true }), {
+    discard: true
+  })
+})
+
+/** Where the rows of a session lie in the folder of an agent. */
+export const folderOf = (path: Path.Path, folder: string, session: string): string => path.join(folder, session)
+
+/** Makes the files; they stay when the scope closes, until `remove`. */
+export const make = Effect.fnUntraced(function* (options: {
+  readonly folder: string
+  readonly session: string
+  readonly logsSent: boolean
+}): Effect.fn.Return<AgentRows, OutputError, FileSystem.FileSystem | Path.Path | Scope.Scope> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const folder = folderOf(path, options.folder, options.session)
+  yield* Effect.mapError(fs.makeDirectory(folder, { recursive: true }), fromPlatformError(folder))
+  // What cannot be tidied up is in nobody's way
+  yield* Effect.ignore(forget(options.folder))
+  const files = RunDirectory.files(path, folder)
+  const records = yield* Ndjson.makeWriter(files.records)
+  const sent = options.logsSent ? yield* SentLog.makeWriter(files.requestsSent) : null
+  const pathOf = (log: Log): string => (log === "records" ? files.records : files.requestsSent)
+
+  return {
+    keep: (ended) => {
+      records.appendLines({ bytes: ended.records, count: ended.count })
+      sent?.appendLines({ bytes: ended.sent, count: ended.count })
+    },
+    failure: sent === null ? records.failure : Effect.raceFirst(records.failure, sent.failure),
+    close: Effect.andThen(records.close, sent === null ? Effect.void : Effect.asVoid(sent.close)).pipe(Effect.asVoid),
+    collect: (log, from) =>
+      wholeLines(fs.stream(pathOf(log), { offset: from, chunkSize: PIECE_BYTES })).pipe(
+        Stream.mapError(
+          (error) =>
+            new AgentFailed({
+              description: `its rows cannot be read: ${fromPlatformError(pathOf(log))(error).problem}`
+            })
+        ),
+        Stream.mapEffect((bytes) =>
+          Effect.map(compress(bytes), (packed) => ({ bytes: packed, size: bytes.length, count: linesIn(bytes) }))
+        )
+      )
+  }
+})
+
+/** Deletes what a session has left. */
+export const remove = Effect.fnUntraced(function* (folder: string, session: string) {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  yield* Effect.ignore(fs.remove(folderOf(path, folder, session), { recursive: true, force: true }))
+})

@@ -1,0 +1,65 @@
+/** What agents on other machines are asked for when their run is over. */
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import { gunzip } from "node:zlib"
+import { type Lines } from "../../output/Ndjson.ts"
+import { type Agent, AgentLost } from "../Fleet.ts"
+import { type Account, type Piece, type Wanted } from "../LoadAgent.ts"
+
+/** How long an agent that was cut off has to be there again: it takes some seconds itself to see that we were gone. */
+const RETURN_MILLIS = 8_000
+const RETRY_MILLIS = 250
+/** How often in a row nothing at all may come of a file before it is given up. */
+const MOST_FAILURES = 4
+
+/** The account of an agent that was lost; `null` when it does not come back in time, or was started anew. */
+export const account = <E>(agent: Agent<E>, session: string): Effect.Effect<Account | null> =>
+  agent.account(session).pipe(
+    Effect.retry(Schedule.spaced(RETRY_MILLIS)),
+    Effect.timeoutOption(RETURN_MILLIS),
+    Effect.map(Option.getOrNull),
+    Effect.orElseSucceed(() => null)
+  )
+
+const unpack = <E>(agent: Agent<E>, { bytes, size }: Piece) =>
+  Effect.callback<Uint8Array, AgentLost>((resume) => {
+    // A piece never holds more than it says
+    gunzip(bytes, { maxOutputLength: Math.max(1, size) }, (error, unpacked) => {
+      resume(
+        error === null
+          ? Effect.succeed(unpacked)
+          : Effect.fail(new AgentLost({ agent: agent.name, problem: `its rows are damaged: ${error.message}` }))
+      )
+    })
+  })
+
+/**
+ * Hands on all lines of a file that an agent has kept, each once: after an interruption it goes on where it was. Tells whether they
+ * are all here.
+ */
+export const rows = Effect.fnUntraced(function* <E>(
+  agent: Agent<E>,
+  wanted: Omit<Wanted, "from">,
+  keep: (lines: Lines) => void
+) {
+  let from = 0
+  let failures = 0
+  while (failures < MOST_FAILURES) {
+    const isComplete = yield* agent.collect({ ...wanted, from }).pipe(
+      Stream.runForEach((piece) =>
+        Effect.map(unpack(agent, piece), (bytes) => {
+          from += piece.size
+          failures = 0
+          keep({ bytes, count: piece.count })
+        })
+      ),
+      Effect.isSuccess
+    )
+    if (isComplete) return true
+    failures++
+    yield* Effect.sleep(RETRY_MILLIS)
+  }
+  return false
+})
