@@ -16,8 +16,9 @@ const allowed: { readonly [room: string]: ReadonlyArray<string> } = {
   simulator: ["domain"],
   output: ["domain", "metrics"],
   engine: ["domain", "workload", "provider", "metrics", "output", "simulator"],
-  cli: ["domain", "workload", "provider", "metrics", "output", "simulator", "engine"],
-  "index.ts": ["domain", "workload", "provider", "metrics", "output", "simulator", "engine"],
+  fleet: ["domain", "metrics", "output", "engine"],
+  cli: ["domain", "workload", "provider", "metrics", "output", "simulator", "engine", "fleet"],
+  "index.ts": ["domain", "workload", "provider", "metrics", "output", "simulator", "engine", "fleet"],
   "bin.ts": ["cli"]
 }
 

@@ -6,9 +6,10 @@
  * - `types/`: declarations
  */
 import { execFileSync } from "node:child_process"
-import { chmodSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { chmodSync, copyFileSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join, relative } from "node:path"
 import { build, type BuildOptions, type Plugin } from "esbuild"
+import { pngAssets } from "../src/output/internal/pngAssets.ts"
 import reportClient from "./reportClient.ts"
 
 const root = join(import.meta.dirname, "..")
@@ -58,22 +59,30 @@ const program = await build({
 })
 chmodSync(join(dist, "bin/llmperf.js"), 0o755)
 writeFileSync(join(dist, "bin/reportClient.js"), reportClient)
+const assets = Object.values(pngAssets)
+for (const { from, name } of assets) copyFileSync(join(root, "node_modules", from), join(dist, "bin", name))
 
-/** The licence of every package that is bundled. */
-const bundled = new Set(
-  Object.values(program.metafile.outputs).flatMap(({ inputs }) =>
+/** The package that a file below `node_modules` is of. */
+const packageOf = (path: string): ReadonlyArray<string> => /^(?:@[^/]+\/)?[^/]+(?=\/)/.exec(path)?.slice(0, 1) ?? []
+
+/** The licences of every package that is bundled, and where the source is of one that brings no text of its licence. */
+const bundled = new Set([
+  ...Object.values(program.metafile.outputs).flatMap(({ inputs }) =>
     Object.entries(inputs).flatMap(([path, { bytesInOutput }]) =>
-      bytesInOutput > 0 ? (/node_modules\/((?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []) : []
+      bytesInOutput > 0 ? packageOf(path.split("node_modules/").at(1) ?? "") : []
     )
-  )
-)
+  ),
+  ...assets.flatMap(({ from }) => packageOf(from))
+])
 const notices = [...bundled].toSorted().map((name) => {
   const folder = join(root, "node_modules", name)
-  const { version, license } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
-  const [file] = globSync("{LICENSE,LICENCE,license}*", { cwd: folder })
-  const texts = [file, ...globSync("NOTICE*", { cwd: folder })].filter((name) => name !== undefined)
-  const text = texts.map((name) => `\n${readFileSync(join(folder, name), "utf8").trim()}\n`).join("")
-  return `${name} ${version} (${license})\n${text}`
+  const { license, repository, version } = JSON.parse(readFileSync(join(folder, "package.json"), "utf8"))
+  const files = globSync(["{LICENSE,LICENCE,license}*", "NOTICE*"], { cwd: folder, withFileTypes: true })
+    .flatMap((entry) => (entry.isFile() ? [entry.name] : []))
+    .toSorted()
+  const text = files.map((name) => `\n${readFileSync(join(folder, name), "utf8").trim()}\n`).join("")
+  const source = `\nSource: ${repository?.url ?? repository}\nLicence: https://spdx.org/licenses/${license}.html\n`
+  return `${name} ${version} (${license})\n${text === "" ? source : text}`
 })
 writeFileSync(join(dist, "THIRD_PARTY_LICENSES.txt"), notices.join(`\n${"-".repeat(80)}\n\n`))
 

@@ -48,7 +48,8 @@ export const record: Texts = {
   usage_reasoning_tokens: "Tokens of reasoning by the server's own count",
   retry_after_s: "How long the server asked to wait, in s",
   rate_limit: "The headers retry-after and x-ratelimit-*, as they came",
-  sampled: "false for a request that is in the totals and in no distribution"
+  sampled: "false for a request that is in the totals and in no distribution",
+  agent: "Which agent sent it, of several on other machines; there is no such key otherwise"
 }
 
 export const correctness: Texts = {
@@ -135,6 +136,10 @@ export const parts: Texts = {
   max: "Largest value",
   stddev: "Sample standard deviation",
   count: "Number of values",
+  p50_s: "Median, in s",
+  p99_s: "99 % quantile, in s",
+  p999_s: "99.9 % quantile, in s",
+  max_s: "Largest value, in s",
   num_requests_compared: "Requests with both counts",
   num_requests_different: "Those of them where the counts differ",
   mean_relative_difference: "Mean of |ours − the server's| / the server's"
@@ -178,6 +183,133 @@ export const about: Texts = {
   analysis_only: "llmperf analyze: which requests are measured; null as in the run",
   analysis_num_requests_left_out: "llmperf analyze: requests with a record that are not in these numbers",
   timestamp: "When the file was written, in s since 1970"
+}
+
+/** What stands under names that begin so. */
+export const begins: Texts = {
+  additional_sampling_params: "What was given with --additional-sampling-params, flattened",
+  schedule_changes: "What was changed of the schedule, flattened",
+  verdict_limits: "A limit of the verdict that is not the usual one; null for never",
+  health_own_errors: "Requests that failed by the fault of the client, with this code"
+}
+
+/** How the run was made: keys that not every summary has. */
+export const run: Texts = {
+  network_tls_verified: "Whether certificates were verified",
+  network_ca: "The file of the authorities that certificates were verified with; null for those of the system",
+  network_client_certificate: "The file of the client's certificate; null when it had none",
+  network_http2: "Whether HTTP/2 was spoken",
+  network_proxy: "The proxy between, without its password; null for none",
+  workers: "How many threads or agents sent",
+  requests_per_worker: "How many requests each of them was given",
+  partial: "Whether one of them was lost, so that these are the results of a part",
+  lost_requests: "The ids of the requests that were lost with them",
+  start_spread_s: "From the first agent that began to send to the last, in s",
+  agents: "The agents on other machines",
+  warmup: "null when there was no warm-up",
+  warmup_rehearsed_requests: "Exchanges of the warm-up with a server of our own",
+  warmup_opened_connections: "Connections that the warm-up opened to the server",
+  warmup_requests: "Real requests of the warm-up",
+  warmup_failed_requests: "Those of them that failed",
+  warmup_duration_s: "How long the warm-up took, in s",
+  inexact_prompts: "Prompts that have not the length that was asked for",
+  redrawn_input_tokens: "Lengths of prompts that were drawn again because they were below the least",
+  redrawn_output_tokens: "Lengths of answers that were drawn again because they were below 1",
+  repeated_prompts: "Prompts that were sent before in this run",
+  request_rate: "The rate of an open loop, as it was asked for",
+  arrival: "The arrival process of an open loop",
+  burstiness: "The shape of gamma arrivals; null for others",
+  burst_size: "Requests at the same moment, of arrivals in bursts; null for others",
+  duration_s: "How long requests were to arrive, in s; null for no limit",
+  schedule_format: "The format that the schedule was read in",
+  max_in_flight: "Open loop: the most requests that could be in flight; null for no limit",
+  when_full: "Open loop: what became of a request that found no place; null for no limit",
+  max_sampled_requests_per_second: "Open loop: how many requests of each second were measured; null for all",
+  thresholds: "What had to hold of these results, and what became of it"
+}
+
+/** The objects in the lists of a summary. */
+export const lists: Texts = {
+  threshold: "As it was given",
+  passed: "Whether it was met",
+  check: "The name of the limit",
+  what: "What was measured, in words",
+  value: "What was measured; of a threshold null where there is no such number",
+  unit: "s, or share: 1 is all",
+  limit: "The limit it is above",
+  slices: "When in the run it was so; empty when it shows only over the whole run",
+  from_s: "In s after the start of the run",
+  to_s: "In s after the start of the run",
+  advice: "What to do about it",
+  checks: "The limits that were exceeded",
+  verdict: "VALID, DEGRADED or INVALID",
+  name: "What it is called",
+  host: "The name of its machine",
+  version: "Its version of llmperf",
+  cores: "Processors of its machine",
+  memory_bytes: "Memory of its machine, in bytes",
+  open_files: "How many files it may have open; null when that is not known",
+  requests: "Requests that it sent",
+  missing_rows: "Requests whose rows could not be fetched from it",
+  clock_offset_s: "Its clock less ours, in s",
+  clock_round_trip_s: "How long a question to it took, in s: the offset may be wrong by half of it",
+  clock_drift_s: "By how much the offset changed during the run, in s",
+  started_s: "When it began to send, in s after the start; null when it did not",
+  dispatch_lag_s: "Sent − due, of the requests that it sent, in s",
+  quantiles: "Quantiles, in s",
+  p25: "25 % quantile",
+  p50: "Median",
+  p75: "75 % quantile",
+  p90: "90 % quantile",
+  p95: "95 % quantile",
+  p99: "99 % quantile",
+  p999: "99.9 % quantile",
+  mean: "Mean",
+  min: "Smallest value",
+  max: "Largest value",
+  stddev: "Sample standard deviation",
+  count: "Number of values",
+  verdict_reasons: "Why its verdict is not VALID",
+  lost: "Why it was lost; null when it was not",
+  lost_requests: "The ids of the requests that it held when it was lost"
+}
+
+/** The verdict, what it was judged by, and the calibration: nothing of --metadata stands in their place. */
+export const client: Texts = {
+  verdict: "Whether these numbers are the server's: VALID, DEGRADED or INVALID",
+  verdict_reasons: "Why the verdict is not VALID, the worst first",
+  verdict_slices: "The verdict of every slice of time, neighbours that are alike as one",
+  health_watched: "Whether the client was watched; what was not watched is null",
+  health_threads: "Threads that sent",
+  health_cpu_count: "Processors that the process may use",
+  health_slice_s: "The length of a slice, in s",
+  health_loop_delay_s: "Delay of the event loop, over all moments and threads, in s",
+  health_loop_utilization: "Share of the time in which the event loop was at work",
+  health_events_waiting: "Share of the events that were there before the loop asked",
+  health_gc_count: "Garbage collections",
+  health_gc_total_s: "All of their pauses, in s",
+  health_gc_longest_s: "The longest of their pauses, in s",
+  health_process_cores: "Processors that the process kept busy",
+  health_machine_cpu: "Share of the machine's processors in use",
+  health_steal: "Share of processor time that the host gave to other machines",
+  health_rss_max_bytes: "Memory of the process, the most, in bytes",
+  health_free_memory_min: "Share of the memory that was left, the least",
+  health_connections_max: "Connections open at a time, the most",
+  health_open_file_limit: "How many files the process may have open",
+  health_client_lag_s: "Lag of the client without the opening of connections, over all requests sent, in s",
+  health_late_requests: "Requests that the client sent more than 10 ms late",
+  health_very_late_requests: "Requests that the client sent more than 100 ms late",
+  health_opened_connections: "Requests that waited for a connection to be opened",
+  health_connection_wait_s: "How long they waited, in s",
+  calibration_measured_at: "When the calibration was made, ISO 8601; null, as all of it, when none fits this run",
+  calibration_other_programs_share: "Share of all processors that other programs took meanwhile",
+  calibration_in_flight: "Requests in flight at which it was measured",
+  calibration_requests_per_s: "Requests per s at which it was measured",
+  calibration_tokens_per_s: "Tokens per s at which it was measured",
+  calibration_added_ttft: "What the client adds to TTFT",
+  calibration_added_inter_token_latency: "What the client adds to the gap between two tokens",
+  calibration_token_delay: "From the moment a token was sent to the client's stamp",
+  calibration_lag: "From the moment a request was due to the client's stamp"
 }
 
 export const manifest: Texts = {

@@ -10,7 +10,11 @@ import { Calibrations } from "../src/domain/CalibrationResults.ts"
 import { CorrectnessRecord, CorrectnessSummary } from "../src/domain/CorrectnessResults.ts"
 import { RequestRecord } from "../src/domain/RequestRecord.ts"
 import { Summary } from "../src/domain/Summary.ts"
+import * as CalibrationFields from "../src/output/CalibrationFields.ts"
+import * as RunFields from "../src/output/RunFields.ts"
 import * as RunManifest from "../src/output/RunManifest.ts"
+import * as ThresholdReport from "../src/output/ThresholdReport.ts"
+import * as VerdictText from "../src/output/VerdictText.ts"
 import * as Texts from "./schemaTexts.ts"
 
 type Json = JsonSchema.JsonSchema
@@ -89,6 +93,89 @@ const flattened = (schema: Json, name: string, group: string, part: string): Rea
   ]
 }
 
+/** Keys by their name, and by how their name begins. */
+interface Keys {
+  readonly named: ReadonlyArray<readonly [name: string, schema: Json]>
+  readonly patterns: ReadonlyArray<readonly [pattern: string, schema: Json]>
+}
+
+const together = (all: ReadonlyArray<Keys>): Keys => ({
+  named: all.flatMap(({ named }) => named),
+  patterns: all.flatMap(({ patterns }) => patterns)
+})
+
+/** What a key is: by its name, or by that of its group and by what it is of that. */
+const textOf = (name: string, texts: Texts.Texts): string => {
+  for (const [part, partText] of [["", ""], ...Object.entries(Texts.parts)] as const) {
+    const group = part === "" ? name : name.slice(0, -part.length - 1)
+    const text = texts[group]
+    if (text !== undefined && name === (part === "" ? group : `${group}_${part}`)) {
+      return partText === "" ? text : `${partText}. ${text}`
+    }
+  }
+  throw new Error(`no text says what ${name} is`)
+}
+
+/** A part of a summary under the names that it has there: those of nested objects are joined. */
+const flatKeys = (schema: Json, name: string, texts: Texts.Texts): Keys => {
+  const properties = Object.entries(propertiesOf(schema))
+  if (properties.length > 0) {
+    return together(
+      properties.map(([key, property]) => flatKeys(property, name === "" ? key : `${name}_${key}`, texts))
+    )
+  }
+  const members: unknown = schema["anyOf"]
+  const parts = (Array.isArray(members) ? members : []).filter(isObject)
+  const object = parts.find((part) => part["type"] === "object")
+  if (object !== undefined) {
+    const others = parts.filter((part) => part !== object)
+    return together([flatKeys(object, name, texts), ...others.map((part) => flatKeys(part, name, texts))])
+  }
+  // An object whose keys are not known beforehand
+  if (schema["type"] === "object") return { named: [], patterns: patternsOf(schema, name) }
+  return {
+    named: [[name, { description: textOf(name, texts), ...described(schema, Texts.lists) }]],
+    patterns: []
+  }
+}
+
+const patternsOf = (schema: Json, name: string): Keys["patterns"] => {
+  const values: unknown = schema["additionalProperties"]
+  const properties = isObject(values) ? Object.entries(propertiesOf(values)) : []
+  const description = Texts.begins[name]
+  if (description === undefined) throw new Error(`no text says what ${name}_… is`)
+  return properties.length === 0
+    ? [[`^${name}_`, { description, ...(isObject(values) ? values : {}) }]]
+    : properties.map(([key, property]) => [`^${name}_.+_${key}$`, { description, ...property }])
+}
+
+/** A value given with --metadata may stand in the place of each. */
+const orTexts = ({ named, patterns }: Keys): Keys => ({ named: named.map(orTextOf), patterns: patterns.map(orTextOf) })
+
+const orTextOf = ([name, { description, ...schema }]: readonly [string, Json]): readonly [string, Json] => {
+  const { type, ...others } = schema
+  if (typeof type !== "string" && !("anyOf" in schema)) return [name, { description, ...schema }]
+  if (type === "string" && Object.keys(others).length === 0) return [name, { description, type }]
+  const members: unknown = schema["anyOf"]
+  return [
+    name,
+    { description, anyOf: [...(Array.isArray(members) ? members.filter(isObject) : [schema]), { type: "string" }] }
+  ]
+}
+
+const Thresholds = Schema.Struct({ thresholds: Schema.Array(ThresholdReport.ThresholdFields) })
+
+/** What a summary says of the run and of the client besides results. */
+const more = (): Keys => {
+  const ofClient = [VerdictText.VerdictFields, CalibrationFields.CalibrationFields]
+  const ofRuns = [RunFields.RunFields, Thresholds]
+  return together([
+    orTexts(together(ofRuns.map((part) => flatKeys(generated(part), "", Texts.run)))),
+    ...ofClient.map((part) => flatKeys(generated(part), "", Texts.client)),
+    { named: [], patterns: patternsOf({}, "additional_sampling_params") }
+  ])
+}
+
 const results = (prefix: string): ReadonlyArray<readonly [string, Json]> =>
   flattened(generated(Summary), "", "", "").map(([name, schema]) => [`${prefix}${name}`, schema])
 
@@ -147,14 +234,17 @@ const summary = (
 ): Json => {
   const made = results(prefix)
   const first = described({ properties: about }, Texts.about)
+  const { named, patterns } = more()
   return {
     type: "object",
     properties: {
       ...propertiesOf(first),
       ...Object.fromEntries(answers),
       ...Object.fromEntries(made),
+      ...Object.fromEntries(named),
       timestamp: { description: Texts.about["timestamp"], type: "integer" }
     },
+    patternProperties: Object.fromEntries(patterns),
     required: ["version", "name", "model", ...made.map(([name]) => name), "timestamp"],
     additionalProperties: true
   }

@@ -1,113 +1,55 @@
-/** The part of JSON Schema (draft 2020-12) that our schemas use, read strictly: a keyword that is not known here throws. */
+/** Our schemas as a validator of JSON Schema (Ajv, draft 2020-12) reads them. A keyword that it does not know throws. */
+import { Ajv2020, type ErrorObject } from "ajv/dist/2020.js"
 
 export type Schema = { readonly [keyword: string]: unknown }
+
+/** What of a value the schema of that name does not allow, with its place: `/ttft_s: anyOf`. */
+export type Check = (name: string, value: unknown) => ReadonlyArray<string>
 
 const isObject = (value: unknown): value is Schema =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-const isOfType = (type: unknown, value: unknown): boolean => {
-  switch (type) {
-    case "null":
-      return value === null
-    case "integer":
-      return Number.isInteger(value)
-    case "array":
-      return Array.isArray(value)
-    case "object":
-      return isObject(value)
-    case "number":
-    case "string":
-    case "boolean":
-      return typeof value === type
-    default:
-      throw new Error(`unknown type ${String(type)}`)
+/** What a member of an `anyOf` lacks is said by the `anyOf` itself. */
+const isOfMember = ({ schemaPath }: ErrorObject): boolean => /\/anyOf\/\d/.test(schemaPath)
+
+const told = ({ instancePath, keyword, params }: ErrorObject): string => {
+  const name: unknown = params["missingProperty"] ?? params["additionalProperty"]
+  return `${instancePath}: ${keyword}${typeof name === "string" ? ` ${name}` : ""}`
+}
+
+export const checker = (all: ReadonlyMap<string, Schema>): Check => {
+  const ajv = new Ajv2020({ allErrors: true, strict: true, allowUnionTypes: true })
+  for (const schema of all.values()) ajv.addSchema(schema)
+  return (name, value) => {
+    const validate = ajv.getSchema(name)
+    if (validate === undefined) throw new Error(`no schema ${name}`)
+    if (validate(value) === true) return []
+    return (validate.errors ?? []).filter((error) => !isOfMember(error)).map(told)
   }
 }
 
-const schemaOf = (value: unknown): Schema => {
-  if (value === true) return {}
-  if (value === false) return { enum: [] }
-  if (!isObject(value)) throw new Error(`not a schema: ${JSON.stringify(value)}`)
-  return value
+const closedAt = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(closedAt)
+  if (!isObject(value)) return value
+  const inner = Object.fromEntries(Object.entries(value).map(([keyword, part]) => [keyword, closedAt(part)]))
+  return "properties" in value && value["additionalProperties"] === true
+    ? { ...inner, additionalProperties: false }
+    : inner
 }
 
-const listOf = (value: unknown): ReadonlyArray<unknown> => {
-  if (!Array.isArray(value)) throw new Error(`not a list: ${JSON.stringify(value)}`)
-  return value
-}
-
-const toldOnly = new Set(["$schema", "$id", "title", "description"])
-
-/** What of the value the schema does not allow, with its place. `$ref` names another of `all`. */
-export const problems = (
+/**
+ * The schemas without the room that they leave to later versions: every key must be described. In a summary there may be those
+ * besides that the user gave with --metadata.
+ */
+export const closed = (
   all: ReadonlyMap<string, Schema>,
-  schema: Schema,
-  value: unknown,
-  at = ""
-): ReadonlyArray<string> => {
-  const check = (inner: unknown, part: unknown, place: string) => problems(all, schemaOf(inner), part, place)
-  const unless = (ok: boolean, keyword: string) => (ok ? [] : [`${at}: ${keyword}`])
-  const named = isObject(schema["properties"]) ? schema["properties"] : {}
-  return Object.entries(schema).flatMap(([keyword, given]): ReadonlyArray<string> => {
-    if (toldOnly.has(keyword)) return []
-    switch (keyword) {
-      case "$ref": {
-        const target = all.get(String(given))
-        if (target === undefined) throw new Error(`no schema ${String(given)}`)
-        return problems(all, target, value, at)
-      }
-      case "type":
-        return unless(
-          (Array.isArray(given) ? given : [given]).some((type) => isOfType(type, value)),
-          `type ${String(given)}`
-        )
-      case "enum":
-        return unless(listOf(given).includes(value), "enum")
-      case "anyOf":
-        return unless(
-          listOf(given).some((member) => check(member, value, at).length === 0),
-          "anyOf"
-        )
-      case "minimum":
-        return unless(typeof value !== "number" || value >= Number(given), keyword)
-      case "maximum":
-        return unless(typeof value !== "number" || value <= Number(given), keyword)
-      case "minLength":
-        return unless(typeof value !== "string" || [...value].length >= Number(given), keyword)
-      case "minItems":
-        return unless(!Array.isArray(value) || value.length >= Number(given), keyword)
-      case "maxItems":
-        return unless(!Array.isArray(value) || value.length <= Number(given), keyword)
-      case "pattern":
-        return unless(typeof value !== "string" || new RegExp(String(given), "u").test(value), keyword)
-      case "required":
-        return isObject(value)
-          ? listOf(given).flatMap((name) => unless(String(name) in value, `lacks ${String(name)}`))
-          : []
-      case "properties":
-        return isObject(value)
-          ? Object.entries(named).flatMap(([name, inner]) =>
-              name in value ? check(inner, value[name], `${at}/${name}`) : []
-            )
-          : []
-      case "additionalProperties":
-        return isObject(value)
-          ? Object.keys(value).flatMap((name) => (name in named ? [] : check(given, value[name], `${at}/${name}`)))
-          : []
-      case "prefixItems":
-        return Array.isArray(value)
-          ? listOf(given).flatMap((inner, index) =>
-              index < value.length ? check(inner, value[index], `${at}/${index}`) : []
-            )
-          : []
-      case "items": {
-        const before = Array.isArray(schema["prefixItems"]) ? schema["prefixItems"].length : 0
-        return Array.isArray(value)
-          ? value.slice(before).flatMap((item, index) => check(given, item, `${at}/${before + index}`))
-          : []
-      }
-      default:
-        throw new Error(`unknown keyword ${keyword}`)
-    }
-  })
-}
+  metadata: ReadonlyArray<string> = []
+): ReadonlyMap<string, Schema> =>
+  new Map(
+    [...all].map(([name, schema]) => {
+      const strict = closedAt(schema)
+      if (!isObject(strict) || !isObject(strict["properties"])) return [name, isObject(strict) ? strict : {}]
+      const given = name.endsWith("summary.json") ? Object.fromEntries(metadata.map((key) => [key, {}])) : {}
+      return [name, { ...strict, properties: { ...given, ...strict["properties"] } }]
+    })
+  )

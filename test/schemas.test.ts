@@ -2,30 +2,39 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Result from "effect/Result"
 import * as TestClock from "effect/testing/TestClock"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { differing, schemas } from "../scripts/schemas.ts"
+import { type NetworkFacts } from "../src/cli/internal/network.ts"
 import * as Analysis from "../src/engine/Analysis.ts"
 import * as Correctness from "../src/engine/Correctness.ts"
+import { type WarmUpReport } from "../src/engine/WarmUp.ts"
 import * as LiveStats from "../src/metrics/LiveStats.ts"
+import { SummarySink } from "../src/metrics/SummarySink.ts"
+import * as Threshold from "../src/metrics/Threshold.ts"
+import * as Verdict from "../src/metrics/Verdict.ts"
 import * as CalibrationCache from "../src/output/CalibrationCache.ts"
+import * as CalibrationFields from "../src/output/CalibrationFields.ts"
+import * as ResultFiles from "../src/output/ResultFiles.ts"
+import * as ThresholdReport from "../src/output/ThresholdReport.ts"
+import * as VerdictText from "../src/output/VerdictText.ts"
 import { Provider } from "../src/provider/Provider.ts"
 import { layerInline } from "../src/workload/TokenCounter.ts"
 import * as Tokenizer from "../src/workload/Tokenizer.ts"
 import * as Replays from "./engine/replays.ts"
 import * as Runs from "./engine/runs.ts"
 import * as Scripted from "./engine/scriptedProvider.ts"
-import { problems, type Schema } from "./jsonSchema.ts"
+import { checker, closed, type Schema } from "./jsonSchema.ts"
 import { loadOf, machine } from "./output/calibrations.ts"
 
 const all: ReadonlyMap<string, Schema> = schemas()
 
-const check = (name: string, value: unknown): ReadonlyArray<string> => {
-  const schema = all.get(name)
-  if (schema === undefined) throw new Error(`no schema ${name}`)
-  return problems(all, schema, value)
-}
+const check = checker(all)
+
+/** As `check`, with no key that is not described but those of the metadata that these tests give. */
+const checkClosed = checker(closed(all, ["team"]))
 
 const conforms = (name: string, ...path: ReadonlyArray<string>) =>
   Effect.map(Runs.readText(...path), (text) => {
@@ -36,7 +45,10 @@ const conforms = (name: string, ...path: ReadonlyArray<string>) =>
           .map((line) => JSON.parse(line))
       : [JSON.parse(text)]
     assert.isNotEmpty(values)
-    for (const value of values) assert.deepStrictEqual(check(name, value), [], `${path.join("/")} against ${name}`)
+    for (const value of values) {
+      assert.deepStrictEqual(check(name, value), [], `${path.join("/")} against ${name}`)
+      assert.deepStrictEqual(checkClosed(name, value), [], `${path.join("/")} against ${name}, every key of it`)
+    }
   })
 
 /** Every schema within, with its place. */
@@ -151,6 +163,59 @@ describe("docs/schemas", () => {
     )
   )
 
+  it("describes what a summary says of a calibration, of thresholds, of limits and of the way to the server", () => {
+    const summary = new SummarySink().summary({ wallSeconds: 1 })
+    const load = loadOf("2026-01-02T03:04:05.000Z", { in_flight: 200 })
+    const warmUp: WarmUpReport = {
+      rehearsed_requests: 32,
+      opened_connections: 4,
+      requests: 1,
+      failed_requests: 0,
+      duration_s: 0.5
+    }
+    const network: NetworkFacts = {
+      tls_verified: true,
+      ca: "ca.pem",
+      client_certificate: null,
+      http2: false,
+      proxy: "http://proxy:3128"
+    }
+    const thresholds = ["ttft_s.p99 < 1", "error_rate <= 0"].map((text) => Result.getOrThrow(Threshold.parse(text)))
+    const described = (details: ResultFiles.Fields) => {
+      const document = ResultFiles.document({
+        name: "n",
+        parameters: { model: "m", additional_sampling_params: { stop: ["a"], nested: { a: null } } },
+        results: summary,
+        resultsPrefix: "results_",
+        details,
+        metadata: {},
+        timestamp: 1
+      })
+      return checkClosed("summary.json", JSON.parse(ResultFiles.stringify(document)))
+    }
+    assert.deepStrictEqual(
+      described({
+        network,
+        warmup: warmUp,
+        schedule_changes: { speed: 2, loop: { times: 3 } },
+        ...CalibrationFields.fields(load),
+        ...VerdictText.fields({
+          verdict: { grade: "VALID", reasons: [], slices: [], sampled: true },
+          health: null,
+          dispatch: { ...new Verdict.DispatchTally().report(), own_errors: { EMFILE: 2 } },
+          limits: { ...Verdict.defaultLimits, steal: { degraded: 0.5, invalid: null } }
+        }),
+        thresholds: ThresholdReport.document(Threshold.check(thresholds, summary))
+      }),
+      []
+    )
+    assert.deepStrictEqual(described({ warmup: null, ...CalibrationFields.fields(null), thresholds: [] }), [])
+    assert.sameMembers(
+      [...described({ network: { ...network, extra: 1 }, calibration: { lag: { p50_s: "1" } } })],
+      [": additionalProperties network_extra", "/calibration_lag_p50_s: anyOf"]
+    )
+  })
+
   it.effect("refuses what our files never hold", () =>
     Runs.inFolder((folder) =>
       Effect.gen(function* () {
@@ -159,18 +224,33 @@ describe("docs/schemas", () => {
         assert.deepStrictEqual(check("record.json", first), [])
         const { sampled: _, ...lacking } = first
         for (const [value, place] of [
-          [lacking, ": lacks sampled"],
+          [lacking, ": required sampled"],
           [{ ...first, ttft_s: "0.1" }, "/ttft_s: anyOf"],
-          [{ ...first, request_id: 1.5 }, "/request_id: type integer"],
+          [{ ...first, request_id: 1.5 }, "/request_id: type"],
           [{ ...first, rate_limit: { a: 1 } }, "/rate_limit: anyOf"],
-          [{ ...first, error_msg: null }, "/error_msg: type string"]
+          [{ ...first, error_msg: null }, "/error_msg: type"]
         ] as const) {
           assert.deepStrictEqual(check("record.json", value), [place])
         }
-        assert.deepStrictEqual(check("individual-responses.json", [first, lacking]), ["/1: lacks sampled"])
+        assert.deepStrictEqual(check("individual-responses.json", [first, lacking]), ["/1: required sampled"])
         const summary = yield* Runs.readSummary(folder, "org-demo-7b_60_8_summary.json")
         assert.deepStrictEqual(check("summary.json", { ...summary, results_ttft_s_mean: "1" }), [
           "/results_ttft_s_mean: anyOf"
+        ])
+        const verdict = { ...summary, verdict: "FINE", verdict_slices: [{ from_s: 0 }], health_gc_count: "3" }
+        assert.sameMembers(
+          [...check("summary.json", { ...verdict, verdict_limits_steal_invalid: -1 })],
+          [
+            "/verdict: enum",
+            "/verdict_slices/0: required to_s",
+            "/verdict_slices/0: required verdict",
+            "/verdict_slices/0: required checks",
+            "/health_gc_count: anyOf",
+            "/verdict_limits_steal_invalid: anyOf"
+          ]
+        )
+        assert.deepStrictEqual(checkClosed("summary.json", { ...summary, team: "x", health_gc: 1 }), [
+          ": additionalProperties health_gc"
         ])
         const run = yield* Runs.readSummary(folder, "run.json")
         assert.deepStrictEqual(check("run.json", { ...run, format: 2 }), ["/format: enum"])

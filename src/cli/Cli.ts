@@ -11,11 +11,13 @@ import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { Arguments } from "./Arguments.ts"
+import { agent } from "./commands/agent.ts"
 import { analyze } from "./commands/analyze.ts"
 import { calibrate } from "./commands/calibrate.ts"
 import { compare } from "./commands/compare.ts"
 import { correctness } from "./commands/correctness.ts"
 import { exportRun } from "./commands/export.ts"
+import { fleet } from "./commands/fleet.ts"
 import { loadTest } from "./commands/loadTest.ts"
 import { plot } from "./commands/plot.ts"
 import { probe } from "./commands/probe.ts"
@@ -43,7 +45,9 @@ const root = Command.make("llmperf").pipe(
     schedule,
     serve,
     simulate,
-    calibrate
+    calibrate,
+    agent,
+    fleet
   ])
 )
 

@@ -8,6 +8,8 @@ import * as Schema from "effect/Schema"
 import * as Latency from "../simulator/Latency.ts"
 import * as Fault from "../simulator/Fault.ts"
 import { parseSeconds } from "../domain/DurationText.ts"
+import { fleetFlags } from "./internal/fleetFlags.ts"
+import { liveMetricsFlags } from "./internal/liveMetricsFlags.ts"
 import { network } from "./internal/networkFlags.ts"
 import { arrivals, scheduleEdits } from "./internal/scheduleFlags.ts"
 import * as Setting from "./internal/setting.ts"
@@ -399,6 +401,7 @@ export const loadTest = {
   ),
   ...verdict,
   ...thresholdFlags,
+  ...liveMetricsFlags,
   report: Setting.toggle("report", false, "Write an HTML report beside the results; see llmperf report"),
   calibrate: Setting.toggle(
     "calibrate",
@@ -422,6 +425,7 @@ export const loadTest = {
     1,
     "Threads that send the requests together, each with connections of its own; auto takes one for every two processors"
   ),
+  ...fleetFlags,
   sim: simulator("sim-")
 }
 

@@ -13,6 +13,7 @@ import * as Stream from "effect/Stream"
 import { CorrectnessRecord, type CorrectnessSummary, type Mismatch } from "../domain/CorrectnessResults.ts"
 import { type RequestRecord } from "../domain/RequestRecord.ts"
 import { type CorrectnessConfig } from "../domain/RunConfig.ts"
+import { type Summary } from "../domain/Summary.ts"
 import { CorrectnessSink, judge } from "../metrics/CorrectnessSink.ts"
 import * as RequestSink from "../metrics/RequestSink.ts"
 import * as CorrectnessFiles from "../output/CorrectnessFiles.ts"
@@ -29,11 +30,14 @@ import { type RunHooks } from "./RunHooks.ts"
 import { type RunResult } from "./RunResult.ts"
 
 /**
+ * - `ofAnswers`: what follows from the numbers of the run and of its answers, for the summary
+ *
  * @category models
  * @since 0.2.0
  */
 export interface Options extends RunHooks {
   readonly config: CorrectnessConfig
+  readonly ofAnswers?: ((summary: Summary, correctness: CorrectnessSummary) => ResultFiles.Fields) | undefined
 }
 
 /**
@@ -73,7 +77,7 @@ export const run = Effect.fn("Correctness.run")(function* (
   OutputError | Ndjson.RecordsError,
   Provider | Tokenizer | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
-  const { config, ...hooks } = options
+  const { config, ofAnswers, ...hooks } = options
   const directory = config.resultsDir === null ? null : yield* RunDirectory.open(config.resultsDir)
   const { numbers, plans } = yield* CorrectnessWorkload.make({
     count: config.maxNumCompletedRequests,
@@ -90,6 +94,10 @@ export const run = Effect.fn("Correctness.run")(function* (
   }
   const result = yield* measuredRun({
     ...hooks,
+    ofSummary: (summary, openLoop) => ({
+      ...hooks.ofSummary?.(summary, openLoop),
+      ...ofAnswers?.(summary, sink.summary())
+    }),
     settings: config,
     directory,
     work: {

@@ -18,6 +18,7 @@ import { Limits } from "../domain/CalibrationResults.ts"
 import { RequestPlan } from "../domain/RequestPlan.ts"
 import * as HealthReport from "../metrics/HealthReport.ts"
 import { DispatchReport } from "../metrics/Verdict.ts"
+import * as OtlpSpans from "../output/OtlpSpans.ts"
 import { TokenizerError } from "../workload/Tokenizer.ts"
 
 const Count = Schema.Int
@@ -270,6 +271,7 @@ export interface Counters extends Schema.Schema.Type<typeof Counters> {}
  * - `loopEnded`: everything it sent has ended; text may still be with the counter
  * - `dispatch`: in the last report
  * - `health`: in the last report, when the agent is watched
+ * - `spans`: in the last report, when it sends spans
  *
  * @category models
  * @since 0.2.0
@@ -284,7 +286,8 @@ export const Report = Schema.Struct({
   uncounted: Schema.NullOr(TokenizerError),
   loopEnded: Schema.Boolean,
   dispatch: Schema.NullOr(DispatchReport),
-  health: Schema.NullOr(HealthReport.HealthReport)
+  health: Schema.NullOr(HealthReport.HealthReport),
+  spans: Schema.NullOr(OtlpSpans.Report)
 })
 
 /**

@@ -9,9 +9,20 @@ import { type Summary } from "../domain/Summary.ts"
 import type * as LiveStats from "../metrics/LiveStats.ts"
 import { type SummarySink } from "../metrics/SummarySink.ts"
 import type * as Verdict from "../metrics/Verdict.ts"
+import type * as OtlpSpans from "../output/OtlpSpans.ts"
 import type * as ResultFiles from "../output/ResultFiles.ts"
 import type * as Health from "./Health.ts"
 import { type WarmUpReport } from "./WarmUp.ts"
+
+/**
+ * A run whose requests have all ended.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface EndedRun extends OtlpSpans.Run {
+  readonly agents: OtlpSpans.Report | null
+}
 
 /**
  * - `warmUp`: run before the clock starts; see `WarmUp`. The agents of a fleet warm up themselves
@@ -20,6 +31,8 @@ import { type WarmUpReport } from "./WarmUp.ts"
  * - `details`: more for the summary, such as how the server was reached; `ofSummary`: what follows from its numbers
  * - `watch`: begins to watch over this thread as the clock starts; see `Health`. The agents of a fleet watch over themselves
  * - `limits`: those of the verdict
+ * - `beforeSummary`: the last that is done before the results are written; gives what the summary says of it. `agents`: what became of
+ *   the spans that agents have sent
  * - `onEnded`: is given the fold of requests that agents have reported as ended; for those of this thread see `RequestTap`
  *
  * @category models
@@ -33,5 +46,6 @@ export interface RunHooks {
   readonly ofSummary?: ((summary: Summary, openLoop: boolean) => ResultFiles.Fields) | undefined
   readonly watch?: Effect.Effect<Health.Sampling, never, Scope.Scope> | undefined
   readonly limits?: Verdict.Limits | undefined
+  readonly beforeSummary?: ((run: EndedRun) => Effect.Effect<ResultFiles.Fields>) | undefined
   readonly onEnded?: ((sink: SummarySink) => void) | undefined
 }

@@ -5,6 +5,7 @@
  * @since 0.2.0
  */
 import * as Result from "effect/Result"
+import { CorrectnessSummary } from "../domain/CorrectnessResults.ts"
 import type { Summary } from "../domain/Summary.ts"
 import { neededFor, quantileOf } from "./Comparison.ts"
 import * as Expression from "./Expression.ts"
@@ -12,6 +13,7 @@ import { SummarySink } from "./SummarySink.ts"
 
 /**
  * - `text`: as it was given
+ * - `about`: whether it is about what became of the `answers` of a correctness test, or about the `requests` of any run
  * - `path`: the keys of the number in the summary
  * - `limit`: in the unit of the number
  * - `unit`: `s` for seconds, `share` for shares of one, `""` for all else
@@ -21,6 +23,7 @@ import { SummarySink } from "./SummarySink.ts"
  */
 export interface Threshold {
   readonly text: string
+  readonly about: "requests" | "answers"
   readonly path: ReadonlyArray<string>
   readonly operator: Expression.Operator
   readonly limit: number
@@ -50,15 +53,23 @@ export interface Checked {
  * `end_to_end_latency_s.mean`, `failed_as_infinite.ttft_s.p99`, `error_rate`, `error_code_frequency.429`. Durations take
  * `s`, `ms`, `us`, `min`, shares take `%`; a bare number is in the unit of the summary (seconds, shares of one).
  *
+ * With `answers`, which is for a correctness test, names are first those of its own numbers, such as `answer_mismatch_rate`
+ * and `num_mismatched_requests`. Two of these are names of the requests' numbers too: with `results_` before it, as in the file
+ * of the summary, a name is one of those.
+ *
  * @category parsing
  * @since 0.2.0
  */
-export const parse = (text: string): Result.Result<Threshold, Expression.ExpressionError> =>
+export const parse = (
+  text: string,
+  { answers = false }: { readonly answers?: boolean } = {}
+): Result.Result<Threshold, Expression.ExpressionError> =>
   Result.flatMap(Expression.parse(text), (expression) => {
     const fail = (position: number, expected: string): Result.Result<never, Expression.ExpressionError> =>
       Result.fail(new Expression.ExpressionError({ text: expression.text, position, expected }))
     const path = pathOf(expression.name)
-    const problem = problemOf(path)
+    const about = answers && isOfAnswers(expression.name) ? "answers" : "requests"
+    const problem = about === "answers" ? null : problemOf(path, answers)
     if (problem !== null) return fail(expression.at.name, problem)
     const unit = unitOf(path)
     const scale = scaleOf(unit, expression.unit)
@@ -67,28 +78,41 @@ export const parse = (text: string): Result.Result<Threshold, Expression.Express
       return fail(expression.at.amount, "a number without +, which is for differences between runs")
     }
     const limit = (expression.sign === "-" ? -1 : 1) * expression.amount * scale
-    return Result.succeed({ text: expression.text.trim(), path, operator: expression.operator, limit, unit })
+    return Result.succeed({ text: expression.text.trim(), about, path, operator: expression.operator, limit, unit })
   })
 
 /**
- * Checks every threshold against a summary. The run has passed when all have.
+ * Checks every threshold against a summary, and against that of a correctness test where it is about answers. The run has
+ * passed when all have.
  *
  * @category checking
  * @since 0.2.0
  */
-export const check = (thresholds: ReadonlyArray<Threshold>, summary: Summary): ReadonlyArray<Checked> =>
+export const check = (
+  thresholds: ReadonlyArray<Threshold>,
+  summary: Summary,
+  correctness?: CorrectnessSummary
+): ReadonlyArray<Checked> =>
   thresholds.map((threshold) => {
-    const value = valueOf(threshold.path, summary)
-    const last = threshold.path.at(-1) ?? ""
+    const { about, limit, operator, path } = threshold
+    const isOfRequests = about === "requests"
+    const value = isOfRequests ? valueOf(path, summary) : answersOf(path, correctness)
+    const last = path.at(-1) ?? ""
     const needed = quantileOf(last) === null ? 1 : neededFor(last)
+    const completed = isOfRequests ? summary.num_completed_requests : (correctness?.num_completed_requests ?? 0)
     return {
       threshold,
       value,
-      passed: value !== null && Expression.holds(value, threshold.operator, threshold.limit),
-      enough: summary.num_completed_requests >= needed,
+      passed: value !== null && Expression.holds(value, operator, limit),
+      enough: completed >= needed,
       needed
     }
   })
+
+const answersOf = (path: ReadonlyArray<string>, correctness: CorrectnessSummary | undefined): number | null => {
+  const found = walk(correctness, path)
+  return typeof found === "number" ? found : null
+}
 
 const valueOf = (path: ReadonlyArray<string>, summary: Summary): number | null => {
   const found = walk(summary, path)
@@ -104,6 +128,10 @@ const pathOf = (name: string): ReadonlyArray<string> =>
     .replace(/\.p99\.9$/, ".p999")
     .split(".")
     .filter((part) => part !== "quantiles")
+
+const answerKeys = Object.keys(CorrectnessSummary.fields)
+
+const isOfAnswers = (name: string): boolean => answerKeys.includes(name)
 
 const walk = (from: unknown, path: ReadonlyArray<string>): unknown => {
   let at: unknown = from
@@ -127,7 +155,7 @@ const isFrequency = (path: ReadonlyArray<string>): boolean =>
 const blank = (): Summary => new SummarySink().summary({ wallSeconds: 0 })
 
 /** What should stand in the place of a name that names no number; `null` when it does name one. */
-const problemOf = (path: ReadonlyArray<string>): string | null => {
+const problemOf = (path: ReadonlyArray<string>, answers: boolean): string | null => {
   const summary = blank()
   const found = walk(summary, path)
   if (typeof found === "number" || found === null || isFrequency(path)) return null
@@ -139,9 +167,10 @@ const problemOf = (path: ReadonlyArray<string>): string | null => {
   }
   const known = partsOf(walk(summary, path.slice(0, -1)))
   if (path.length > 1 && known.length > 0) return `one of ${known.join(", ")} after the dot`
-  const near = Object.keys(summary).filter((key) => related(key, path[0] ?? ""))
+  const keys = [...(answers ? answerKeys : []), ...Object.keys(summary)]
+  const near = [...new Set(keys)].filter((key) => related(key, path[0] ?? ""))
   return near.length === 0
-    ? "the name of a number of the summary, such as ttft_s.p99 or error_rate"
+    ? `the name of a number of the summary, such as ${answers ? "answer_mismatch_rate" : "ttft_s.p99"} or error_rate`
     : `the name of a number of the summary, such as ${near.slice(0, 4).join(", ")}`
 }
 
@@ -157,7 +186,7 @@ const related = (key: string, name: string): boolean => {
 
 const unitOf = (path: ReadonlyArray<string>): Threshold["unit"] => {
   const last = path.at(-1) ?? ""
-  if (last === "error_rate" || last.endsWith("relative_difference")) return "share"
+  if (last === "error_rate" || last.endsWith("mismatch_rate") || last.endsWith("relative_difference")) return "share"
   return path.some((key) => key.endsWith("_s") && !key.endsWith("_per_s")) && last !== "count" ? "s" : ""
 }
 

@@ -3,10 +3,10 @@
  *
  * @since 0.2.0
  */
+import * as Schema from "effect/Schema"
 import { type Asked, type LoadCalibration, nearest, type Spread } from "../domain/CalibrationResults.ts"
 import { type Summary } from "../domain/Summary.ts"
 import * as Text from "./internal/text.ts"
-import { type Fields } from "./ResultFiles.ts"
 
 /**
  * From which share of the machine on it is said that other programs took it while a calibration was measured.
@@ -16,14 +16,49 @@ import { type Fields } from "./ResultFiles.ts"
  */
 export const DISTURBED = 0.1
 
-const spread = (name: string, { max, p50, p99, p999 }: Spread): Fields => ({
-  [`calibration_${name}_p50_s`]: p50,
-  [`calibration_${name}_p99_s`]: p99,
-  [`calibration_${name}_p999_s`]: p999,
-  [`calibration_${name}_max_s`]: max
+const Num = Schema.NullOr(Schema.Finite)
+
+const SpreadFields = Schema.Struct({ p50_s: Num, p99_s: Num, p999_s: Num, max_s: Num })
+
+/**
+ * What a summary says of a calibration, before it is made flat: `calibration_added_ttft_p50_s` and so on. All is `null` when no
+ * calibration fits the run.
+ *
+ * - `measured_at`: when, ISO 8601
+ * - `other_programs_share`: the share of all processors that other programs took meanwhile
+ * - `in_flight`, `requests_per_s`, `tokens_per_s`: the load at which it was measured
+ * - `added_ttft`, `added_inter_token_latency`: what the client adds to the server's
+ * - `token_delay`: from the moment a token was sent to the client's stamp; `lag`: from the moment a request was due to it
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const CalibrationFields = Schema.Struct({
+  calibration: Schema.Struct({
+    measured_at: Schema.NullOr(Schema.String),
+    other_programs_share: Num,
+    in_flight: Num,
+    requests_per_s: Num,
+    tokens_per_s: Num,
+    added_ttft: SpreadFields,
+    added_inter_token_latency: SpreadFields,
+    token_delay: SpreadFields,
+    lag: SpreadFields
+  })
 })
 
-const unknown: Spread = { count: 0, p50: null, p99: null, p999: null, max: null }
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type CalibrationFields = typeof CalibrationFields.Type
+
+const spread = (found: Spread | undefined): typeof SpreadFields.Type => ({
+  p50_s: found?.p50 ?? null,
+  p99_s: found?.p99 ?? null,
+  p999_s: found?.p999 ?? null,
+  max_s: found?.max ?? null
+})
 
 /**
  * How heavy a run was, to look up what the client added: what was in flight at most, and requests and tokens per second of
@@ -43,21 +78,23 @@ export const askedOf = (kind: Asked["kind"], summary: Summary): Asked => ({
 })
 
 /**
- * The keys of a summary: what the client adds, and at which load that was measured. All are `null` when no calibration fits.
+ * For a summary: what the client adds, and at which load that was measured.
  *
  * @category conversions
  * @since 0.2.0
  */
-export const fields = (found: LoadCalibration | null): Fields => ({
-  calibration_measured_at: found?.measured_at ?? null,
-  calibration_other_programs_share: found?.busy.others ?? null,
-  calibration_in_flight: found?.weight.in_flight ?? null,
-  calibration_requests_per_s: found?.weight.requests_per_s ?? null,
-  calibration_tokens_per_s: found?.weight.tokens_per_s ?? null,
-  ...spread("added_ttft", found?.added.ttft_s ?? unknown),
-  ...spread("added_inter_token_latency", found?.added.inter_token_latency_s ?? unknown),
-  ...spread("token_delay", found?.added.token_delay_s ?? unknown),
-  ...spread("lag", found?.lag_s ?? unknown)
+export const fields = (found: LoadCalibration | null): CalibrationFields => ({
+  calibration: {
+    measured_at: found?.measured_at ?? null,
+    other_programs_share: found?.busy.others ?? null,
+    in_flight: found?.weight.in_flight ?? null,
+    requests_per_s: found?.weight.requests_per_s ?? null,
+    tokens_per_s: found?.weight.tokens_per_s ?? null,
+    added_ttft: spread(found?.added.ttft_s),
+    added_inter_token_latency: spread(found?.added.inter_token_latency_s),
+    token_delay: spread(found?.added.token_delay_s),
+    lag: spread(found?.lag_s)
+  }
 })
 
 const milliseconds = (seconds: number | null): string => (seconds === null ? "–" : `${Text.number(seconds * 1_000)} ms`)
@@ -108,7 +145,7 @@ export const describe = (
   loads: ReadonlyArray<LoadCalibration>,
   kind: Asked["kind"],
   summary: Summary
-): { readonly fields: Fields; readonly text: string } => {
+): { readonly fields: CalibrationFields; readonly text: string } => {
   const found = nearest(loads, askedOf(kind, summary))
   return { fields: fields(found), text: found === null ? hint(summary) : sentence(found) }
 }

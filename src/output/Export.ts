@@ -1,22 +1,26 @@
 /**
- * The results of a run in the formats of other tools: its requests as a table, its summary as metrics. `docs/export.md`
- * describes them.
+ * The results of a run in the formats of other tools: its requests or their chunks as a table, its summary as metrics.
+ * `docs/export.md` describes them.
  *
  * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
-import * as Csv from "effect/encoding/Csv"
-import type * as FileSystem from "effect/FileSystem"
-import type * as Path from "effect/Path"
+import * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
+import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import type { Cell, Column, Kind } from "./internal/exportColumns.ts"
 import * as AtomicFile from "./AtomicFile.ts"
+import * as ChunkTimes from "./ChunkTimes.ts"
+import { csvLine } from "./internal/csvLine.ts"
+import { chunkRows, chunkText, parquetColumns } from "./internal/exportChunks.ts"
+import type { Column, Kind } from "./internal/exportColumns.ts"
 import { tableOf } from "./internal/exportRows.ts"
+import { textBytes } from "./internal/textBytes.ts"
 import * as OpenMetrics from "./OpenMetrics.ts"
 import { fromPlatformError, OutputError } from "./OutputError.ts"
 import * as ParquetFile from "./ParquetFile.ts"
-import type { FinishedRun, RunReadError } from "./RunReader.ts"
+import * as RunReader from "./RunReader.ts"
 
 /**
  * What can be written: requests as `csv`, `parquet` or `ndjson`, or the summary as `prometheus` or `openmetrics`.
@@ -68,13 +72,76 @@ export const isOfSummary = (format: Format): format is "prometheus" | "openmetri
  * @since 0.2.0
  */
 export const encode = (
-  run: FinishedRun,
+  run: RunReader.FinishedRun,
   format: Format
-): Stream.Stream<Uint8Array, ExportError | RunReadError, FileSystem.FileSystem> => {
+): Stream.Stream<Uint8Array, ExportError | RunReader.RunReadError, FileSystem.FileSystem> => {
   if (isOfSummary(format)) return run.summarized ? metrics(run, format) : Stream.fail(noSummary(run, format))
   if (format === "ndjson") return ndjson(run)
   return format === "csv" ? csv(run) : parquet(run)
 }
+
+/**
+ * The formats of chunks.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type ChunkFormat = Exclude<Format, "prometheus" | "openmetrics">
+
+/**
+ * The chunks of a run, a row each: `request_id`; `chunk`, which counts from 1 within the request; and in seconds
+ * `arrival_offset_s` after the start of the run, `since_sent_s` after the request was written, and `gap_s` after the chunk before, `null` for
+ * the first. Requests go through as they are read, in the order of the file. Fails with `ExportError` when there are no chunks for Parquet.
+ *
+ * @category encoding
+ * @since 0.2.0
+ */
+export const encodeChunks = (
+  file: ChunkTimes.ChunkFile,
+  format: ChunkFormat
+): Stream.Stream<Uint8Array, ChunkTimes.ChunkTimesError | ExportError, FileSystem.FileSystem> =>
+  format === "parquet" ? parquetOfChunks(file) : textBytes(chunkText(file.requests, format))
+
+/**
+ * Finds the chunk times of a run that is given as for `RunReader.open`, or as the file of chunk times itself. Several runs may
+ * have left theirs in one folder: one that says it is another's is not taken. `ExportError` when there is none.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const openChunks = Effect.fn("Export.openChunks")(function* (
+  given: string,
+  format: ChunkFormat
+): Effect.fn.Return<
+  ChunkTimes.ChunkFile,
+  ChunkTimes.ChunkTimesError | ExportError | RunReader.RunReadError,
+  FileSystem.FileSystem | Path.Path
+> {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { base, dir, ext } = path.parse(given)
+  if (ext === ".arrow") return yield* ChunkTimes.open(given)
+  const label = /^records(\..+)?\.ndjson$/.exec(base)
+  const runId = label === null ? (yield* RunReader.open(given)).summary["run_id"] : null
+  const isFolder = (yield* Effect.option(fs.stat(given))).pipe(Option.exists(({ type }) => type === "Directory"))
+  const names =
+    label === null
+      ? ["chunks.arrow", ...(typeof runId === "string" && /^[\w-]+$/.test(runId) ? [`chunks.${runId}.arrow`] : [])]
+      : [`chunks${label[1] ?? ""}.arrow`]
+  for (const name of names) {
+    const file = path.join(isFolder ? given : dir, name)
+    const found = yield* Effect.option(fs.stat(file))
+    if (Option.isNone(found)) continue
+    const opened = yield* ChunkTimes.open(file)
+    if (opened.runId === null || typeof runId !== "string" || opened.runId === runId) return opened
+  }
+  return yield* new ExportError({
+    path: given,
+    format,
+    problem: "there are no chunk times of it",
+    advice: "They are kept by a load test with --chunk-times."
+  })
+})
 
 /**
  * Writes a file, as a whole or not at all.
@@ -97,7 +164,7 @@ export const write = Effect.fn("Export.write")(function* <E, R>(
   )
 })
 
-const noSummary = ({ path }: FinishedRun, format: Format): ExportError =>
+const noSummary = ({ path }: RunReader.FinishedRun, format: Format): ExportError =>
   new ExportError({
     path,
     format,
@@ -106,16 +173,13 @@ const noSummary = ({ path }: FinishedRun, format: Format): ExportError =>
       "It has not ended yet, or was killed: llmperf recover makes the summary. The requests can be exported as they are."
   })
 
-const metrics = ({ summary }: FinishedRun, format: OpenMetrics.Format) =>
+const metrics = ({ summary }: RunReader.FinishedRun, format: OpenMetrics.Format) =>
   Stream.encodeText(Stream.sync(() => OpenMetrics.render(summary, format)))
 
-const ndjson = ({ records }: FinishedRun) =>
-  records.pipe(
-    Stream.mapArray((chunk) => [chunk.map((record) => `${JSON.stringify(record)}\n`).join("")] as const),
-    Stream.encodeText
-  )
+const ndjson = ({ records }: RunReader.FinishedRun) =>
+  textBytes(Stream.map(records, (record) => `${JSON.stringify(record)}\n`))
 
-const table = (run: FinishedRun, format: Format) =>
+const table = (run: RunReader.FinishedRun, format: Format) =>
   tableOf(
     run.records,
     (record, problem) =>
@@ -127,23 +191,18 @@ const table = (run: FinishedRun, format: Format) =>
       })
   )
 
-const cellText = (cell: Cell): string => (cell === null ? "" : String(cell))
-
-const csv = (run: FinishedRun) =>
+const csv = (run: RunReader.FinishedRun) =>
   Stream.unwrap(
     Effect.map(table(run, "csv"), ({ columns, rows }) =>
-      Stream.concat(
-        Stream.succeed(columns.map(({ name }) => name)),
-        Stream.map(rows, (row) => row.map(cellText))
-      ).pipe(Stream.pipeThroughChannel(Csv.encode()))
+      textBytes(Stream.concat(Stream.succeed(csvLine(columns.map(({ name }) => name))), Stream.map(rows, csvLine)))
     )
   )
 
-const noRequests = ({ path }: FinishedRun): ExportError =>
+const noRows = (path: string, rows: "chunks" | "requests"): ExportError =>
   new ExportError({
     path,
     format: "parquet",
-    problem: "it holds no requests",
+    problem: `it holds no ${rows}`,
     advice: "Not every reader takes a Parquet file without rows; the other formats can be empty."
   })
 
@@ -156,15 +215,23 @@ const parquetTypes: { readonly [kind in Kind]: ParquetFile.Column["type"] } = {
   boolean: "BOOLEAN"
 }
 
+const aboutRun = (id: unknown): { readonly [key: string]: string } =>
+  typeof id === "string" ? { "llmperf.run_id": id } : {}
+
 const parquetColumn = ({ kind, name }: Column): ParquetFile.Column => ({ name, type: parquetTypes[kind] })
 
-const parquet = (run: FinishedRun) =>
+const parquet = (run: RunReader.FinishedRun) =>
   Stream.unwrap(
     Effect.map(table(run, "parquet"), ({ columns, isEmpty, rows }) => {
-      if (isEmpty) return Stream.fail(noRequests(run))
-      const id = run.summary["run_id"]
-      return ParquetFile.encode(columns.map(parquetColumn), {
-        about: typeof id === "string" ? { "llmperf.run_id": id } : {}
-      })(rows)
+      if (isEmpty) return Stream.fail(noRows(run.path, "requests"))
+      return ParquetFile.encode(columns.map(parquetColumn), { about: aboutRun(run.summary["run_id"]) })(rows)
+    })
+  )
+
+const parquetOfChunks = ({ path, requests, runId }: ChunkTimes.ChunkFile): ReturnType<typeof encodeChunks> =>
+  Stream.unwrap(
+    Effect.map(Stream.runHead(chunkRows(requests)), (first): ReturnType<typeof encodeChunks> => {
+      if (Option.isNone(first)) return Stream.fail(noRows(path, "chunks"))
+      return ParquetFile.encode(parquetColumns, { about: aboutRun(runId) })(chunkRows(requests))
     })
   )

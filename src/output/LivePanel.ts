@@ -22,7 +22,7 @@ import * as VerdictText from "./VerdictText.ts"
  * - `rate`: requests per second of the last seconds that were due and that were sent; `null` when nothing is due
  * - `secondsLeft`: `null` when that is not known
  * - `places`: most requests in flight; `null` for no limit
- * - `workers`: how many threads send
+ * - `senders`: who sends
  * - `verdict`: so far; `null` when there is none yet
  *
  * @category models
@@ -37,8 +37,19 @@ export interface Frame {
   readonly rate: { readonly asked: number; readonly sent: number } | null
   readonly secondsLeft: number | null
   readonly places: number | null
-  readonly workers: number
+  readonly senders: Senders
   readonly verdict: Verdict.Grade | null
+}
+
+/**
+ * Who sends the requests together, and how they are called.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Senders {
+  readonly count: number
+  readonly name: "workers" | "agents"
 }
 
 /**
@@ -135,7 +146,7 @@ const progress = ({ columns, frame, gap, isWide, look, marks }: View): string =>
 }
 
 const requests = ({ frame, isWide, marks }: View): ReadonlyArray<Row> => {
-  const { places, snapshot, total, workers } = frame
+  const { places, senders, snapshot, total } = frame
   const { cancelled, failed, inFlight } = snapshot
   const done = History.ended(snapshot)
   const most = total === null ? "" : String(total)
@@ -154,7 +165,8 @@ const requests = ({ frame, isWide, marks }: View): ReadonlyArray<Row> => {
       : { text: "0 failed", mark: marks.dim, rank: 6 },
     ...(cancelled > 0 ? [{ text: `${cancelled} cancelled`, mark: marks.yellow, rank: 3 }] : [])
   ]
-  const team: ReadonlyArray<Part> = workers > 1 ? [{ text: `${workers} workers`, mark: marks.dim, rank: 5 }] : []
+  const team: ReadonlyArray<Part> =
+    senders.count > 1 ? [{ text: `${senders.count} ${senders.name}`, mark: marks.dim, rank: 5 }] : []
   if (isWide) return [{ label: "requests", rank: 1, parts: [...ends, ...speed, ...team] }]
   return [
     { label: "requests", rank: 1, parts: ends },

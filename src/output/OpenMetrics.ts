@@ -4,6 +4,7 @@
  * @since 0.2.0
  */
 import { Grade } from "../metrics/Verdict.ts"
+import * as Exposition from "./internal/exposition.ts"
 import { type Family, families, type Sample } from "./internal/openMetricsFamilies.ts"
 import { numbersOf, resultsOf } from "./internal/openMetricsNumbers.ts"
 import type { Fields } from "./RunReader.ts"
@@ -12,7 +13,7 @@ import type { Fields } from "./RunReader.ts"
  * @category models
  * @since 0.2.0
  */
-export type Format = "prometheus" | "openmetrics"
+export type Format = Exposition.Format
 
 /**
  * Of which media type the text is.
@@ -42,11 +43,7 @@ export const render = (summary: Fields, format: Format): string => {
     ...families(numbersOf(result)),
     errors(result)
   ]
-  const text = all
-    .filter(({ samples }) => samples.length > 0)
-    .map((family) => (format === "openmetrics" ? asOpenMetrics(family, shared) : asPrometheus(family, shared)))
-    .join("")
-  return format === "openmetrics" ? `${text}# EOF\n` : text
+  return Exposition.text(all, shared, format)
 }
 
 type Labels = Sample["labels"]
@@ -118,35 +115,4 @@ const errors = (result: (key: string) => unknown): Family => {
     return [{ suffix: "", labels: labelsOf(group, ["reason", "code"]), value: group["count"] }]
   })
   return { name: "errors", type: "gauge", unit: "", help: "Requests that did not succeed, by kind", samples }
-}
-
-const PROGRAM = "llmperf_"
-
-const escapeHelp = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n")
-
-const escapeLabel = (text: string): string => escapeHelp(text).replaceAll('"', '\\"').toWellFormed()
-
-const number = (value: number): string => (value === Infinity ? "+Inf" : String(value))
-
-const line = (family: Family, shared: Labels, { labels, suffix, value }: Sample): string => {
-  const pairs = Object.entries({ ...shared, ...labels }).map(([name, text]) => `${name}="${escapeLabel(text)}"`)
-  const selected = pairs.length === 0 ? "" : `{${pairs.join(",")}}`
-  return `${PROGRAM}${family.name}${suffix}${selected} ${number(value)}\n`
-}
-
-const lines = (family: Family, shared: Labels): string =>
-  family.samples.map((sample) => line(family, shared, sample)).join("")
-
-const asOpenMetrics = (family: Family, shared: Labels): string => {
-  const name = `${PROGRAM}${family.name}`
-  const unit = family.unit === "" ? "" : `# UNIT ${name} ${family.unit}\n`
-  const help = escapeHelp(family.help).replaceAll('"', '\\"')
-  return `# TYPE ${name} ${family.type}\n${unit}# HELP ${name} ${help}\n${lines(family, shared)}`
-}
-
-/** Prometheus' format knows neither units nor infos nor sets of states: the last two are gauges there. */
-const asPrometheus = (family: Family, shared: Labels): string => {
-  const name = `${PROGRAM}${family.name}${family.type === "info" ? "_info" : ""}`
-  const type = family.type === "summary" ? "summary" : "gauge"
-  return `# HELP ${name} ${escapeHelp(family.help)}\n# TYPE ${name} ${type}\n${lines(family, shared)}`
 }

@@ -36,7 +36,7 @@ export interface Schedule {
  * - `snapshot`: the counters at a moment, nanoseconds of the monotonic clock
  * - `total`: how many requests there will be; `null` when that is not known
  * - `quiet`: shows nothing
- * - `workers`: how many threads send; shown when there are several
+ * - `senders`: who sends; shown when there are several
  * - `places`: most requests in flight
  * - `timeoutSeconds`: the time after which the run ends in any case
  * - `schedule`: of an open loop
@@ -50,13 +50,15 @@ export interface Options {
   readonly snapshot: (nowNanos: number) => LiveSnapshot
   readonly total: number | null
   readonly quiet?: boolean | undefined
-  readonly workers?: number | undefined
+  readonly senders?: LivePanel.Senders | undefined
   readonly places?: number | null | undefined
   readonly timeoutSeconds?: number | null | undefined
   readonly schedule?: Schedule | null | undefined
   readonly state?: (() => Verdict.Grade | null) | undefined
   readonly screen?: Screen.Screen | undefined
 }
+
+const ALONE: LivePanel.Senders = { count: 1, name: "workers" }
 
 const FRAME_MILLIS = 250
 const PLAIN_MILLIS = 10_000
@@ -134,7 +136,7 @@ export const run = Effect.fnUntraced(function* (
 export const makeFrames = (
   options: Omit<Options, "quiet" | "screen" | "snapshot">
 ): ((snapshot: LiveSnapshot) => LivePanel.Frame) => {
-  const { places = null, schedule = null, state, timeoutSeconds = null, total, workers = 1 } = options
+  const { places = null, schedule = null, state, timeoutSeconds = null, senders = ALONE, total } = options
   const motionOf = History.make(schedule?.due ?? null)
   return (snapshot) => {
     const { askedPerSecond, endedPerSecond, sentPerSecond, tokensEachSecond, tokensPerSecond } = motionOf(snapshot)
@@ -153,7 +155,7 @@ export const makeFrames = (
       // What is over is waited for, nobody knows how long
       secondsLeft: left < 0 || left === Number.POSITIVE_INFINITY ? null : left,
       places,
-      workers,
+      senders,
       verdict: state?.() ?? null
     }
   }
@@ -174,7 +176,7 @@ const toTheLast = (snapshot: LiveSnapshot, total: number | null): number => {
  * @since 0.1.0
  */
 export const renderPlain = (frame: LivePanel.Frame): string => {
-  const { rate, secondsLeft, snapshot, total, verdict, workers } = frame
+  const { rate, secondsLeft, senders, snapshot, total, verdict } = frame
   const { cancelled, dropped, elapsedSeconds, failed, inFlight, late, queued } = snapshot
   if (!snapshot.isRunning) return "getting ready"
   const done = History.ended(snapshot)
@@ -191,7 +193,7 @@ export const renderPlain = (frame: LivePanel.Frame): string => {
     ...times("TTFT", snapshot.recentTtft),
     ...times("chunk gap", snapshot.recentGap),
     ...times("dispatch lag", snapshot.recentLag),
-    ...(workers > 1 ? [`${workers} workers`] : []),
+    ...(senders.count > 1 ? [`${senders.count} ${senders.name}`] : []),
     ...(verdict === null ? [] : [`${VerdictText.word(verdict)} so far`]),
     ...(secondsLeft === null ? [] : [`${PanelText.clock(secondsLeft)} left`])
   ]

@@ -33,6 +33,30 @@ export class ChartError extends Schema.TaggedError<ChartError>("llmperf/output/C
 }
 
 /**
+ * An image of `width` × `scale` pixels is wider than `MOST_PIXELS`.
+ *
+ * @category errors
+ * @since 0.2.0
+ */
+export class ImageSizeError extends Schema.TaggedError<ImageSizeError>("llmperf/output/ImageSizeError")(
+  "ImageSizeError",
+  { width: Schema.Finite, scale: Schema.Finite }
+) {
+  override get message(): string {
+    const wide = Math.round(this.width * this.scale)
+    return `An image ${wide} pixels wide is too large: ${this.width} × ${this.scale} must be ${MOST_PIXELS} at most.`
+  }
+}
+
+/**
+ * How many pixels wide a PNG image may be: twice the width of the widest screens.
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const MOST_PIXELS = 16_384
+
+/**
  * The page: headline, verdict, charts, tables and configuration. It asks nobody for anything, and runs no script but its own.
  * `version` is that of llmperf.
  *
@@ -87,4 +111,27 @@ export const svg = Effect.fn("Report.svg")(function* (
   }
   const draw = yield* Effect.promise(() => import("./internal/reportSvg.ts"))
   return yield* Effect.sync(() => draw.svg(chart, options))
+})
+
+/**
+ * The same chart as a PNG image, with `scale` pixels for each CSS pixel. It is drawn with fonts that llmperf brings along, so that
+ * it is the same on every machine; they have Latin, Greek, Cyrillic and Hebrew letters.
+ *
+ * @category rendering
+ * @since 0.2.0
+ */
+export const png = Effect.fn("Report.png")(function* (
+  data: ReportData.ReportData,
+  options: {
+    readonly chart: ChartName
+    readonly theme: "light" | "dark"
+    readonly width: number
+    readonly scale: number
+  }
+): Effect.fn.Return<Uint8Array, ChartError | ImageSizeError, FileSystem.FileSystem> {
+  const { scale, width } = options
+  if (!(width * scale <= MOST_PIXELS)) return yield* new ImageSizeError({ width, scale })
+  const image = yield* svg(data, options)
+  const draw = yield* Effect.promise(() => import("./internal/png.ts"))
+  return yield* draw.png(image, scale)
 })

@@ -13,8 +13,8 @@ import { fromPlatformError, OutputError } from "./OutputError.ts"
 import * as RunManifest from "./RunManifest.ts"
 
 /**
- * The files in the folder of a run, besides the two of `ResultFiles`: `records.ndjson`, `run.json`, and in that of a
- * schedule `requests_sent.log` and `schedule.csv`.
+ * The files in the folder of a run, besides the two of `ResultFiles`: `records.ndjson`, `run.json`, `chunks.arrow` where chunk
+ * times are kept, and in that of a schedule `requests_sent.log` and `schedule.csv`.
  *
  * @category models
  * @since 0.2.0
@@ -22,13 +22,14 @@ import * as RunManifest from "./RunManifest.ts"
 export interface Files {
   readonly records: string
   readonly manifest: string
+  readonly chunks: string
   readonly requestsSent: string
   readonly schedule: string
 }
 
 /**
  * A folder that exists and can be written to. `path` and those of the files are absolute; no file is yet at `records`,
- * `manifest` and `requestsSent`. `shown` is the folder as its user would write it; `kept` the path that the records of an
+ * `manifest`, `chunks` and `requestsSent`. `shown` is the folder as its user would write it; `kept` the path that the records of an
  * earlier run were moved to, `null` when there were none.
  *
  * @category models
@@ -49,13 +50,14 @@ export interface RunDirectory extends Files {
 export const files = (path: Path.Path, folder: string): Files => ({
   records: path.join(folder, "records.ndjson"),
   manifest: path.join(folder, "run.json"),
+  chunks: path.join(folder, "chunks.arrow"),
   requestsSent: path.join(folder, "requests_sent.log"),
   schedule: path.join(folder, "schedule.csv")
 })
 
 /**
  * Makes the folder with its parents, writes a file to it for a trial, and moves what an earlier run appended to out of the
- * way: `records.ndjson` becomes `records.<run id>.ndjson`, and in the same way `requests_sent.log` and `run.json`. Where no
+ * way: `records.ndjson` becomes `records.<run id>.ndjson`, and in the same way `requests_sent.log`, `chunks.arrow` and `run.json`. Where no
  * run id can be found, the time of the last change stands in its place. Nothing is overwritten and nothing is deleted. For
  * the time before the run: a folder that cannot be written to fails here, with `OutputError`.
  *
@@ -154,10 +156,10 @@ const tryWriting = Effect.fnUntraced(function* (folder: string) {
 
 /** Moves what an earlier run left, all of it under one label. Gives the new path of its records. */
 const keepEarlier = Effect.fnUntraced(function* (folder: string, there: Files, movesSchedule: boolean) {
-  const { manifest, records, requestsSent, schedule } = there
+  const { chunks, manifest, records, requestsSent, schedule } = there
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const ofRun = yield* Effect.filter([records, manifest, requestsSent], (file) => fs.exists(file))
+  const ofRun = yield* Effect.filter([records, manifest, requestsSent, chunks], (file) => fs.exists(file))
   const [first] = ofRun
   if (first === undefined) return null
   const earlier = movesSchedule && (yield* fs.exists(schedule)) ? [...ofRun, schedule] : ofRun

@@ -48,7 +48,9 @@ export interface Fields {
  * - `summary`: the flat object of the summary; for a run without one, what `run.json` says of it; empty when there is neither
  * - `summarized`: whether there is a summary
  * - `records`: its requests, in the order of the file. The list of individual responses leaves out requests that are not
- *   measured, `records.ndjson` does not: it is read where it is of the same run
+ *   measured, `records.ndjson` does not: it is read where it is of the same run. Those of a correctness test hold what was asked
+ *   for (`expected`), the `verdict` and the `generated_text` too, whichever file they are read from
+ * - `manifest`: what `run.json` says of the run; `null` when there is none that can be read, or only one of another run
  *
  * @category models
  * @since 0.2.0
@@ -57,6 +59,7 @@ export interface FinishedRun {
   readonly path: string
   readonly summary: Fields
   readonly summarized: boolean
+  readonly manifest: RunManifest.RunManifest | null
   readonly records: Stream.Stream<Fields, RunReadError, FileSystem.FileSystem>
 }
 
@@ -98,29 +101,23 @@ export const open = Effect.fn("RunReader.open")(function* (
   given: string
 ): Effect.fn.Return<FinishedRun, RunReadError, FileSystem.FileSystem | Path.Path> {
   const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
   const { type } = yield* Effect.mapError(fs.stat(given), (error) =>
     error.reason._tag === "NotFound"
       ? new RunReadError({ path: given, problem: "there is no such file or folder", advice: ADVICE })
       : unreadable(given, given)(error)
   )
   const found = type === "Directory" ? yield* inFolder(given) : yield* besideFile(given)
-  const manifest =
-    found.records === null
-      ? Option.none()
-      : yield* Effect.option(RunManifest.read(path.join(path.dirname(found.records), "run.json")))
   const summary = found.summary === null ? null : yield* readSummary(given, found.summary)
-  const sameRun = Option.isSome(manifest) && (summary === null || summary["run_id"] === manifest.value.runId)
-  if (found.records !== null && (sameRun || found.responses === null)) {
-    const fromManifest = Option.isSome(manifest)
-      ? { ...manifest.value.parameters, ...manifest.value.details, ...manifest.value.metadata }
-      : {}
-    return {
-      path: given,
-      summary: summary ?? fromManifest,
-      summarized: summary !== null,
-      records: lines(given, found.records)
-    }
+  const manifest = yield* manifestOf(found, summary)
+  const run = {
+    path: given,
+    summary:
+      summary ?? (manifest === null ? {} : { ...manifest.parameters, ...manifest.details, ...manifest.metadata }),
+    summarized: summary !== null,
+    manifest
+  }
+  if (found.records !== null && (manifest !== null || found.responses === null)) {
+    return { ...run, records: lines(given, found.records) }
   }
   if (found.responses === null) {
     return yield* new RunReadError({
@@ -129,13 +126,32 @@ export const open = Effect.fn("RunReader.open")(function* (
       advice: "They are what is compared: put the file back, under the name that the run gave it."
     })
   }
-  return {
-    path: given,
-    summary: summary ?? {},
-    summarized: summary !== null,
-    records: list(given, found.responses)
-  }
+  return { ...run, records: list(given, found.responses) }
 })
+
+/** The manifest of these files. A later run that writes into the same folder leaves one of its own there. */
+const manifestOf = Effect.fnUntraced(function* (
+  { records, responses, summary: file }: Found,
+  summary: Fields | null
+): Effect.fn.Return<RunManifest.RunManifest | null, never, FileSystem.FileSystem | Path.Path> {
+  const path = yield* Path.Path
+  const any = records ?? responses ?? file
+  if (any === null) return null
+  // Those of earlier runs are `records.<run id>.ndjson` and `run.<run id>.json`
+  const name = records === null ? "run.json" : manifestNameOf(path.basename(records))
+  if (name === null) return null
+  const read = yield* Effect.option(RunManifest.read(path.join(path.dirname(any), name)))
+  const isOfRun = ({ files, runId }: RunManifest.RunManifest): boolean => {
+    if (summary !== null) return summary["run_id"] === runId
+    return records !== null || (responses !== null && path.basename(responses) === `${files.individualResponses}.json`)
+  }
+  return Option.getOrNull(Option.filter(read, isOfRun))
+})
+
+const manifestNameOf = (records: string): string | null => {
+  const label = /^records((?:\..+)?)\.ndjson$/.exec(records)?.[1]
+  return label === undefined ? null : `run${label}.json`
+}
 
 /**
  * Reads all requests of a run into columns.
@@ -325,9 +341,13 @@ const readSummary = Effect.fnUntraced(function* (given: string, file: string) {
   return isFields(value) ? value : yield* broken
 })
 
-const recordOf = (given: string, file: string, number: number, value: unknown): Effect.Effect<Fields, RunReadError> =>
+const isRecord = (value: unknown): value is Fields =>
   isFields(value) && "error_code" in value && ("ttft_s" in value || "end_to_end_latency_s" in value)
-    ? Effect.succeed(value)
+
+const recordOf = (given: string, file: string, number: number, value: unknown): Effect.Effect<Fields, RunReadError> => {
+  const record = isFields(value) && isRecord(value["metrics"]) ? ofCorrectness(value, value["metrics"]) : value
+  return isRecord(record)
+    ? Effect.succeed(record)
     : Effect.fail(
         new RunReadError({
           path: given,
@@ -335,6 +355,23 @@ const recordOf = (given: string, file: string, number: number, value: unknown): 
           advice: ""
         })
       )
+}
+
+/**
+ * The record of a response of a correctness test, which `CorrectnessFiles.response` makes of one. What LLMPerf's has for an
+ * inter-token latency is the sum of all gaps, or their list.
+ */
+const ofCorrectness = (response: Fields, metrics: Fields): Fields => {
+  const { generated_text, request_config: config, verdict } = response
+  const metadata = isFields(config) && isFields(config["metadata"]) ? config["metadata"] : {}
+  const { inter_token_latency_s: _, ...others } = metrics
+  return {
+    ...("sent_offset_s" in metrics ? metrics : others),
+    expected: metadata["rnd_number"],
+    ...(verdict === undefined ? {} : { verdict }),
+    generated_text
+  }
+}
 
 const lines = (given: string, file: string): FinishedRun["records"] =>
   Ndjson.readJson(file).pipe(

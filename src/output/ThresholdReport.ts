@@ -3,6 +3,7 @@
  *
  * @since 0.2.0
  */
+import * as Schema from "effect/Schema"
 import type { Checked } from "../metrics/Threshold.ts"
 import type { RenderOptions } from "./Console.ts"
 import { amount } from "./internal/comparisonText.ts"
@@ -36,12 +37,31 @@ const found = ({ enough, needed, threshold, value }: Checked): string => {
 }
 
 /**
- * For the summary: one object per threshold, `value` null where there is none or where it is infinite.
+ * A threshold in a summary: as it was given, the number of the run (`null` where there is none or where it is infinite), and
+ * whether it was met.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const ThresholdFields = Schema.Struct({
+  threshold: Schema.String,
+  value: Schema.NullOr(Schema.Finite),
+  passed: Schema.Boolean
+})
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface ThresholdFields extends Schema.Schema.Type<typeof ThresholdFields> {}
+
+/**
+ * For the summary: one object per threshold.
  *
  * @category rendering
  * @since 0.2.0
  */
-export const document = (checked: ReadonlyArray<Checked>) =>
+export const document = (checked: ReadonlyArray<Checked>): ReadonlyArray<ThresholdFields> =>
   checked.map(({ passed, threshold, value }) => ({
     threshold: threshold.text,
     value: value !== null && Number.isFinite(value) ? value : null,

@@ -122,6 +122,29 @@ describe.concurrent("llmperf correctness", { timeout: 90_000 }, () => {
     })
   )
 
+  it.live("ends with 1 when a threshold on its answers or its requests is missed, and writes a report", () =>
+    Effect.gen(function* () {
+      const results = yield* folder
+      const args = ["--max-num-completed-requests=5", "--sim-wrong-rate=1"]
+      const [missed, met] = yield* Effect.all([
+        simulated(
+          ...args,
+          "--threshold=num_mismatched_requests < 5",
+          "--threshold=ttft_s.p50 < 1min",
+          `--results-dir=${results}`,
+          "--report"
+        ),
+        simulated(...args, "--threshold=num_mismatched_requests <= 5", "--threshold=results_error_rate < 1%", "--quiet")
+      ])
+      assert.strictEqual(missed.exitCode, 1)
+      assert.match(missed.stdout, /\nThresholds: 1 of 2 missed\n {2}MISSED {2}num_mismatched_requests < 5 .*\n {2}met /)
+      const report = join(results, "org-demo_correctness_report.html")
+      assert.include(missed.stdout, report)
+      assert.match(readFileSync(report, "utf8"), /<h1>org\/demo<\/h1>/)
+      assert.deepStrictEqual(met, { exitCode: 0, stdout: "", stderr: "", unreported: "" })
+    })
+  )
+
   it.live("ends with 1 when every request has failed, and says why", () =>
     Effect.gen(function* () {
       const server = yield* OpenAiServer.make(() => ({ status: 500 }))

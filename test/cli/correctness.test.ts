@@ -90,6 +90,8 @@ describe("the flags of llmperf correctness", () => {
       for (const flag of [
         "model",
         "max-mismatch-rate",
+        "threshold",
+        "report",
         "sim-wrong-rate",
         "sim-silent-rate",
         "header",

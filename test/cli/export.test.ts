@@ -3,8 +3,10 @@ import { NodeServices } from "@effect/platform-node"
 import * as Effect from "effect/Effect"
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import * as ChunkTimes from "../../src/output/ChunkTimes.ts"
 import * as ResultFiles from "../../src/output/ResultFiles.ts"
 import * as RunManifest from "../../src/output/RunManifest.ts"
+import { answer, start } from "../output/chunkTimes.ts"
 import { outcomes, summaryOf } from "../output/results.ts"
 import { folder, llmperf } from "./invocation.ts"
 
@@ -68,6 +70,47 @@ describe("export", () => {
       const metrics = yield* llmperf(["export", directory, "--format", "prometheus"])
       assert.deepStrictEqual([metrics.exitCode, metrics.stdout], [2, ""])
       assert.match(metrics.stderr, /as prometheus: the run has no summary\. .*llmperf recover makes the summary/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("exports the chunks of a run that has kept their times", () =>
+    Effect.gen(function* () {
+      const directory = yield* finished
+      const without = yield* llmperf(["export", directory, "--chunks", "--format", "csv"])
+      assert.deepStrictEqual([without.exitCode, without.stdout], [2, ""])
+      assert.match(without.stderr, /there are no chunk times of it\. .*--chunk-times/)
+
+      const file = join(directory, "chunks.arrow")
+      yield* Effect.scoped(
+        Effect.map(ChunkTimes.makeWriter(file, { runId: "demo" }), (writer) => {
+          for (let id = 1; id <= 3; id++) writer.append(answer(id, 50), start)
+        })
+      ).pipe(Effect.provide(NodeServices.layer))
+      const csv = yield* llmperf(["export", directory, "--chunks", "--format", "csv"])
+      assert.deepStrictEqual([csv.exitCode, csv.stderr, csv.unreported], [0, "", ""])
+      assert.match(csv.stdout, /^request_id,chunk,arrival_offset_s,since_sent_s,gap_s\r\n1,1,/)
+      assert.lengthOf(csv.stdout.split("\r\n"), 152)
+      const target = join(directory, "out.parquet")
+      const saved = yield* llmperf(["export", file, "--chunks", "--format", "parquet", "--out", target])
+      assert.deepStrictEqual(saved, { exitCode: 0, stdout: "", stderr: "", unreported: "" })
+      assert.strictEqual(readFileSync(target).subarray(0, 4).toString(), "PAR1")
+
+      const wrong = yield* llmperf(["export", directory, "--chunks", "--format", "prometheus"])
+      assert.deepStrictEqual([wrong.exitCode, wrong.stdout], [2, ""])
+      assert.match(wrong.stderr, /--chunks can be written as csv, parquet or ndjson, not as prometheus/)
+
+      // The run was killed as it wrote
+      writeFileSync(file, readFileSync(file).subarray(0, -20))
+      const cut = yield* llmperf(["export", directory, "--chunks", "--format", "ndjson"])
+      assert.deepStrictEqual([cut.exitCode, cut.stdout], [0, ""])
+      assert.match(
+        cut.stderr,
+        /chunks\.arrow is not closed: .* Its last \d+ bytes are a part of a block, and are left out\./
+      )
+      writeFileSync(file, "no Arrow at all")
+      const broken = yield* llmperf(["export", directory, "--chunks", "--format", "ndjson"])
+      assert.deepStrictEqual([broken.exitCode, broken.stdout], [2, ""])
+      assert.match(broken.stderr, /Cannot read chunk times from .*: its beginning is damaged/)
     }).pipe(Effect.scoped)
   )
 
@@ -154,7 +197,7 @@ describe("analyze", () => {
         assert.deepStrictEqual([exitCode, stderr], [0, ""])
         for (const line of stdout.split("\n")) assert.isAtMost(line.length, 100, line)
         const examples = [...(stdout.split("\nEXAMPLES\n")[1] ?? "").matchAll(/^ {2}llmperf (\w+ .*?)( > \S+)?$/gm)]
-        assert.lengthOf(examples, 3)
+        assert.lengthOf(examples, command === "export" ? 4 : 3)
         for (const [, example = ""] of examples) {
           // It is understood; what is wrong is only that there is no such run
           const { stderr } = yield* llmperf(example.split(" ").map((word) => (word === "results" ? empty : word)))

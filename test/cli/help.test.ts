@@ -93,11 +93,21 @@ const ofLoadTest: ReadonlyArray<Facts> = [
   ["verdict-limit", "<name=value>", "may be repeated"],
   ["strict", "", "default: off"],
   ["threshold", "<condition>", "may be repeated"],
+  ["prometheus-port", "<port>", "/metrics"],
+  ["prometheus-host", "<host>", "127.0.0.1"],
+  ["otlp", "<url>", "OTEL_EXPORTER_OTLP_HEADERS"],
   ["report", "", "default: off"],
   ["calibrate", "", "default: off"],
   ["warmup", "", "default: on"],
   ["warmup-requests", "<requests>", "default: 0"],
   ["workers", "<number|auto>", "default: 1"],
+  ["agents", "<host:port,…>", "llmperf agent"],
+  ["cluster", "<url>", "postgres://"],
+  ["expect-agents", "<agents>", "--cluster"],
+  ["token-file", "<file>", "token"],
+  ["tls-cert", "<file>", "PEM"],
+  ["tls-key", "<file>", "PEM"],
+  ["tls-ca", "<file>", "PEM"],
   ...shared("sim-")
 ]
 

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
+import { CorrectnessSink } from "../../src/metrics/CorrectnessSink.ts"
 import * as Expression from "../../src/metrics/Expression.ts"
 import { SummarySink } from "../../src/metrics/SummarySink.ts"
 import * as Threshold from "../../src/metrics/Threshold.ts"
@@ -112,5 +113,46 @@ describe("Threshold", () => {
     assert.deepStrictEqual([never?.value, never?.passed], [Infinity, false])
     assert.deepStrictEqual([none?.value, none?.passed], [null, false])
     assert.deepStrictEqual([few?.passed, few?.enough, few?.needed], [true, false, 1_000])
+  })
+
+  it("reads the numbers of a correctness test, where there is one", () => {
+    const inTest = (text: string) =>
+      Result.match(Threshold.parse(text, { answers: true }), {
+        onFailure: ({ expected, position }) => `${position}: ${expected}`,
+        onSuccess: ({ about, limit, path, unit }) => [about, path.join("."), limit, unit]
+      })
+    assert.deepStrictEqual(inTest("answer_mismatch_rate <= 5%"), ["answers", "answer_mismatch_rate", 0.05, "share"])
+    assert.deepStrictEqual(inTest("num_mismatched_requests < 3"), ["answers", "num_mismatched_requests", 3, ""])
+    assert.deepStrictEqual(inTest("error_rate < 0.1"), ["answers", "error_rate", 0.1, "share"])
+    assert.deepStrictEqual(inTest("results_error_rate < 1%"), ["requests", "error_rate", 0.01, "share"])
+    assert.deepStrictEqual(inTest("ttft_s.p99 < 20ms"), ["requests", "ttft_s.p99", 0.02, "s"])
+    assert.match(String(inTest("mismatch < 1")), /^0: .*such as mismatch_rate, answer_mismatch_rate$/)
+    assert.match(String(inTest("xyzzy < 1")), /such as answer_mismatch_rate or error_rate/)
+    assert.match(String(inTest("results_mismatch_rate < 1")), /^0: .*such as .*mismatch_rate/)
+    assert.match(String(inTest("num_mismatched_requests < 3%")), /no unit/)
+    // A load test has no answers to judge
+    assert.match(String(read("answer_mismatch_rate < 5%")), /^0: the name of a number/)
+  })
+
+  it("checks a correctness test, whose counts of requests are not those of a load test", () => {
+    const sink = new CorrectnessSink()
+    const judged = ["correct", "correct", "mismatch", "error"] as const
+    for (const [i, verdict] of judged.entries()) {
+      sink.add({ request_id: i + 1, expected: 1, verdict, generated_text: "" })
+    }
+    const check = (text: string, correctness = sink.summary()) => {
+      const parsed = Result.getOrThrow(Threshold.parse(text, { answers: true }))
+      const [checked] = Threshold.check([parsed], summary(1), correctness)
+      return [checked?.value, checked?.passed, checked?.enough]
+    }
+    assert.deepStrictEqual(check("num_completed_requests >= 4"), [4, true, true])
+    assert.deepStrictEqual(check("results_num_completed_requests >= 4"), [100, true, true])
+    assert.deepStrictEqual(check("answer_mismatch_rate < 33%"), [1 / 3, false, true])
+    assert.deepStrictEqual(check("error_rate < 25%"), [0.25, false, true])
+    assert.deepStrictEqual(check("error_rate <= 25%"), [0.25, true, true])
+    assert.deepStrictEqual(check("num_no_number_requests <= 0"), [0, true, true])
+    // A share of nothing is not known, and what is not known is not met
+    const nothing = new CorrectnessSink().summary()
+    assert.deepStrictEqual(check("answer_mismatch_rate < 5%", nothing), [null, false, false])
   })
 })

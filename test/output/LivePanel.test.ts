@@ -9,7 +9,7 @@ const render = (shown: LivePanel.Frame, look: Partial<LivePanel.Look> = {}) =>
 
 const openLoop = frame({
   places: null,
-  workers: 3,
+  senders: { count: 3, name: "workers" },
   verdict: "DEGRADED",
   rate: { asked: 8.123, sent: 7.94 },
   snapshot: snapshot({ failed: 3, late: 12, queued: 4, dropped: 2 })
@@ -182,7 +182,10 @@ describe("LivePanel.render", () => {
       rate: fc.option(fc.record({ asked: seconds, sent: seconds })),
       secondsLeft: fc.option(seconds),
       places: fc.option(count),
-      workers: fc.integer({ min: 1, max: 1000 }),
+      senders: fc.record({
+        count: fc.integer({ min: 1, max: 1000 }),
+        name: fc.constantFrom("workers", "agents")
+      }),
       verdict: fc.constantFrom("VALID" as const, "DEGRADED" as const, "INVALID" as const, null)
     })
     fc.assert(

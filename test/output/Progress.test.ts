@@ -134,7 +134,7 @@ describe("Progress.renderPlain", () => {
           snapshot: snapshot({ ...bare, failed: 2, cancelled: 1, dropped: 8, late: 5, queued: 4 }),
           total: null,
           secondsLeft: null,
-          workers: 2,
+          senders: { count: 2, name: "workers" },
           verdict: "INVALID",
           rate: { asked: 100.2, sent: 99.81 }
         })

@@ -1,3 +1,4 @@
+import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as fc from "fast-check"
@@ -5,6 +6,7 @@ import { chartNames } from "../../src/output/ChartName.ts"
 import * as Report from "../../src/output/Report.ts"
 import * as ReportData from "../../src/output/ReportData.ts"
 import { failure, record } from "../metrics/records.ts"
+import { inked, pixelsOf } from "./pngPixels.ts"
 import { folder, html, read, requests, summary, writeRun } from "./reportRuns.ts"
 
 const SCRIPTS = /(<script[^>]*>|<style>)[\s\S]*?(<\/script>|<\/style>)/g
@@ -147,6 +149,27 @@ describe("Report", () => {
         assert.match(error.message, /no chart schedule: these results have no data for it; there are ttft-histogram, /)
         assert.notInclude(error.message, "errors")
       }).pipe(Effect.scoped)
+  )
+
+  it.effect("draws each chart as PNG too, with its title, in the colours of the theme", () =>
+    Effect.gen(function* () {
+      const data = yield* read(writeRun(yield* folder, "a", requests(300)))
+      for (const chart of chartNames) {
+        const svg = yield* Report.svg(data, { chart, theme: "light", width: 800 })
+        const image = pixelsOf(yield* Report.png(data, { chart, theme: "light", width: 800, scale: 1 }))
+        const height = /^<svg width="800" height="(\d+)"/.exec(svg)?.[1]
+        assert.deepStrictEqual([image.width, String(image.height)], [800, height])
+        const title = inked({ ...image, height: 30 })
+        // Letters 15 pixels high, 12 from the left and a padding of 5
+        assert.closeTo(title.left, 18, 2, chart)
+        assert.isAbove(title.right, 60, chart)
+        assert.isAbove(title.count, 200, chart)
+      }
+      const dark = pixelsOf(yield* Report.png(data, { chart: "rate", theme: "dark", width: 800, scale: 1 }))
+      assert.strictEqual(dark.at(0, 0), "#161b22")
+      const large = yield* Effect.flip(Report.png(data, { chart: "rate", theme: "dark", width: 1e9, scale: 1 }))
+      assert.strictEqual(large._tag, "ImageSizeError")
+    }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
   it.effect("escapes texts in an image", () =>

@@ -36,6 +36,7 @@ describe("RunDirectory", () => {
           shown: join("a", "b", "c"),
           records: join("a", "b", "c", "records.ndjson"),
           manifest: join("a", "b", "c", "run.json"),
+          chunks: join("a", "b", "c", "chunks.arrow"),
           requestsSent: join("a", "b", "c", "requests_sent.log"),
           schedule: join("a", "b", "c", "schedule.csv"),
           kept: null
@@ -170,15 +171,17 @@ describe("RunDirectory", () => {
     inTemporary(({ root, join }) =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        // The label is taken for one of the three: it is taken for all
+        // The label is taken for one of the four: it is taken for all
         yield* fs.writeFileString(join("requests_sent.run-1.log"), "before")
         yield* fs.writeFileString(join("records.ndjson"), line("run-1-7"))
         yield* fs.writeFileString(join("requests_sent.log"), "sent")
+        yield* fs.writeFileString(join("chunks.arrow"), "chunks")
         yield* fs.writeFileString(join("run.json"), "manifest")
         yield* fs.writeFileString(join("schedule.csv"), "schedule")
         const opened = yield* RunDirectory.open(root)
         assert.strictEqual(opened.kept, join("records.run-1.2.ndjson"))
         assert.deepStrictEqual((yield* fs.readDirectory(root)).toSorted(), [
+          "chunks.run-1.2.arrow",
           "records.run-1.2.ndjson",
           "requests_sent.run-1.2.log",
           "requests_sent.run-1.log",
@@ -187,6 +190,7 @@ describe("RunDirectory", () => {
         ])
         assert.strictEqual(yield* fs.readFileString(join("requests_sent.run-1.log")), "before")
         assert.strictEqual(yield* fs.readFileString(join("requests_sent.run-1.2.log")), "sent")
+        assert.strictEqual(yield* fs.readFileString(join("chunks.run-1.2.arrow")), "chunks")
         assert.strictEqual(yield* fs.readFileString(join("run.run-1.2.json")), "manifest")
       })
     )
@@ -286,10 +290,12 @@ describe("RunDirectory.openScheduleRun", () => {
         const fs = yield* FileSystem.FileSystem
         yield* fs.writeFileString(join("records.ndjson"), line("one-7"))
         yield* fs.writeFileString(join("requests_sent.log"), "sent")
+        yield* fs.writeFileString(join("chunks.arrow"), "chunks")
         const opened = yield* RunDirectory.openScheduleRun({ resultsDir: root, subdir: false })
         assert.strictEqual(opened.path, root)
         assert.strictEqual(opened.kept, join("records.one.ndjson"))
         assert.deepStrictEqual((yield* fs.readDirectory(root)).toSorted(), [
+          "chunks.one.arrow",
           "records.one.ndjson",
           "requests_sent.one.log"
         ])

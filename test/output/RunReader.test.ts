@@ -1,10 +1,12 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import * as fc from "fast-check"
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import * as CorrectnessFiles from "../../src/output/CorrectnessFiles.ts"
 import { makeElements, parseLoosely } from "../../src/output/internal/jsonElements.ts"
 import * as ResultFiles from "../../src/output/ResultFiles.ts"
 import * as RunManifest from "../../src/output/RunManifest.ts"
@@ -23,6 +25,13 @@ const withFiles = (files: { readonly [name: string]: string }) =>
   })
 
 const load = (path: string) => RunReader.load(path).pipe(Effect.provide(NodeServices.layer))
+
+/** What was found, with all of its records. */
+const opened = (path: string) =>
+  Effect.gen(function* () {
+    const run = yield* RunReader.open(path)
+    return { ...run, rows: yield* Stream.runCollect(run.records) }
+  }).pipe(Effect.provide(NodeServices.layer))
 
 const problem = (path: string) => Effect.map(Effect.flip(load(path)), ({ message }) => message)
 
@@ -150,6 +159,110 @@ describe("RunReader", () => {
       assert.deepStrictEqual([run.summarized, run.summary["model"], run.series.length], [false, "m", 2])
       assert.strictEqual(run.series.wallSeconds, 1)
       assert.strictEqual((yield* load(join(path, "records.ndjson"))).series.length, 2)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("reads a correctness test from its individual responses as from its records", () =>
+    Effect.gen(function* () {
+      const rows = [
+        { ...ours(1)[0], expected: 12, verdict: "correct", generated_text: "12" },
+        {
+          ...failure(429, "RateLimited", "slow down", { request_id: 2 }),
+          expected: 7,
+          verdict: "error",
+          generated_text: ""
+        }
+      ]
+      const config = { model: "m", llmApi: "openai", additionalSamplingParams: {} }
+      const responses = rows.map(CorrectnessFiles.response(config, (number) => `What is ${number}?`))
+      const path = yield* withFiles({
+        "m_correctness_summary.json": '{"run_id": "one", "test": "correctness"}',
+        "m_correctness_individual_responses.json": JSON.stringify(responses)
+      })
+      const found = yield* opened(path)
+      assert.deepStrictEqual(found.rows, rows)
+      assert.deepStrictEqual(
+        found.rows.map((row) => Object.keys(row)),
+        rows.map((row) => Object.keys(row))
+      )
+      const run = yield* load(path)
+      assert.deepStrictEqual([run.writer, run.itl, run.series.length], ["llmperf", "between tokens", 2])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect(
+    "reads a correctness test of LLMPerf, whose inter-token latency is a sum or a list, and so is left out",
+    () =>
+      Effect.gen(function* () {
+        const response = (id: number, itl: unknown) => ({
+          metrics: {
+            error_code: null,
+            error_msg: "",
+            ttft_s: 0.4,
+            end_to_end_latency_s: 2,
+            number_output_tokens: 40,
+            start_time: 100 + id,
+            inter_token_latency_s: itl
+          },
+          generated_text: "It is 12.",
+          request_config: {
+            model: "m",
+            prompt: ["Convert", 0],
+            sampling_params: { temperature: 0 },
+            llm_api: "openai",
+            metadata: { rnd_number: 12 }
+          }
+        })
+        const path = yield* withFiles({
+          "m_correctness_summary.json": '{"model": "m"}',
+          "m_correctness_individual_responses.json": JSON.stringify([response(1, 1.6), response(2, [0.1, 0.2])])
+        })
+        const run = yield* load(path)
+        assert.deepStrictEqual([run.writer, run.itl], ["LLMPerf", "between tokens"])
+        assert.deepStrictEqual([...run.series.distributions.inter_token_latency_s], [NaN, NaN])
+        assert.deepStrictEqual([...run.series.distributions.ttft_s], [0.4, 0.4])
+        const { rows } = yield* opened(path)
+        assert.deepStrictEqual(
+          rows.map(({ expected, generated_text }) => [expected, generated_text]),
+          [
+            [12, "It is 12."],
+            [12, "It is 12."]
+          ]
+        )
+      }).pipe(Effect.scoped)
+  )
+
+  it.effect("gives the manifest of the run, and never that of another", () =>
+    Effect.gen(function* () {
+      const rows = ours(2)
+        .map((row) => `${JSON.stringify(row)}\n`)
+        .join("")
+      const path = yield* withFiles({
+        "m_1_1_summary.json": '{"run_id": "two"}',
+        "m_1_1_individual_responses.json": JSON.stringify(ours(2)),
+        "records.ndjson": rows,
+        // What an earlier run left, as a later one moves it away
+        "records.one.ndjson": rows
+      })
+      yield* manifest(path, "one")
+      renameSync(join(path, "run.json"), join(path, "run.one.json"))
+      yield* manifest(path, "two")
+      const idOf = (file: string) =>
+        Effect.map(opened(join(path, file)), ({ manifest, summary }) => [manifest?.runId, summary["run_id"]])
+      assert.deepStrictEqual(yield* idOf(""), ["two", "two"])
+      assert.deepStrictEqual(yield* idOf("records.ndjson"), ["two", "two"])
+      assert.deepStrictEqual(yield* idOf("m_1_1_individual_responses.json"), ["two", "two"])
+      assert.deepStrictEqual(yield* idOf("records.one.ndjson"), ["one", "one"])
+      assert.strictEqual((yield* opened(path)).manifest?.planned, 3)
+
+      rmSync(join(path, "records.ndjson"))
+      assert.deepStrictEqual(yield* idOf(""), ["two", "two"])
+      rmSync(join(path, "m_1_1_summary.json"))
+      assert.deepStrictEqual(yield* idOf("m_1_1_individual_responses.json"), ["two", "two"])
+      rmSync(join(path, "run.one.json"))
+      assert.deepStrictEqual(yield* idOf("records.one.ndjson"), [undefined, undefined])
+      writeFileSync(join(path, "m_1_1_summary.json"), '{"run_id": "three"}')
+      assert.deepStrictEqual(yield* idOf(""), [undefined, "three"])
     }).pipe(Effect.scoped)
   )
 

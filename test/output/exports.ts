@@ -21,6 +21,7 @@ export const run = (given: ReadonlyArray<RunReader.Fields>, summary: RunReader.F
   path: "here",
   summary,
   summarized: Object.keys(summary).length > 0,
+  manifest: null,
   records: Stream.fromIterable(given)
 })
 

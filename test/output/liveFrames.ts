@@ -31,7 +31,7 @@ export const frame = (overrides: Partial<Frame> = {}): Frame => ({
   rate: null,
   secondsLeft: 61.7,
   places: 16,
-  workers: 1,
+  senders: { count: 1, name: "workers" },
   verdict: null,
   ...overrides
 })

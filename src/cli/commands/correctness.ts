@@ -10,7 +10,7 @@ export const correctness = Command.make("correctness", correctnessFlags, (input)
   )
 ).pipe(
   Command.withDescription(
-    "Ask a model for numbers that are spelled in words, under load, and look for their digits in its answers. Wrong answers are shown and counted; they do not fail the command unless --max-mismatch-rate is given."
+    "Ask a model for numbers that are spelled in words, under load, and look for their digits in its answers. Wrong answers are shown and counted; they do not fail the command unless --max-mismatch-rate or --threshold is given."
   ),
   Command.withShortDescription("Check the answers of an LLM endpoint under load"),
   Command.withExamples([

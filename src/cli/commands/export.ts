@@ -10,7 +10,7 @@ export const exportRun = Command.make("export", exportFlags, (input) =>
   )
 ).pipe(
   Command.withDescription(
-    "Write the results of a run in the format of another tool: a row per request for spreadsheets and data frames, or the summary for Prometheus. Results of LLMPerf can be exported too. A run that has not ended has its requests, but no summary."
+    "Write the results of a run in the format of another tool: a row per request, or per chunk, for spreadsheets and data frames, or the summary for Prometheus. Results of LLMPerf can be exported too. A run that has not ended has its requests, but no summary."
   ),
   Command.withShortDescription("Write results in other formats"),
   Command.withExamples([
@@ -19,6 +19,10 @@ export const exportRun = Command.make("export", exportFlags, (input) =>
       description: "For pandas, DuckDB, Polars"
     },
     { command: "llmperf export results --format csv > requests.csv", description: "For a spreadsheet" },
+    {
+      command: "llmperf export results --chunks --format parquet --out chunks.parquet",
+      description: "When every chunk arrived"
+    },
     {
       command: "llmperf export results --format prometheus --out llmperf.prom",
       description: "For the textfile collector of Prometheus, or its push gateway"

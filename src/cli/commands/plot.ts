@@ -19,6 +19,10 @@ export const plot = Command.make("plot", plotFlags, (input) =>
     {
       command: "llmperf plot results/before results/after --chart throughput --theme dark --width 1280",
       description: "Two runs, one over the other, for a dark slide"
+    },
+    {
+      command: "llmperf plot result_outputs/demo --chart rate --out rate.png",
+      description: "As PNG, twice as fine as it is wide"
     }
   ])
 )

@@ -3,8 +3,10 @@ import * as Option from "effect/Option"
 import { type Command } from "effect/cli"
 import { type CorrectnessConfig } from "../../domain/RunConfig.ts"
 import * as Correctness from "../../engine/Correctness.ts"
+import * as Threshold from "../../metrics/Threshold.ts"
 import * as Report from "../../output/CorrectnessConsole.ts"
 import * as CorrectnessFiles from "../../output/CorrectnessFiles.ts"
+import * as ThresholdReport from "../../output/ThresholdReport.ts"
 import * as CorrectnessWorkload from "../../workload/CorrectnessWorkload.ts"
 import { CommandError, usage } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
@@ -14,7 +16,9 @@ import { newRunId } from "../internal/newRunId.ts"
 import type * as Network from "../internal/network.ts"
 import * as Outcome from "../internal/outcome.ts"
 import * as Providers from "../internal/providers.ts"
+import { writeReport } from "../internal/reportBeside.ts"
 import * as Surroundings from "../internal/surroundings.ts"
+import { endBy, thresholdsOfTest } from "../internal/thresholdFlags.ts"
 import { limitsOf } from "../internal/verdictFlags.ts"
 
 type Input = Command.Command.Config.Infer<typeof correctnessFlags>
@@ -38,7 +42,12 @@ const warmUpPlans = Effect.fnUntraced(function* ({ seed, warmupRequests }: Corre
   return Surroundings.forWarmUp(plans)
 })
 
-const runTest = Effect.fnUntraced(function* (input: Input, config: CorrectnessConfig, network: Network.Network) {
+const runTest = Effect.fnUntraced(function* (
+  input: Input,
+  config: CorrectnessConfig,
+  network: Network.Network,
+  thresholds: ReadonlyArray<Threshold.Threshold>
+) {
   const { maxNumCompletedRequests, numConcurrentRequests } = config
   const hooks = yield* Surroundings.hooks({
     config,
@@ -49,7 +58,14 @@ const runTest = Effect.fnUntraced(function* (input: Input, config: CorrectnessCo
     limits: limitsOf(input.verdictLimit),
     quiet: input.quiet
   })
-  return yield* Correctness.run({ ...hooks, config })
+  return yield* Correctness.run({
+    ...hooks,
+    config,
+    ofAnswers: (summary, correctness) =>
+      thresholds.length === 0
+        ? {}
+        : { thresholds: ThresholdReport.document(Threshold.check(thresholds, summary, correctness)) }
+  })
 }, Effect.scoped)
 
 /** Why the test has failed, if it has one of the conditions for that. */
@@ -69,13 +85,20 @@ const titleOf = ({ llmApi, model, numConcurrentRequests, runId }: CorrectnessCon
 const conclude = Effect.fnUntraced(function* (
   input: Input,
   config: CorrectnessConfig,
-  result: Correctness.CorrectnessResult
+  result: Correctness.CorrectnessResult,
+  thresholds: ReadonlyArray<Threshold.Threshold>
 ) {
   const remarks = Outcome.remarks(result, { flag: "--timeout", seconds: config.timeoutSeconds })
-  yield* Outcome.show(input, result, (screen) => Report.render({ ...result, title: titleOf(config), remarks }, screen))
+  const checked = Threshold.check(thresholds, result.summary, result.correctness)
+  yield* Outcome.show(input, result, (screen) => {
+    const judged = ThresholdReport.render(checked, screen)
+    const shown = Report.render({ ...result, title: titleOf(config), remarks }, screen)
+    return judged === "" ? shown : `${shown}\n${judged}`
+  })
   yield* Outcome.end(result, input.strict)
   const failed = failedCondition(input, result)
   if (failed !== undefined) return yield* new CommandError({ description: failed, exitCode: ExitCode.failed })
+  return yield* endBy(checked)
 })
 
 /** Runs the test, shows it, and ends with the exit code that fits. */
@@ -85,6 +108,9 @@ export const handle = Effect.fn("correctness")(
     const runId = Option.isSome(input.runId) ? input.runId.value : yield* newRunId
     const config = configOf(input, runId)
     yield* Outcome.refuse(CorrectnessFiles.reservedMetadata(config.metadata))
+    const thresholds = yield* thresholdsOfTest(input)
+    if (input.report && config.resultsDir === null)
+      return yield* usage("--report lies with the results: give --results-dir")
     const network = yield* Surroundings.networkOf(input)
     const layer = Surroundings.layer({
       tokenizer: Surroundings.tokenizerOf(input),
@@ -92,8 +118,9 @@ export const handle = Effect.fn("correctness")(
       network,
       idleSeconds: input.idleTimeout
     })
-    const result = yield* Effect.provide(runTest(input, config, network), layer)
-    yield* conclude(input, config, result)
+    const result = yield* Effect.provide(runTest(input, config, network, thresholds), layer)
+    const report = input.report ? yield* writeReport(result) : []
+    yield* conclude(input, config, { ...result, files: [...result.files, ...report] }, thresholds)
   },
   Effect.catchTags({
     LlmError: (error) => Effect.fail(usage(error.message)),

@@ -5,14 +5,24 @@ import * as Export from "../../output/Export.ts"
 import * as RunReader from "../../output/RunReader.ts"
 import { usage } from "../CommandError.ts"
 import { type exportFlags } from "../internal/exportFlags.ts"
-import { refuseTerminal, writeTo } from "../internal/exportOutput.ts"
+import { cutOff, refuseTerminal, writeTo } from "../internal/exportOutput.ts"
+import { letHeapGrow } from "../internal/heap.ts"
 
 type Input = Command.Command.Config.Infer<typeof exportFlags>
 
-/** Writes the run in the format. */
+/** Writes the run, or its chunks, in the format. */
 export const handle = Effect.fn("export")(
-  function* ({ format, out, run: given }: Input) {
+  function* ({ chunks, format, out, run: given }: Input) {
     yield* refuseTerminal(format, out)
+    yield* letHeapGrow
+    if (chunks) {
+      if (Export.isOfSummary(format))
+        return yield* usage(`--chunks can be written as csv, parquet or ndjson, not as ${format}`)
+      const file = yield* Export.openChunks(given, format)
+      yield* writeTo(out, Export.encodeChunks(file, format))
+      const told = cutOff(file)
+      return told === null ? undefined : yield* Console.error(told)
+    }
     const run = yield* RunReader.open(given)
     yield* writeTo(out, Export.encode(run, format))
     if (!run.summarized) {
@@ -22,6 +32,7 @@ export const handle = Effect.fn("export")(
     }
   },
   Effect.catchTags({
+    ChunkTimesError: (error) => Effect.fail(usage(error.message)),
     RunReadError: (error) => Effect.fail(usage(error.message)),
     ExportError: (error) => Effect.fail(usage(error.message))
   })

@@ -1,17 +1,19 @@
+import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type Command } from "effect/cli"
-import packageJson from "../../../package.json" with { type: "json" }
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
+import { type RequestRecord } from "../../domain/RequestRecord.ts"
 import { type Summary } from "../../domain/Summary.ts"
-import * as Fleet from "../../engine/Fleet.ts"
+import type * as Fleet from "../../engine/Fleet.ts"
 import * as LoadTest from "../../engine/LoadTest.ts"
 import * as Pacer from "../../engine/Pacer.ts"
 import * as Replay from "../../engine/Replay.ts"
+import { RequestTap } from "../../engine/RequestTap.ts"
 import { type RunHooks } from "../../engine/RunHooks.ts"
-import { type RunResult } from "../../engine/RunResult.ts"
+import * as LiveStats from "../../metrics/LiveStats.ts"
 import * as Threshold from "../../metrics/Threshold.ts"
 import * as CalibrationFields from "../../output/CalibrationFields.ts"
 import * as ThresholdReport from "../../output/ThresholdReport.ts"
@@ -35,18 +37,20 @@ import {
   placesOf,
   plannedOf,
   resolve,
-  scheduleOf,
-  workersOf
+  scheduleOf
 } from "../internal/load.ts"
+import * as LiveMetrics from "../internal/liveMetrics.ts"
 import { newRunId } from "../internal/newRunId.ts"
 import { checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
 import type * as Network from "../internal/network.ts"
+import { type OtlpCollector } from "../../output/OtlpCollector.ts"
 import * as Providers from "../internal/providers.ts"
+import * as Senders from "../internal/senders.ts"
+import * as Spans from "../internal/spans.ts"
 import * as Surroundings from "../internal/surroundings.ts"
-import { cannotWrite } from "../internal/reportOutput.ts"
+import { writeReport } from "../internal/reportBeside.ts"
 import { thresholdsOf } from "../internal/thresholdFlags.ts"
 import { limitsOf } from "../internal/verdictFlags.ts"
-import * as Workers from "../Workers.ts"
 
 type Input = Command.Command.Config.Infer<typeof loadTest>
 
@@ -77,7 +81,7 @@ const warmUpPlans = Effect.fnUntraced(function* (load: Load) {
 })
 
 /** What an open loop needs besides: prompts made on a thread of their own, and exact waits of the thread that sends. */
-const openLayer = ({ config, schedule }: OpenLoad, tokenizer: string | undefined, workers: number) =>
+const openLayer = ({ config, schedule }: OpenLoad, tokenizer: string | undefined, isHere: boolean) =>
   Layer.merge(
     PromptMaker.layerWorker({
       seed: config.seed,
@@ -85,7 +89,7 @@ const openLayer = ({ config, schedule }: OpenLoad, tokenizer: string | undefined
       blockTokens: schedule.prefix?.blockTokens ?? null,
       tokenizer
     }),
-    workers === 1 ? Pacer.layerThread : Layer.empty
+    isHere ? Pacer.layerThread : Layer.empty
   )
 
 /** So many tokens of prompts are made sooner than a thread for it is started. */
@@ -99,18 +103,19 @@ const closedLayer = ({ config }: ClosedLoad, tokenizer: string | undefined) => {
     : PlanMaker.layerWorker({ ...options, tokenizer })
 }
 
-/** Text is counted beside the thread that sends; workers see to it themselves. */
-const counterLayer = (tokenizer: string | undefined, workers: number) =>
-  workers === 1 ? TokenCounter.layerWorker({ tokenizer }) : TokenCounter.layerInline
+/** Text is counted beside the thread that sends; others see to it themselves. */
+const counterLayer = (tokenizer: string | undefined, isHere: boolean) =>
+  isHere ? TokenCounter.layerWorker({ tokenizer }) : TokenCounter.layerInline
 
-/** The agents that send, `undefined` when it is this thread. */
-const sharingOf = Effect.fnUntraced(function* (workers: number, load: Load, requests: ReadonlyArray<RequestPlan>) {
-  if (workers === 1) return undefined
+/** The agents and what they share, `undefined` when this thread sends. */
+const sharingOf = Effect.fnUntraced(function* (
+  agents: ReadonlyArray<Fleet.Agent> | null,
+  load: Load,
+  requests: ReadonlyArray<RequestPlan>
+) {
+  if (agents === null) return undefined
   const { llmApi, warmup } = load.config
   const { origin } = yield* Provider
-  const { agents } = yield* Effect.flatMap(Layer.build(Workers.layer(workers)), (context) =>
-    Effect.provideContext(Fleet.Fleet, context)
-  )
   const warmsUp = warmup || requests.length > 0
   const sharing: Fleet.Sharing = {
     agents,
@@ -128,16 +133,19 @@ const sharingOf = Effect.fnUntraced(function* (workers: number, load: Load, requ
 const calibrationOf = Effect.fnUntraced(function* (
   { calibrate, quiet }: Input,
   load: Load,
-  workers: number,
+  senders: Senders.Senders,
   tokenizer: string | undefined
 ) {
-  if (workers > 1) {
+  if (senders._tag === "Agents" && calibrate) {
+    return yield* usage("--calibrate measures this machine, and others send: run llmperf calibrate on each of them")
+  }
+  if (senders._tag !== "Here") {
     return calibrate ? yield* usage("--calibrate measures one thread that sends: it goes with --workers 1") : null
   }
   const say = (remark: string | null) => (remark === null || quiet ? Effect.void : Console.error(remark))
   if (calibrate) {
     yield* say("Calibrating: the same load against a server that does nothing")
-    const measured = Effect.provide(CalibrationRun.before(load, tokenizer), counterLayer(tokenizer, workers))
+    const measured = Effect.provide(CalibrationRun.before(load, tokenizer), counterLayer(tokenizer, true))
     yield* say((yield* measured).remark)
   }
   const { calibrations, remark } = yield* CalibrationRun.known
@@ -146,16 +154,25 @@ const calibrationOf = Effect.fnUntraced(function* (
   return (summary: Summary) => CalibrationFields.describe(calibrations.loads, kind, summary)
 })
 
+/** Those outside who are told of the run while it goes. */
+interface Told {
+  readonly liveRun: LiveMetrics.LiveRun | null
+  readonly collector: OtlpCollector | null
+}
+
 const runLoad = Effect.fnUntraced(function* (
   input: Input,
   load: Load,
-  workers: number,
+  senders: Senders.Senders,
   network: Network.Network,
+  { collector, liveRun }: Told,
   ofSummary: RunHooks["ofSummary"]
 ) {
   const { quiet } = input
   const tokenizer = Surroundings.tokenizerOf(input)
   const requests = yield* warmUpPlans(load)
+  const agents = yield* Senders.start(senders, load, quiet)
+  const isHere = agents === null
   const hooks = yield* Surroundings.hooks({
     config: load.config,
     total: plannedOf(load),
@@ -167,40 +184,41 @@ const runLoad = Effect.fnUntraced(function* (
     network,
     limits: limitsOf(input.verdictLimit),
     quiet,
-    workers
+    liveRun,
+    senders: { count: agents?.length ?? 1, name: senders._tag === "Agents" ? "agents" : "workers" }
   })
-  const fleet = yield* sharingOf(workers, load, requests)
+  const fleet = yield* sharingOf(agents, load, requests)
+  const spans = collector === null ? null : yield* Spans.start(input, collector, load.config)
+  const told = { ofSummary, beforeSummary: spans?.beforeSummary }
+  const add = (record: RequestRecord): void => {
+    liveRun?.tap(record)
+    spans?.add(record)
+  }
   const run =
     load._tag === "Closed"
       ? Effect.flatMap(PlanMaker.PlanMaker, (planMaker) =>
-          LoadTest.run({ ...hooks, ofSummary, config: load.config, planMaker, fleet })
+          LoadTest.run({ ...hooks, ...told, config: load.config, planMaker, fleet })
         ).pipe(Effect.provide(closedLayer(load, tokenizer)))
       : Replay.run({
           ...hooks,
-          ofSummary,
+          ...told,
           config: load.config,
           schedule: load.schedule,
           origin: load.origin,
           fleet
-        }).pipe(Effect.provide(openLayer(load, tokenizer, workers)))
-  return yield* Effect.provide(whileRunning(hooks.live)(run), counterLayer(tokenizer, workers))
+        }).pipe(Effect.provide(openLayer(load, tokenizer, isHere)))
+  const result = yield* whileRunning(hooks.live)(run).pipe(
+    Effect.provideService(RequestTap, { add, finish: Effect.succeed(null) }),
+    Effect.provide(counterLayer(tokenizer, isHere))
+  )
+  const clock = yield* Clock.Clock
+  const snapshot = LiveStats.snapshot(hooks.live, Number(clock.monotonicTimeNanosUnsafe()))
+  const untold = liveRun === null ? null : yield* liveRun.finish(snapshot, result.verdict.grade)
+  return { ...result, untold: [spans?.remark() ?? null, untold].filter((remark) => remark !== null) }
 }, Effect.scoped)
 
-/** The report lies beside the summary, with a name like its own. */
-const writeReport = Effect.fnUntraced(
-  function* ({ files }: RunResult) {
-    const [summary] = files
-    if (summary === undefined) return []
-    const out = summary.replace(/summary\.json$/, "report.html")
-    const { write } = yield* Effect.promise(() => import("../../output/Report.ts"))
-    yield* write({ runs: [summary], out, version: packageJson.version })
-    return [out]
-  },
-  Effect.catchTags({
-    RunReadError: ({ message }) => Effect.fail(new CommandError({ description: message, exitCode: ExitCode.output })),
-    OutputError: (error) => Effect.fail(cannotWrite(error))
-  })
-)
+const workersIn = (senders: Senders.Senders): number | null =>
+  senders._tag === "Agents" ? null : senders._tag === "Workers" ? senders.workers : 1
 
 /** Runs the test, shows it, and ends with the exit code that fits. */
 export const handle = Effect.fn("loadTest")(
@@ -209,6 +227,7 @@ export const handle = Effect.fn("loadTest")(
     const runId = Option.isSome(input.runId) ? input.runId.value : yield* newRunId
     const config = { ...Surroundings.configOf(input, runId), promptMode: input.promptMode }
     const thresholds = yield* thresholdsOf(input)
+    const collector = yield* Spans.collectorOf(input)
     if (input.report && config.resultsDir === null)
       return yield* usage("--report lies with the results: give --results-dir")
     const network = yield* Surroundings.networkOf(input)
@@ -217,19 +236,22 @@ export const handle = Effect.fn("loadTest")(
       Tokenizer.layer(tokenizer),
       Surroundings.asking({ provider: Providers.layer(input, config), network, idleSeconds: input.idleTimeout })
     )
-    const { calibration, load, result, workers } = yield* Effect.gen(function* () {
+    const { calibration, load, result, senders } = yield* Effect.gen(function* () {
       const load = yield* resolve(input, config)
       yield* checkMetadata(config.metadata, load)
-      const workers = yield* workersOf(input.workers, load)
-      const calibration = yield* calibrationOf(input, load, workers, tokenizer)
-      const result = yield* runLoad(input, load, workers, network, (summary) => ({
+      const senders = yield* Senders.sendersOf(input, load)
+      const liveRun = yield* LiveMetrics.start(input, load, workersIn(senders))
+      const calibration = yield* calibrationOf(input, load, senders, tokenizer)
+      const told = { liveRun, collector }
+      const result = yield* runLoad(input, load, senders, network, told, (summary) => ({
         ...(calibration === null ? CalibrationFields.fields(null) : calibration(summary).fields),
         ...(thresholds.length === 0
           ? {}
           : { thresholds: ThresholdReport.document(Threshold.check(thresholds, summary)) })
       }))
-      return { calibration: calibration?.(result.summary).text, load, workers, result }
+      return { calibration: calibration?.(result.summary).text, load, senders, result }
     }).pipe(Effect.provide(layer))
+    if (!input.quiet) yield* Effect.forEach(result.untold, (remark) => Console.error(remark), { discard: true })
     const report = input.report ? yield* writeReport(result) : []
     yield* conclude(
       input,
@@ -237,13 +259,15 @@ export const handle = Effect.fn("loadTest")(
       load,
       { ...result, files: [...result.files, ...report] },
       {
-        workers,
+        workers: senders._tag === "Workers" ? senders.workers : 1,
         strict: input.strict,
         calibration,
         thresholds: Threshold.check(thresholds, result.summary)
       }
     )
   },
+  // The end of the run is served as long as there is somebody to read the results
+  Effect.scoped,
   Effect.catchTags({
     AgentFailed: (error) => Effect.fail(usage(error.message)),
     LlmError: (error) => Effect.fail(usage(error.message)),

@@ -20,7 +20,7 @@ import { ExitCode } from "../ExitCode.ts"
 import { type simulate } from "../flags.ts"
 import { Interruption } from "../Interruption.ts"
 import { letHeapGrow } from "../internal/heap.ts"
-import { type Load, type OpenLoad, plannedOf, resolve } from "../internal/load.ts"
+import { type Load, type OpenLoad, placesOf, plannedOf, resolve, scheduleOf } from "../internal/load.ts"
 import { checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
 import { modelOptions } from "../internal/simulated.ts"
 
@@ -74,7 +74,16 @@ const inVirtualTime = Effect.fnUntraced(function* (input: Input, load: Load, tok
   const clock = Context.get(virtual, Clock.Clock)
   const live = LiveStats.make()
   const snapshot = () => LiveStats.snapshot(live, Number(clock.monotonicTimeNanosUnsafe()))
-  yield* Effect.forkScoped(Progress.run({ snapshot, total: plannedOf(load), quiet: input.quiet }))
+  yield* Effect.forkScoped(
+    Progress.run({
+      snapshot,
+      total: plannedOf(load),
+      places: placesOf(load),
+      schedule: scheduleOf(load),
+      timeoutSeconds: load.config.timeoutSeconds,
+      quiet: input.quiet
+    })
+  )
   const userStop = yield* Interruption
   return yield* runLoad(load, tokenizer, { live, userStop }).pipe(
     whileRunning(live),

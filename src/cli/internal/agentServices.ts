@@ -4,11 +4,15 @@ import * as Layer from "effect/Layer"
 import { Command } from "effect/cli"
 import { type AgentSpec } from "../../engine/LoadAgent.ts"
 import * as Pacer from "../../engine/Pacer.ts"
+import { RequestTap } from "../../engine/RequestTap.ts"
+import { type OtlpCollector } from "../../output/OtlpCollector.ts"
+import { Provider } from "../../provider/Provider.ts"
 import * as TokenCounter from "../../workload/TokenCounter.ts"
 import { CommandError } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
 import * as flags from "../flags.ts"
 import * as Providers from "./providers.ts"
+import * as Spans from "./spans.ts"
 import * as Surroundings from "./surroundings.ts"
 
 type Input = Command.Command.Config.Infer<typeof flags.loadTest>
@@ -36,22 +40,35 @@ const inputOf = Effect.fnUntraced(
   Effect.provideService(Console.Console, silent)
 )
 
+/** Spans of what this agent sends. */
+const spansLayer = (input: Input, collector: OtlpCollector, runId: string, agent: string | null) =>
+  Layer.effect(
+    RequestTap,
+    Effect.gen(function* () {
+      const { origin } = yield* Provider
+      const config = Surroundings.configOf(input, runId)
+      return Spans.tapOf(yield* Spans.make(input, { collector, config, origin, agent }))
+    })
+  )
+
 /**
  * What an agent sends with, made of the arguments of the command. Credentials are those of its own environment, and files are
  * looked up where it is.
  */
-export const services = ({ job, runId }: AgentSpec) =>
+export const services = ({ agent, job, runId }: AgentSpec) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const input = yield* inputOf(job.args)
       const network = yield* Effect.provideService(Surroundings.networkOf(input), Console.Console, silent)
+      const asking = Surroundings.asking({
+        provider: Providers.layer(input, Surroundings.configOf(input, runId), job.simulator),
+        network,
+        idleSeconds: input.idleTimeout
+      })
+      const collector = yield* Spans.collectorOf(input)
       return Layer.mergeAll(
         TokenCounter.layerWorker({ tokenizer: Surroundings.tokenizerOf(input) }),
-        Surroundings.asking({
-          provider: Providers.layer(input, Surroundings.configOf(input, runId), job.simulator),
-          network,
-          idleSeconds: input.idleTimeout
-        }),
+        collector === null ? asking : Layer.provideMerge(spansLayer(input, collector, runId, agent), asking),
         job.isOpen ? Pacer.layerThread : Layer.empty
       )
     })

@@ -20,7 +20,6 @@ const shared = Struct.omit(loadTest, [
   "meanInputTokens",
   "meanOutputTokens",
   "promptMode",
-  "report",
   "ramp",
   "requestRate",
   "scaleInput",
@@ -32,7 +31,6 @@ const shared = Struct.omit(loadTest, [
   "stages",
   "stddevInputTokens",
   "stddevOutputTokens",
-  "threshold",
   "to",
   "whenFull",
   "workers"
@@ -59,6 +57,11 @@ export const correctnessFlags = {
     Setting.naturalInt("integer"),
     11_111,
     "Decides the numbers: the same seed asks for the same ones"
+  ),
+  threshold: Setting.repeated(
+    "threshold",
+    Setting.text("condition"),
+    'What must hold of the results, such as "answer_mismatch_rate < 5%" or "ttft_s.p99 < 500ms"; exit code 1 when it does not'
   ),
   maxMismatchRate: Setting.optional(
     "max-mismatch-rate",

@@ -1,9 +1,12 @@
 import * as Effect from "effect/Effect"
+import type * as FileSystem from "effect/FileSystem"
 import type { PlatformError } from "effect/PlatformError"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
+import { type ChunkFile, type ChunkTimesError } from "../../output/ChunkTimes.ts"
 import * as Export from "../../output/Export.ts"
 import { fromPlatformError } from "../../output/OutputError.ts"
+import { type RunReadError } from "../../output/RunReader.ts"
 import { CommandError, usage } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
 
@@ -16,8 +19,10 @@ const readerIsGone = ({ reason }: PlatformError): boolean => {
   return typeof cause === "object" && cause !== null && "code" in cause && cause.code === "EPIPE"
 }
 
+type Bytes = Stream.Stream<Uint8Array, ChunkTimesError | Export.ExportError | RunReadError, FileSystem.FileSystem>
+
 /** Writes to standard output (`-`), or to a file as a whole or not at all. */
-export const writeTo = Effect.fnUntraced(function* (target: string, bytes: ReturnType<typeof Export.encode>) {
+export const writeTo = Effect.fnUntraced(function* (target: string, bytes: Bytes) {
   if (target !== "-") {
     return yield* Effect.catchTag(Export.write(target, bytes), "OutputError", ({ path, problem }) =>
       Effect.fail(cannotWrite(path, problem))
@@ -40,3 +45,11 @@ export const refuseTerminal = Effect.fnUntraced(function* (format: Export.Format
     return yield* usage("Parquet is not text: name a file with --out, or send standard output to one")
   }
 })
+
+/** What to say of a file of chunk times that was read and is not closed; `null` for none. */
+export const cutOff = ({ ending, path }: ChunkFile): string | null => {
+  const end = ending()
+  if (end === null || end._tag === "Closed") return null
+  const rest = end._tag === "Cut" ? ` Its last ${end.bytes} bytes are a part of a block, and are left out.` : ""
+  return `${path} is not closed: the run has not ended yet, or was killed. What is exported are the chunks of the requests in it.${rest}`
+}

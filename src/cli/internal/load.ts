@@ -6,6 +6,7 @@ import { type Command } from "effect/cli"
 import { type LoadTestConfig, type ReplayConfig, type RunConfig } from "../../domain/RunConfig.ts"
 import { type Schedule } from "../../domain/Schedule.ts"
 import type * as Replay from "../../engine/Replay.ts"
+import type * as Capacity from "../../fleet/Capacity.ts"
 import * as Arrival from "../../workload/Arrival.ts"
 import * as Progress from "../../output/Progress.ts"
 import * as Prompt from "../../workload/Prompt.ts"
@@ -247,22 +248,21 @@ export const placesOf = (load: Load): number | null =>
 export const scheduleOf = (load: Load): Progress.Schedule | null =>
   load._tag === "Closed" ? null : Progress.scheduleOf(load.schedule.offsetSeconds)
 
-/** More workers than that have nothing to send, and what limits them. */
-const mostWorkers = (load: Load): { readonly workers: number; readonly because: string } => {
+/** More senders than that have nothing to send, and what limits them. */
+const mostSenders = (load: Load, senders: string): { readonly most: number; readonly because: string } => {
   if (load._tag === "Open" && load.config.maxInFlight !== null) {
     return {
-      workers: 1,
-      because:
-        "--max-in-flight counts the requests of all workers, which know nothing of each other: leave out one of the two"
+      most: 1,
+      because: `--max-in-flight counts the requests of all ${senders}, which know nothing of each other: leave out one of the two`
     }
   }
   const planned = plannedOf(load)
   return load._tag === "Closed" && load.config.numConcurrentRequests <= planned
     ? {
-        workers: load.config.numConcurrentRequests,
+        most: load.config.numConcurrentRequests,
         because: `only ${load.config.numConcurrentRequests} requests are in flight at a time (--num-concurrent-requests)`
       }
-    : { workers: planned, because: `there are only ${planned} requests` }
+    : { most: planned, because: `there are only ${planned} requests` }
 }
 
 /**
@@ -270,9 +270,27 @@ const mostWorkers = (load: Load): { readonly workers: number; readonly because: 
  * beside it that counts tokens; at least one, and none that would have nothing to send.
  */
 export const workersOf = (asked: number | "auto", load: Load) => {
-  const { because, workers } = mostWorkers(load)
-  if (asked === "auto") return Effect.succeed(Math.max(1, Math.min(workers, Math.floor(availableParallelism() / 2))))
-  return asked > Math.max(1, workers) ? Effect.fail(usage(`--workers ${asked}: ${because}`)) : Effect.succeed(asked)
+  const { because, most } = mostSenders(load, "workers")
+  if (asked === "auto") return Effect.succeed(Math.max(1, Math.min(most, Math.floor(availableParallelism() / 2))))
+  return asked > Math.max(1, most) ? Effect.fail(usage(`--workers ${asked}: ${because}`)) : Effect.succeed(asked)
+}
+
+/** Refuses more agents than there is work for. */
+export const checkAgents = (count: number, load: Load) => {
+  const { because, most } = mostSenders(load, "agents")
+  return count > most ? Effect.fail(usage(`${count} agents: ${because}`)) : Effect.void
+}
+
+/** What one of several agents is to carry at its busiest, as far as it is known before the run. */
+export const shareOf = (load: Load, agents: number): Capacity.Share => {
+  if (load._tag === "Closed") {
+    return { inFlight: load.config.numConcurrentRequests / agents, requestsPerSecond: null, tokensPerSecond: null }
+  }
+  const { length, outputTokens } = load.schedule
+  const perSecond = busiestSecond(load.schedule) / agents
+  let tokens = 0
+  for (let row = 0; row < length; row++) tokens += outputTokens[row] ?? 0
+  return { inFlight: null, requestsPerSecond: perSecond, tokensPerSecond: (perSecond * tokens) / Math.max(1, length) }
 }
 
 const MOST_CONNECTIONS = 1_000

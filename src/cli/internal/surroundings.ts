@@ -12,11 +12,13 @@ import { type RunHooks } from "../../engine/RunHooks.ts"
 import * as WarmUp from "../../engine/WarmUp.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
 import * as Verdict from "../../metrics/Verdict.ts"
+import type * as LivePanel from "../../output/LivePanel.ts"
 import * as Progress from "../../output/Progress.ts"
 import { Provider } from "../../provider/Provider.ts"
 import * as Transport from "../../provider/Transport.ts"
 import * as TokenCounter from "../../workload/TokenCounter.ts"
 import * as Tokenizer from "../../workload/Tokenizer.ts"
+import { type LiveRun } from "./liveMetrics.ts"
 import * as Network from "./network.ts"
 import * as OwnProvider from "./ownProvider.ts"
 import { userStop } from "./userStop.ts"
@@ -84,8 +86,9 @@ export const forWarmUp = (plans: ReadonlyArray<RequestPlan>): ReadonlyArray<Requ
   plans.map((plan): RequestPlan => Object.assign({}, plan, { id: -plan.id }))
 
 /**
- * Shows the progress until the scope closes, and gives what the run is to be given. `total`: requests there will be;
- * `connections`: how many to open ahead; `requests`: real ones, to warm up with; `workers`: how many threads send.
+ * Shows the progress until the scope closes, here and to `liveRun`, and gives what the run is to be given. `total`: requests there will be;
+ * `connections`: how many to open ahead; `requests`: real ones, to warm up with; `senders`: who sends, when it
+ * is not this thread.
  */
 export const hooks = Effect.fnUntraced(function* (options: {
   readonly config: Pick<RunConfig, "graceSeconds" | "requestTimeoutSeconds" | "warmup">
@@ -95,13 +98,15 @@ export const hooks = Effect.fnUntraced(function* (options: {
   readonly network: Network.Network
   readonly limits: Verdict.Limits
   readonly quiet: boolean
-  readonly workers?: number | undefined
+  readonly liveRun?: LiveRun | null | undefined
+  readonly senders?: LivePanel.Senders | undefined
   readonly places?: number | null | undefined
   readonly timeoutSeconds?: number | null | undefined
   readonly schedule?: Progress.Schedule | null | undefined
 }) {
-  const { config, connections, limits, network, quiet, requests, total, workers, places, schedule, timeoutSeconds } =
+  const { config, connections, limits, network, quiet, requests, senders, total, places, schedule, timeoutSeconds } =
     options
+  const liveRun = options.liveRun ?? null
   const { origin } = yield* Provider
   yield* network.check(origin)
   const live = LiveStats.make()
@@ -116,7 +121,8 @@ export const hooks = Effect.fnUntraced(function* (options: {
     const slice = sampling?.latest() ?? null
     return slice === null ? null : Verdict.current({ slice, ttftSeconds, limits })
   }
-  yield* Effect.forkScoped(Progress.run({ snapshot, state, total, quiet, workers, places, schedule, timeoutSeconds }))
+  yield* Effect.forkScoped(Progress.run({ snapshot, state, total, quiet, senders, places, schedule, timeoutSeconds }))
+  if (liveRun !== null) yield* Effect.forkScoped(liveRun.feed(snapshot, state))
   const context = yield* Effect.context<Provider | Transport.Transport | Stdio.Stdio | Terminal.Terminal>()
   const warmUp = WarmUp.run({
     client: config.warmup,
@@ -126,6 +132,7 @@ export const hooks = Effect.fnUntraced(function* (options: {
   })
   return {
     live,
+    onEnded: liveRun?.onEnded,
     details: { network: network.facts(origin) },
     limits,
     watch: Effect.tap(Health.make(), (made) =>

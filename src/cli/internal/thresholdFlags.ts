@@ -30,7 +30,11 @@ export const readConditions = <A>(
 
 /** The thresholds that were given, read before anything is sent. */
 export const thresholdsOf = (input: { readonly threshold: ReadonlyArray<string> }) =>
-  readConditions("threshold", input.threshold, Threshold.parse)
+  readConditions("threshold", input.threshold, (text) => Threshold.parse(text))
+
+/** Those of a correctness test, which may be about its answers too. */
+export const thresholdsOfTest = (input: { readonly threshold: ReadonlyArray<string> }) =>
+  readConditions("threshold", input.threshold, (text) => Threshold.parse(text, { answers: true }))
 
 /** Ends with 1 when a threshold was missed. */
 export const endBy = (checked: ReadonlyArray<Threshold.Checked>): Effect.Effect<void, Ended> =>

@@ -20,6 +20,7 @@ import { type RunStart } from "../../metrics/RequestSink.ts"
 import * as SummarySink from "../../metrics/SummarySink.ts"
 import * as Ndjson from "../../output/Ndjson.ts"
 import { type OutputError } from "../../output/OutputError.ts"
+import type * as OtlpSpans from "../../output/OtlpSpans.ts"
 import * as SentLog from "../../output/SentLog.ts"
 import { type Provider } from "../../provider/Provider.ts"
 import { type Transport } from "../../provider/Transport.ts"
@@ -64,9 +65,8 @@ export interface AgentRun {
   readonly collect: (wanted: Wanted) => Stream.Stream<Piece, AgentFailed>
 }
 
+/** How long requests that have ended gather before they are reported, and how long it takes to the next report at most. */
 const REPORT_MILLIS = 250
-/** How long ended requests gather before they are reported: folding and packing them takes up to a millisecond. */
-const ENDED_MILLIS = 500
 /** So many are reported sooner. */
 const MOST_ENDED = 1_024
 /** A run that is to begin later than this after its moment is not begun: the call was carried too late, or twice. */
@@ -163,6 +163,7 @@ export const make = Effect.fnUntraced(function* (
   let startedAt: number | null = null
   let failed: AgentFailed | null = null
   let held: Ended | null = null
+  let spans: OtlpSpans.Report | null = null
   let isBegun = false
   let isDone = false
   let isReported = false
@@ -185,7 +186,7 @@ export const make = Effect.fnUntraced(function* (
     onOutcome: (outcome) => {
       LiveStats.requestEnded(live, outcome.record)
       const record = ended.add(outcome)
-      tap?.(record)
+      tap?.add(record)
       if (ended.count() >= MOST_ENDED) wake.openUnsafe()
     },
     onUncounted: (error) => {
@@ -229,6 +230,7 @@ export const make = Effect.fnUntraced(function* (
     yield* recorder.end
     yield* Effect.raceFirst(Fiber.join(recording), Deferred.await(abandoned))
     recorder.flush()
+    if (tap !== null) spans = yield* tap.finish
     if (rows !== null) {
       if (ended.count() > 0) held = take()
       yield* rows.close
@@ -282,7 +284,8 @@ export const make = Effect.fnUntraced(function* (
       uncounted,
       loopEnded,
       dispatch: isDone ? dispatch() : null,
-      health: isDone ? health : null
+      health: isDone ? health : null,
+      spans: isDone ? spans : null
     }
   }
 
@@ -299,7 +302,7 @@ export const make = Effect.fnUntraced(function* (
         const at = now()
         isReported = isDone
         const withEnded = isDone || at >= nextEnded || ended.count() >= MOST_ENDED
-        if (withEnded) nextEnded = at + ENDED_MILLIS * 1e6
+        if (withEnded) nextEnded = at + REPORT_MILLIS * 1e6
         nextReport = at + REPORT_MILLIS * 1e6
         return [report(withEnded)] as const
       })

@@ -9,6 +9,7 @@ import type * as LiveStats from "../../metrics/LiveStats.ts"
 import { type Measurement, type RunStart } from "../../metrics/RequestSink.ts"
 import { type SummarySink } from "../../metrics/SummarySink.ts"
 import { type DispatchReport } from "../../metrics/Verdict.ts"
+import type * as OtlpSpans from "../../output/OtlpSpans.ts"
 import type * as Ndjson from "../../output/Ndjson.ts"
 import { type TokenizerError } from "../../workload/Tokenizer.ts"
 import { type AgentProfile } from "../LoadAgent.ts"
@@ -73,6 +74,7 @@ export interface Crew<E, R> {
   readonly lost: () => ReadonlyArray<LostAgent>
   readonly dispatch: () => DispatchReport
   readonly health: () => HealthReport.HealthReport | null
+  readonly spans: () => OtlpSpans.Report | null
   readonly accounts: () => ReadonlyArray<AgentAccount>
 }
 

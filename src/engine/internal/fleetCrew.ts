@@ -13,6 +13,7 @@ import * as LiveStats from "../../metrics/LiveStats.ts"
 import { type RunStart } from "../../metrics/RequestSink.ts"
 import * as SummarySink from "../../metrics/SummarySink.ts"
 import * as Verdict from "../../metrics/Verdict.ts"
+import * as OtlpSpans from "../../output/OtlpSpans.ts"
 import { type Agent, AgentLost, type Sharing } from "../Fleet.ts"
 import type { AgentReady, AgentSpec, Counters as CountersOfAgent, Report, Stop } from "../LoadAgent.ts"
 import { type LostAgent } from "../RunResult.ts"
@@ -63,6 +64,7 @@ interface Post<E> {
   counters: CountersOfAgent
   dispatch: Verdict.DispatchReport | null
   health: HealthReport.HealthReport | null
+  spans: OtlpSpans.Report | null
   requests: number
   loopEnded: boolean
   missingRows: number
@@ -129,6 +131,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     counters: Counters.zero,
     dispatch: null,
     health: null,
+    spans: null,
     requests: 0,
     loopEnded: false,
     missingRows: 0,
@@ -192,6 +195,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     if (report.uncounted !== null) desk.onUncounted(report.uncounted)
     if (report.dispatch !== null) post.dispatch = report.dispatch
     if (report.health !== null) post.health = report.health
+    if (report.spans !== null) post.spans = report.spans
     if (report.ended !== null) {
       const { ids, records, sent, summary } = report.ended
       for (const id of ids) post.open.delete(id)
@@ -403,6 +407,10 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
         .flatMap(({ dispatch }) => dispatch ?? [])
         .reduce(Verdict.mergeDispatch, new Verdict.DispatchTally().report()),
     health: () => merged(posts.flatMap(({ health }) => health ?? [])),
+    spans: () => {
+      const reports = posts.flatMap(({ spans }) => spans ?? [])
+      return reports.length === 0 ? null : OtlpSpans.merge(reports)
+    },
     accounts: () =>
       far.flatMap((post) => {
         const { profile } = post.agent

@@ -190,6 +190,15 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
   const agents = crew
     .accounts()
     .map((account) => agentResult(account, { wallSeconds, openLoop, limits: options.limits }))
+  const told =
+    options.beforeSummary === undefined
+      ? {}
+      : yield* options.beforeSummary({
+          startEpochSeconds: start.epochSeconds,
+          wallSeconds,
+          summary,
+          agents: crew.spans()
+        })
   const stopped = notSent - live.dropped > 0 || summary.num_cancelled_requests > 0 ? stop.reason() : null
   const describe = (parts: { readonly name: string; readonly timestamp: number }): ResultFiles.Document =>
     ResultFiles.document({
@@ -205,7 +214,8 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
         ...options.lateDetails(),
         warmup: warmUp,
         ...VerdictText.fields({ ...evidence, verdict }),
-        ...options.ofSummary?.(summary, openLoop)
+        ...options.ofSummary?.(summary, openLoop),
+        ...told
       },
       metadata: settings.metadata
     })

@@ -36,7 +36,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     start: () => start,
     onOutcome: (outcome, measurement) => {
       requests++
-      tap?.(outcome.record)
+      tap?.add(outcome.record)
       desk.keep(outcome, measurement)
     },
     onUncounted: desk.onUncounted
@@ -72,6 +72,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     lost: () => [],
     dispatch,
     health: () => health,
+    spans: () => null,
     accounts: () => []
   }
 })

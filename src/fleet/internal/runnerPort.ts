@@ -1,0 +1,91 @@
+import * as NodeSocket from "@effect/platform-node/NodeSocket"
+import * as NodeSocketServer from "@effect/platform-node/NodeSocketServer"
+import * as Cause from "effect/Cause"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as RpcServer from "effect/rpc/RpcServer"
+import type * as Scope from "effect/Scope"
+import * as Socket from "effect/socket/Socket"
+import * as SocketServer from "effect/socket/SocketServer"
+import { type Socket as NetSocket } from "node:net"
+import { type AgentAddress } from "../AgentAddress.ts"
+import * as Tls from "../Tls.ts"
+import * as Connections from "./connections.ts"
+import * as Wire from "./wire.ts"
+
+/** How long a coordinator has to take what it is still told when the agent ends. */
+const GOODBYE_MILLIS = 2_000
+
+/**
+ * A port that is listened at.
+ *
+ * - `bound`: where that is; the port may have been chosen
+ * - `serve`: serves what is built on connections to it until the scope closes
+ */
+export interface RunnerPort {
+  readonly bound: AgentAddress
+  readonly serve: <E, R>(
+    serving: Layer.Layer<never, E, R>
+  ) => Effect.Effect<void, E, Exclude<R, RpcServer.Protocol> | Scope.Scope>
+}
+
+/**
+ * Listens by hand, with TLS or without: what Effect Cluster listens with knows no TLS, and leaves on what makes small messages wait
+ * (see `runnerLinks.ts`).
+ */
+export const open = Effect.fnUntraced(function* (options: {
+  readonly address: AgentAddress
+  readonly credentials: Tls.Credentials | null
+}): Effect.fn.Return<RunnerPort, SocketServer.SocketServerError, Scope.Scope> {
+  const { address, credentials } = options
+  const where = { host: address.host, port: address.port, ...Wire.tcp }
+  // The end of serving waits until callers have taken what they are told; one that hangs never does
+  let goodbye: Fiber.Fiber<void> | null = null
+  yield* Effect.addFinalizer(() => (goodbye === null ? Effect.void : Fiber.interrupt(goodbye)))
+  const server = yield* credentials === null
+    ? NodeSocketServer.make(where)
+    : NodeSocketServer.makeTls({ ...where, ...Tls.serverOptions(credentials) })
+  const connections = new Set<NetSocket>()
+  const watched = SocketServer.SocketServer.of({
+    address: server.address,
+    run: (handler) =>
+      server.run((socket) =>
+        Effect.flatMap(Effect.serviceOption(NodeSocket.NetSocket), (connection) => {
+          if (connection._tag === "None") return handler(socket)
+          const { value } = connection
+          connections.add(value)
+          return handler(Connections.guarded(socket, () => value)).pipe(
+            // That a connection breaks is nothing to tell the user of an agent
+            Effect.catchCauseIf(
+              (cause) => Socket.isSocketError(Cause.squash(cause)),
+              () => Effect.void
+            ),
+            Effect.ensuring(Effect.sync(() => connections.delete(value)))
+          )
+        })
+      )
+  })
+  const breakOff = Effect.sync(() => connections.forEach((connection) => connection.destroy()))
+  return {
+    bound: {
+      host: address.host,
+      port: server.address._tag === "UnixPathAddress" ? address.port : server.address.port
+    },
+    serve: (serving) =>
+      Layer.build(
+        serving.pipe(
+          Layer.provide(RpcServer.layerProtocolSocketServer),
+          Layer.provide([Wire.layerSerialization, Layer.succeed(SocketServer.SocketServer, watched)])
+        )
+      ).pipe(
+        Effect.andThen(
+          Effect.addFinalizer(() =>
+            Effect.map(Effect.forkDetach(Effect.delay(breakOff, GOODBYE_MILLIS)), (fiber) => {
+              goodbye = fiber
+            })
+          )
+        )
+      )
+  }
+})
