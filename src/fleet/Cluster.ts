@@ -122,7 +122,7 @@ const choose = (
 
 /** Connections to agents, and what can be asked of them. */
 const open = Effect.fnUntraced(function* ({ cluster, credentials, token, version }: Looking) {
-  const links = RunnerLinks.make({ credentials, token })
+  const links = RunnerLinks.make({ credentials, token, tlsName: cluster.tlsName })
   const runners = Context.get(yield* Layer.build(links.layer), Runners.Runners)
   const ping = (address: AgentAddress.AgentAddress, millis = PING_MILLIS) =>
     runners.ping(AgentEntity.toRunnerAddress(address)).pipe(

@@ -6,10 +6,13 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { isIP } from "node:net"
 import * as AgentAddress from "./AgentAddress.ts"
 
 /**
  * A database. `url` is without a password.
+ *
+ * `tlsName`: the name that the certificates of all agents have, when they do not have those of their hosts; `null` when they do.
  *
  * @category models
  * @since 0.2.0
@@ -17,14 +20,16 @@ import * as AgentAddress from "./AgentAddress.ts"
 export interface Postgres {
   readonly _tag: "Postgres"
   readonly url: string
+  readonly tlsName: string | null
 }
 
 /**
  * Pods of a namespace that are chosen by their labels (a label selector, as `kubectl get pods -l` takes it). Their agents listen on
  * `port` of the address of the pod.
  *
- * `api`, `tokenFile`, `caFile`: where the Kubernetes API is, and the files of the token and of the certificates with which to speak to
- * it. In a pod these are known.
+ * - `api`, `tokenFile`, `caFile`: where the Kubernetes API is, and the files of the token and of the certificates with which to speak to
+ *   it. In a pod these are known
+ * - `tlsName`: see `Postgres`. Nobody knows the address of a pod when its certificate is made
  *
  * @category models
  * @since 0.2.0
@@ -37,6 +42,7 @@ export interface Pods {
   readonly api: string
   readonly tokenFile: string | null
   readonly caFile: string | null
+  readonly tlsName: string | null
 }
 
 /**
@@ -80,6 +86,16 @@ const wrong = (description: string) => Result.fail(new ClusterAddressError({ des
 const unknownIn = ({ searchParams }: URL, known: ReadonlyArray<string>): string | undefined =>
   [...searchParams.keys()].find((name) => !known.includes(name))
 
+/** The name in the certificates of agents. */
+const tlsNameOf = ({ searchParams }: URL): Result.Result<string | null, ClusterAddressError> => {
+  const name = searchParams.get("tls-name")
+  return name === null || (/^[\w-]+(\.[\w-]+)*$/.test(name) && isIP(name) === 0)
+    ? Result.succeed(name)
+    : wrong(
+        `tls-name is the name that stands in the certificates of all agents, such as llmperf-agent, and not "${name}"`
+      )
+}
+
 const decoded = (text: string): string | undefined => {
   try {
     return decodeURIComponent(text)
@@ -94,20 +110,24 @@ const postgres = (url: URL): Result.Result<ClusterAddress, ClusterAddressError> 
       "a password in --cluster can be seen by every user of this machine: leave it out, and set the variable PGPASSWORD"
     )
   }
-  const unknown = unknownIn(url, ["sslmode"])
-  if (unknown !== undefined) return wrong(`"${unknown}" is not known here: only sslmode may follow the ?`)
+  const unknown = unknownIn(url, ["sslmode", "tls-name"])
+  if (unknown !== undefined) return wrong(`"${unknown}" is not known here: sslmode and tls-name may follow the ?`)
   const mode = url.searchParams.get("sslmode")
   if (mode !== null && !SSL_MODES.includes(mode)) return wrong(`sslmode is one of ${SSL_MODES.join(", ")}`)
   if (url.username === "" || url.hostname === "" || !/^\/[^/]+$/.test(url.pathname)) {
     return wrong("a database is written postgres://user@host:5432/database")
   }
-  return Result.succeed({ _tag: "Postgres", url: url.href })
+  return Result.map(tlsNameOf(url), (tlsName) => {
+    const database = new URL(url)
+    database.searchParams.delete("tls-name")
+    return { _tag: "Postgres", url: database.href, tlsName }
+  })
 }
 
 const pods = (url: URL): Result.Result<ClusterAddress, ClusterAddressError> => {
-  const unknown = unknownIn(url, ["port", "api", "token-file", "ca-file"])
+  const unknown = unknownIn(url, ["port", "api", "token-file", "ca-file", "tls-name"])
   if (unknown !== undefined) {
-    return wrong(`"${unknown}" is not known here: port, api, token-file and ca-file may follow the ?`)
+    return wrong(`"${unknown}" is not known here: port, tls-name, api, token-file and ca-file may follow the ?`)
   }
   // RFC 1123, as Kubernetes has it
   if (!/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(url.hostname)) {
@@ -128,20 +148,21 @@ const pods = (url: URL): Result.Result<ClusterAddress, ClusterAddressError> => {
   }
   // Elsewhere than in the pod its token is not sent: it would be told to whoever is there
   const inPod = given === null
-  return Result.succeed({
+  return Result.map(tlsNameOf(url), (tlsName) => ({
     _tag: "Pods",
     namespace: url.hostname,
     labels,
     port,
     api: (given ?? API_IN_A_POD).replace(/\/+$/, ""),
     tokenFile: url.searchParams.get("token-file") ?? (inPod ? `${SERVICE_ACCOUNT}/token` : null),
-    caFile: url.searchParams.get("ca-file") ?? (inPod ? `${SERVICE_ACCOUNT}/ca.crt` : null)
-  })
+    caFile: url.searchParams.get("ca-file") ?? (inPod ? `${SERVICE_ACCOUNT}/ca.crt` : null),
+    tlsName
+  }))
 }
 
 /**
- * Reads `postgres://user@host:5432/database?sslmode=…`, where the password comes from `PGPASSWORD`, or
- * `k8s://namespace/label%3Dvalue?port=7070&api=…&token-file=…&ca-file=…`.
+ * Reads `postgres://user@host:5432/database?sslmode=…&tls-name=…`, where the password comes from `PGPASSWORD`, or
+ * `k8s://namespace/label%3Dvalue?port=7070&tls-name=…&api=…&token-file=…&ca-file=…`.
  *
  * @category parsing
  * @since 0.2.0

@@ -1,22 +1,12 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
-import { execFileSync, spawnSync } from "node:child_process"
 import { join } from "node:path"
 import { connect, createServer } from "node:tls"
 import * as AgentToken from "../../src/fleet/AgentToken.ts"
 import * as Tls from "../../src/fleet/Tls.ts"
 import { folder } from "../cli/invocation.ts"
-import { textOf } from "./repository.ts"
-
-const hasOpenssl = spawnSync("openssl", ["version"]).status === 0
-
-/** The lines of a block for the shell that make a token and certificates, without those that use them. */
-const linesOf = (document: string): string => {
-  const blocks = [...textOf(document).matchAll(/```sh\n([\s\S]*?)```/g)].map(([, block = ""]) => block)
-  const block = blocks.find((text) => text.includes("openssl req")) ?? ""
-  return block.replaceAll(/^(cd|kubectl|llmperf) .*$/gm, "")
-}
+import { hasOpenssl, makeSecrets } from "./secrets.ts"
 
 /** Who calls is greeted by its name. */
 const handshake = (agent: Tls.Credentials, coordinator: Tls.Credentials, name: string) =>
@@ -42,7 +32,7 @@ describe.skipIf(!hasOpenssl).each([
   it.live("make a token, and certificates with which agents and coordinator know each other", () =>
     Effect.gen(function* () {
       const home = yield* folder
-      execFileSync("sh", ["-eu", "-c", linesOf(document)], { cwd: home, stdio: "pipe" })
+      makeSecrets(document, home)
       const read = (who: string) =>
         Tls.read({
           certificate: join(home, place, `${who}.crt`),
@@ -61,7 +51,7 @@ describe.skipIf(!hasOpenssl).each([
   it.live("keep the token to those who may know it", () =>
     Effect.gen(function* () {
       const home = yield* folder
-      execFileSync("sh", ["-eu", "-c", linesOf(document)], { cwd: home, stdio: "pipe" })
+      makeSecrets(document, home)
       yield* AgentToken.read(join(home, place, "token"))
     }).pipe(Effect.provide(NodeServices.layer), Effect.scoped)
   )

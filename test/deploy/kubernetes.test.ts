@@ -1,5 +1,4 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type TypeMeta, type TypeMetaGuard } from "@kubernetes-models/base"
 import * as Result from "effect/Result"
 import { StatefulSet } from "kubernetes-models/apps/v1/StatefulSet"
 import { Job } from "kubernetes-models/batch/v1/Job"
@@ -8,7 +7,6 @@ import { PodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBu
 import { Role } from "kubernetes-models/rbac.authorization.k8s.io/v1/Role"
 import { RoleBinding } from "kubernetes-models/rbac.authorization.k8s.io/v1/RoleBinding"
 import { type IContainer } from "kubernetes-models/v1/Container"
-import { type IPodTemplateSpec } from "kubernetes-models/v1/PodTemplateSpec"
 import { Service } from "kubernetes-models/v1/Service"
 import { ServiceAccount } from "kubernetes-models/v1/ServiceAccount"
 import { basename } from "node:path"
@@ -16,21 +14,12 @@ import * as ClusterAddress from "../../src/fleet/ClusterAddress.ts"
 import { last, stages } from "./dockerfile.ts"
 import { type ApiObject, problemsOf } from "./kubernetesApi.ts"
 import { build } from "./kubernetesFiles.ts"
+import { only, podOf, toldTo, typed } from "./kubernetesPods.ts"
 import { podsHaveNames } from "./pending.ts"
 import { textOf } from "./repository.ts"
 
 const BASE = "deploy/kubernetes/base"
 const EXAMPLE = "deploy/kubernetes/overlays/example"
-
-/** The only one there is. */
-const only = <A>(all: ReadonlyArray<A>, what: string): A => {
-  const [one] = all
-  if (one === undefined || all.length > 1) throw new Error(`${all.length} of ${what}`)
-  return one
-}
-
-const typed = <A extends TypeMeta>(objects: ReadonlyArray<unknown>, is: TypeMetaGuard<A>): ReadonlyArray<A> =>
-  objects.filter((object) => is(object))
 
 const namesOf = (objects: ReadonlyArray<ApiObject>, kind: string): ReadonlyArray<string> =>
   objects.flatMap((object) => (object.kind === kind ? [object.metadata.name] : []))
@@ -42,25 +31,9 @@ const selects = (selector: { readonly matchLabels?: Texts } | undefined, labels:
   return wanted.length > 0 && wanted.every(([name, value]) => labels[name] === value)
 }
 
-/** Of a pod that is brought about: its labels, what it is, and its only container. */
-const podOf = (template: IPodTemplateSpec | undefined) => {
-  const spec = template?.spec
-  if (spec === undefined) throw new Error("there is no pod")
-  return { labels: template?.metadata?.labels ?? {}, spec, container: only(spec.containers, "containers") }
-}
-
-/** What only the cluster knows. */
-const ofThePod: Texts = { "metadata.namespace": "some-namespace", "status.podIP": "10.1.2.3" }
-
-/** The arguments and variables of a container, with `$(NAME)` replaced by what is defined before. */
-const toldTo = ({ args = [], env = [] }: IContainer) => {
-  const variables: { [name: string]: string } = {}
-  const expanded = (text: string): string => text.replaceAll(/\$\((\w+)\)/g, (whole, name) => variables[name] ?? whole)
-  for (const { name, value = "", valueFrom } of env) {
-    variables[name] = ofThePod[valueFrom?.fieldRef?.fieldPath ?? ""] ?? expanded(value)
-  }
-  return { args: args.map(expanded), variables }
-}
+/** What a container is told, in a cluster that is made up. */
+const told = (container: IContainer) =>
+  toldTo(container, { "metadata.namespace": "some-namespace", "status.podIP": "10.1.2.3" })
 
 const projectOf = (folder: string) => {
   const { kustomization, objects, patches, secrets } = build(folder)
@@ -107,8 +80,8 @@ describe.each([BASE, EXAMPLE])("%s", (folder) => {
   it("means by a port the one of the agents", () => {
     const port = only(agent.container.ports ?? [], "ports")
     assert.strictEqual(port.name, "agent")
-    assert.include(toldTo(agent.container).args, `--listen=0.0.0.0:${port.containerPort}`)
-    assert.include(toldTo(agent.container).args, `--advertise=10.1.2.3:${port.containerPort}`)
+    assert.include(told(agent.container).args, `--listen=0.0.0.0:${port.containerPort}`)
+    assert.include(told(agent.container).args, `--advertise=10.1.2.3:${port.containerPort}`)
     const { livenessProbe, readinessProbe, startupProbe } = agent.container
     for (const probe of [livenessProbe, readinessProbe, startupProbe]) {
       assert.strictEqual(probe?.tcpSocket?.port, port.name)
@@ -116,8 +89,8 @@ describe.each([BASE, EXAMPLE])("%s", (folder) => {
   })
 
   it.skipIf(!podsHaveNames)("has agents found in the list of pods of its own namespace", () => {
-    const flag = toldTo(agent.container).args.find((arg) => arg.startsWith("--cluster="))
-    const { LLMPERF_CLUSTER: cluster = "" } = toldTo(coordinator.container).variables
+    const flag = told(agent.container).args.find((arg) => arg.startsWith("--cluster="))
+    const { LLMPERF_CLUSTER: cluster = "" } = told(coordinator.container).variables
     assert.strictEqual(flag, `--cluster=${cluster}`)
     const address = Result.getOrThrow(ClusterAddress.parse(cluster))
     assert.strictEqual(address._tag, "Pods")
@@ -130,7 +103,7 @@ describe.each([BASE, EXAMPLE])("%s", (folder) => {
   })
 
   it("waits for as many agents as there are", () => {
-    assert.strictEqual(toldTo(coordinator.container).variables["LLMPERF_EXPECT_AGENTS"], String(agents.spec?.replicas))
+    assert.strictEqual(told(coordinator.container).variables["LLMPERF_EXPECT_AGENTS"], String(agents.spec?.replicas))
   })
 
   it("lets the coordinator list pods, and nobody do anything else", () => {
@@ -229,12 +202,12 @@ describe(EXAMPLE, () => {
     const used = new Set<string>()
     for (const { container, spec } of pods) {
       for (const { secretRef } of container.envFrom ?? []) used.add(secretRef?.name ?? "")
-      const { args, variables } = toldTo(container)
+      const { args, variables } = told(container)
       for (const { mountPath, name } of container.volumeMounts ?? []) {
         const secretName = spec.volumes?.find((volume) => volume.name === name)?.secret?.secretName
         if (secretName === undefined) continue
         used.add(secretName)
-        const keys = secrets.find((secret) => secret.name === secretName)?.keys ?? []
+        const keys = [...(secrets.find((secret) => secret.name === secretName)?.keys.keys() ?? [])]
         const named = [...args, ...Object.values(variables)].filter((text) => text.includes(`${mountPath}/`))
         assert.isAbove(named.length, 0, mountPath)
         for (const text of named) assert.include(keys, basename(text), text)
@@ -249,7 +222,7 @@ describe(EXAMPLE, () => {
   it("keeps those files from git, and tells how they are made", () => {
     assert.include(textOf("deploy/.gitignore").split("\n"), "/kubernetes/overlays/*/secrets")
     const readme = textOf("deploy/README.md")
-    for (const file of secrets.flatMap(({ files }) => files)) {
+    for (const file of secrets.flatMap(({ envs, keys }) => [...keys.values(), ...envs])) {
       assert.match(file, new RegExp(`^${EXAMPLE}/secrets/`))
       assert.include(readme, basename(file))
     }
@@ -278,8 +251,8 @@ describe(EXAMPLE, () => {
       ({ persistentVolumeClaim: claim }) => claim?.claimName ?? []
     )
     assert.deepStrictEqual(claims, namesOf(objects, "PersistentVolumeClaim"))
-    assert.match(toldTo(coordinator.container).variables["LLMPERF_RESULTS_DIR"] ?? "", /^\/data\//)
-    assert.match(toldTo(agent.container).args.join(" "), /--data-dir=\/data\//)
+    assert.match(told(coordinator.container).variables["LLMPERF_RESULTS_DIR"] ?? "", /^\/data\//)
+    assert.match(told(agent.container).args.join(" "), /--data-dir=\/data\//)
   })
 })
 

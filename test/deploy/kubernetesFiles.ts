@@ -30,11 +30,11 @@ const Kustomization = Schema.Struct({
 
 export interface Kustomization extends Schema.Schema.Type<typeof Kustomization> {}
 
-/** A secret that is made from files: its keys, and the files. */
+/** A secret that is made from files: the file of each key, and files of variables. */
 export interface Secret {
   readonly name: string
-  readonly keys: ReadonlyArray<string>
-  readonly files: ReadonlyArray<string>
+  readonly keys: ReadonlyMap<string, string>
+  readonly envs: ReadonlyArray<string>
 }
 
 const Named = Schema.Struct({
@@ -87,14 +87,16 @@ const patched = (object: ApiObject, patch: ApiObject): ApiObject => {
   return isNamed(merged) ? merged : object
 }
 
-const secretOf = (folder: string, { envs = [], files = [], name }: typeof Generator.Type): Secret => {
-  const pairs = files.map((text) => text.split("="))
-  return {
-    name,
-    keys: pairs.map(([key = "", path]) => (path === undefined ? posix.basename(key) : key)),
-    files: [...pairs.map((pair) => pair.at(-1) ?? ""), ...envs].map((file) => posix.join(folder, file))
-  }
-}
+const secretOf = (folder: string, { envs = [], files = [], name }: typeof Generator.Type): Secret => ({
+  name,
+  keys: new Map(
+    files.map((text) => {
+      const [key = "", file = key] = text.split("=")
+      return [posix.basename(key), posix.join(folder, file)]
+    })
+  ),
+  envs: envs.map((file) => posix.join(folder, file))
+})
 
 /** What kustomize makes of a folder, as far as these files use it; secrets are told apart. */
 export const build = (

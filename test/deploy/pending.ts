@@ -18,3 +18,5 @@ const agentsAreFound =
 export const podsHaveNames = has("src/fleet/ClusterAddress.ts", "tls-name")
 
 export const canRunCompose = servesBeyondLoopback && agentsAreFound
+
+export const canRunPods = podsHaveNames && agentsAreFound

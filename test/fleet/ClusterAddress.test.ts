@@ -16,7 +16,8 @@ describe("a database", () => {
     for (const scheme of ["postgres", "postgresql"]) {
       assert.deepStrictEqual(read(` ${scheme}://me@db.example:5433/load?sslmode=verify-full `), {
         _tag: "Postgres",
-        url: `${scheme}://me@db.example:5433/load?sslmode=verify-full`
+        url: `${scheme}://me@db.example:5433/load?sslmode=verify-full`,
+        tlsName: null
       })
     }
     assert.strictEqual(ClusterAddress.format(read("postgres://me@db/load")), "postgres://me@db/load")
@@ -50,7 +51,8 @@ describe("pods", () => {
       port: 7_071,
       api: "https://kubernetes.default.svc",
       tokenFile: "/var/run/secrets/kubernetes.io/serviceaccount/token",
-      caFile: "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"
+      caFile: "/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
+      tlsName: null
     })
     // A shell need not be told of the =
     assert.deepInclude(read("k8s://load/app=llmperf-agent"), { labels: "app=llmperf-agent", port: 7_070 })
@@ -85,6 +87,24 @@ describe("pods", () => {
     ["k8s://load/app=a?api=127.0.0.1:8001", "api is an http or https address"]
   ])("are refused when they are written %s", (text, expected) => {
     assert.include(problemOf(text), expected)
+  })
+})
+
+describe("the certificates of agents", () => {
+  it("may have one name for all", () => {
+    assert.deepInclude(read("k8s://load/llmperf=agent?port=7070&tls-name=llmperf-agent"), { tlsName: "llmperf-agent" })
+    assert.deepStrictEqual(read("postgres://me@db/load?sslmode=require&tls-name=agents.example"), {
+      _tag: "Postgres",
+      url: "postgres://me@db/load?sslmode=require",
+      tlsName: "agents.example"
+    })
+    assert.strictEqual(ClusterAddress.format(read("postgres://me@db/load?tls-name=a")), "postgres://me@db/load")
+  })
+
+  it.each(["", "10.0.0.1", "::1", "a b", ".a", "a..b"])("have no name such as %s", (name) => {
+    const escaped = encodeURIComponent(name)
+    assert.include(problemOf(`k8s://load/app=a?tls-name=${escaped}`), "tls-name")
+    assert.include(problemOf(`postgres://me@db/load?tls-name=${escaped}`), "tls-name")
   })
 })
 

@@ -23,11 +23,11 @@ describe("agents that are pods", () => {
         const folder = yield* ClusterAgents.folder
         writeFileSync(join(folder, "token"), "token-of-the-account\n")
         const port = yield* freePort
-        const cluster = `k8s://load/app%3Dllmperf-agent?port=${port}&api=${kubernetes.url}&token-file=${folder}/token`
+        const pods = `k8s://load/app%3Dllmperf-agent?port=${port}&tls-name=llmperf-agent`
+        const cluster = `${pods}&api=${kubernetes.url}&token-file=${folder}/token`
         const authority = Certificates.authority("fleet")
-        const ownOf = (host: string) => authority.issue({ hosts: [host] })
-        const pods = hosts.map((ip, index) => Kubernetes.pod({ name: `agent-${index}`, ip, ready: false }))
-        kubernetes.set(pods)
+        const shared = authority.issue({ hosts: ["llmperf-agent"] })
+        kubernetes.set(hosts.map((ip, index) => Kubernetes.pod({ name: `agent-${index}`, ip, ready: false })))
 
         const finding = yield* Effect.forkChild(
           ClusterAgents.find(
@@ -39,15 +39,16 @@ describe("agents that are pods", () => {
         )
         const processes = yield* Effect.forEach(
           hosts,
-          (host) => {
-            const { cert, key } = ownOf(host)
-            return ClusterAgents.start({
-              // Of all of this an agent needs to know nothing but that it is one of a cluster
-              cluster: `k8s://load/app%3Dllmperf-agent?port=${port}&api=http://127.0.0.1:1`,
+          (host) =>
+            ClusterAgents.start({
+              // An agent may not ask the API, and has no account with it
+              cluster: pods,
               folder,
-              settings: { listen: `${host}:${port}`, credentials: { certificate: cert, key, ca: authority.cert } }
-            })
-          },
+              settings: {
+                listen: `${host}:${port}`,
+                credentials: { certificate: shared.cert, key: shared.key, ca: authority.cert }
+              }
+            }),
           { concurrency: "unbounded" }
         )
         assert.isUndefined(finding.pollUnsafe())

@@ -137,6 +137,31 @@ describe("rule 2: an interruption by the agent is not ours", () => {
   )
 })
 
+describe("an agent that is gone", () => {
+  it.live("is waited for once when it is asked what it knows", () =>
+    Effect.gen(function* () {
+      const pods = yield* ClusterAgents.pods
+      const scope = yield* Scope.make()
+      yield* pods.start(1).pipe(Scope.provide(scope))
+      pods.list([1])
+      const [agent] = yield* ClusterAgents.find(ClusterAgents.finding(pods.cluster, { expect: 1 }))
+      assert.isDefined(agent)
+      yield* Scope.close(scope, Exit.void)
+      const timed = Effect.gen(function* () {
+        const before = yield* Clock.currentTimeMillis
+        const error = yield* Effect.flip(agent.account(session))
+        assert.include(error.message, "nobody listens there")
+        return (yield* Clock.currentTimeMillis) - before
+      })
+      assert.isAtLeast(yield* timed, 4_900)
+      assert.isBelow(yield* timed, 4_000)
+      // It has come back
+      yield* pods.start(1, { account: Effect.fail(new AgentFailed({ description: "it was started anew" })) })
+      assert.include((yield* Effect.flip(agent.account(session))).message, "it was started anew")
+    }).pipe(Effect.scoped)
+  )
+})
+
 describe("rule 3: an agent is where its runner is", () => {
   it.live("each of eight is called by its name, and answers itself", () =>
     Effect.gen(function* () {
@@ -405,12 +430,22 @@ describe("rule 12: who may call", () => {
         ClusterAgents.find(
           ClusterAgents.finding(pods.cluster, {
             expect: 1,
-            withinSeconds: 2,
+            withinSeconds: 1,
             credentials: Agents.credentials(authority.issue(), authority.cert)
           })
         )
       )
       assert.include(error.message, "its certificate is for another host")
+      const named = yield* Effect.flip(
+        ClusterAgents.find(
+          ClusterAgents.finding(`${pods.cluster}&tls-name=llmperf-agent`, {
+            expect: 1,
+            withinSeconds: 1,
+            credentials: Agents.credentials(authority.issue(), authority.cert)
+          })
+        )
+      )
+      assert.include(named.message, "llmperf-agent")
     }).pipe(Effect.scoped)
   )
 })

@@ -17,7 +17,7 @@ import { ExitCode } from "../ExitCode.ts"
 import { Interruption } from "../Interruption.ts"
 import { type agentFlags } from "../internal/agentFlags.ts"
 import { services } from "../internal/agentServices.ts"
-import { credentialsOf } from "../internal/fleetAccess.ts"
+import { clusterOf, credentialsOf } from "../internal/fleetAccess.ts"
 import { settleHeap } from "../internal/heap.ts"
 
 type Input = Command.Command.Config.Infer<typeof agentFlags>
@@ -56,6 +56,22 @@ const handlers = Effect.fnUntraced(function* (folder: string) {
   })
 })
 
+/** Waits for coordinators: those who know its address, or those who look into the cluster. Gives where they reach it. */
+const serve = Effect.fnUntraced(function* ({ advertise, cluster }: Input, options: AgentServer.Options) {
+  if (Option.isNone(cluster)) {
+    if (Option.isSome(advertise)) return yield* usage("--advertise: only with --cluster")
+    return yield* AgentServer.make(options)
+  }
+  const place = yield* clusterOf(cluster.value)
+  const { make } = yield* Effect.promise(() => import("../../fleet/ClusterAgent.ts"))
+  return yield* make({
+    ...options,
+    cluster: place,
+    advertise: Option.getOrNull(advertise),
+    onNotice: (notice) => Console.error(notice)
+  })
+})
+
 /** Works for one coordinator after the other until a signal comes; a test that is running then is stopped. */
 export const handle = Effect.fn("agent")(
   function* (input: Input) {
@@ -67,12 +83,8 @@ export const handle = Effect.fn("agent")(
     const folder = yield* folderOf(input)
     yield* settleHeap
     const agent = yield* Layer.build(yield* handlers(folder))
-    const address = yield* AgentServer.make({
-      address: input.listen,
-      token,
-      credentials,
-      insecure: input.insecureListen
-    }).pipe(Effect.provideContext(agent))
+    const options = { address: input.listen, token, credentials, insecure: input.insecureListen }
+    const address = yield* Effect.provideContext(serve(input, options), agent)
     const { cores } = yield* Profile.make(packageJson.version)
     if (credentials === null && input.insecureListen && !AgentAddress.isLoopback(address)) {
       yield* Console.error(
@@ -87,6 +99,7 @@ export const handle = Effect.fn("agent")(
   },
   Effect.scoped,
   Effect.catchTags({
+    AgentFailed: (error) => Effect.fail(usage(error.message)),
     TokenError: (error) => Effect.fail(usage(error.message)),
     ListenError: (error) => Effect.fail(usage(error.message))
   })

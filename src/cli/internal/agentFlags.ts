@@ -1,4 +1,5 @@
 import * as AgentAddress from "../../fleet/AgentAddress.ts"
+import * as ClusterAddress from "../../fleet/ClusterAddress.ts"
 import { tlsFlags } from "./fleetFlags.ts"
 import * as Setting from "./setting.ts"
 
@@ -24,6 +25,16 @@ export const agentFlags = {
     "insecure-listen",
     false,
     "Listen for other machines without TLS: everybody on the way can read the token and all prompts"
+  ),
+  cluster: Setting.optional(
+    "cluster",
+    Setting.text("url"),
+    `Where coordinators look for agents, so that nobody has to name this one: ${ClusterAddress.EXPECTED}`
+  ),
+  advertise: Setting.optional(
+    "advertise",
+    address,
+    "With --cluster: where coordinators reach this agent, if it is not where it listens; of a pod, its own address"
   ),
   dataDir: Setting.optional(
     "data-dir",

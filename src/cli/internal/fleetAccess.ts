@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import packageJson from "../../../package.json" with { type: "json" }
 import * as AgentAddress from "../../fleet/AgentAddress.ts"
 import * as AgentToken from "../../fleet/AgentToken.ts"
+import * as ClusterAddress from "../../fleet/ClusterAddress.ts"
 import type * as Sockets from "../../fleet/Sockets.ts"
 import * as Tls from "../../fleet/Tls.ts"
 import { type CommandError, usage } from "../CommandError.ts"
@@ -32,6 +33,9 @@ export const credentialsOf = Effect.fnUntraced(function* (input: TlsInput) {
   }
   return yield* wrongUse(Tls.read(paths.value))
 })
+
+/** Where agents are found. */
+export const clusterOf = (text: string) => wrongUse(Effect.fromResult(ClusterAddress.parse(text)))
 
 /** What the flags say of agents; `version` is that of this program. */
 export interface FleetInput extends TlsInput {

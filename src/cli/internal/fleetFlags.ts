@@ -1,4 +1,5 @@
 import * as AgentAddress from "../../fleet/AgentAddress.ts"
+import * as ClusterAddress from "../../fleet/ClusterAddress.ts"
 import * as Setting from "./setting.ts"
 
 const addresses: Setting.Reader<ReadonlyArray<AgentAddress.AgentAddress>> = {
@@ -28,7 +29,7 @@ export const fleetFlags = {
   cluster: Setting.optional(
     "cluster",
     Setting.text("url"),
-    "Where agents can be found instead of naming them: postgres://… or k8s"
+    `Where agents can be found, instead of naming them: ${ClusterAddress.EXPECTED}; see llmperf agent --cluster`
   ),
   expectAgents: Setting.optional(
     "expect-agents",

@@ -8,7 +8,6 @@ import * as Fleet from "../../engine/Fleet.ts"
 import { type AgentFailed } from "../../engine/LoadAgent.ts"
 import * as AgentAddress from "../../fleet/AgentAddress.ts"
 import * as Capacity from "../../fleet/Capacity.ts"
-import * as ClusterAddress from "../../fleet/ClusterAddress.ts"
 import { type CommandError, usage } from "../CommandError.ts"
 import { type loadTest } from "../flags.ts"
 import * as Workers from "../Workers.ts"
@@ -42,9 +41,6 @@ const ofAgents = (input: Input) =>
     ["--expect-agents", Option.map(input.expectAgents, String)]
   ] as const
 
-const clusterOf = (text: string) =>
-  Effect.mapError(Effect.fromResult(ClusterAddress.parse(text)), ({ message }) => usage(message))
-
 const agentsOf = Effect.fnUntraced(function* (
   input: Input,
   load: Load
@@ -63,7 +59,7 @@ const agentsOf = Effect.fnUntraced(function* (
   }
   const expected = Option.isSome(agents) ? agents.value.length : Option.getOrNull(expectAgents)
   yield* checkAgents(expected ?? 1, load)
-  const place = Option.isSome(cluster) ? yield* clusterOf(cluster.value) : null
+  const place = Option.isSome(cluster) ? yield* FleetAccess.clusterOf(cluster.value) : null
   const calling = yield* FleetAccess.callingOf(input)
   if (Option.isSome(agents)) {
     const { layer } = yield* Effect.promise(() => import("../../fleet/Sockets.ts"))

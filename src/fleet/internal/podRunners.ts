@@ -71,15 +71,15 @@ export const make = Effect.fnUntraced(function* (
             `the ${what} of the Kubernetes API cannot be read from ${path}. Outside a pod, say where the API is: k8s://…&api=http://127.0.0.1:8001 with kubectl proxy`
           )
         )
-  const http = nodeHttp(yield* fileOf("certificate", pods.caFile))
   const request = HttpClientRequest.get(`${pods.api}/api/v1/namespaces/${pods.namespace}/pods`).pipe(
     HttpClientRequest.setUrlParams({ fieldSelector: "status.phase=Running", labelSelector: pods.labels }),
     HttpClientRequest.acceptJson
   )
 
   const list = Effect.gen(function* () {
-    // Read anew each time: Kubernetes renews it
+    // By those who look alone: an agent need not be allowed to. Each time anew, because Kubernetes renews them
     const token = yield* fileOf("token", pods.tokenFile)
+    const http = nodeHttp(yield* fileOf("certificate", pods.caFile))
     const response = yield* http
       .execute(token === null ? request : HttpClientRequest.bearerToken(request, token.trim()))
       .pipe(

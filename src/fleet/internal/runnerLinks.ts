@@ -56,8 +56,9 @@ export interface RunnerLinks {
 export const make = (options: {
   readonly credentials: Tls.Credentials | null
   readonly token: Redacted.Redacted
+  readonly tlsName: string | null
 }): RunnerLinks => {
-  const { credentials, token } = options
+  const { credentials, tlsName, token } = options
   const problems = new Map<string, string>()
   const lost = (address: AgentAddress.AgentAddress) =>
     new LinkLost({ problem: problems.get(AgentAddress.format(address)) ?? "the connection was lost" })
@@ -86,7 +87,7 @@ export const make = (options: {
             host,
             port,
             openMillis: OPEN_MILLIS,
-            secure: credentials === null ? null : Tls.clientOptions(credentials, host)
+            secure: credentials === null ? null : Tls.clientOptions(credentials, tlsName ?? host)
           }),
           (socket) =>
             RpcClient.makeProtocolSocket({ ...pings, retryPolicy }).pipe(
