@@ -11,7 +11,6 @@ import { json, rowsIn, start } from "../cli/processes.ts"
 import * as Kubernetes from "../support/kubernetes.ts"
 import { build } from "./kubernetesFiles.ts"
 import { only, podOf, toldTo, typed } from "./kubernetesPods.ts"
-import { canRunPods } from "./pending.ts"
 import { hasOpenssl, makeSecrets } from "./secrets.ts"
 
 const EXAMPLE = "deploy/kubernetes/overlays/example"
@@ -34,7 +33,7 @@ const changed = (args: ReadonlyArray<string>, values: { readonly [flag: string]:
     return values[flag] === undefined ? arg : `${flag}=${values[flag]}`
   })
 
-describe.skipIf(!canRunPods || !hasOpenssl || process.platform !== "linux")(EXAMPLE, { timeout: 120_000 }, () => {
+describe.skipIf(!hasOpenssl || process.platform !== "linux")(EXAMPLE, { timeout: 120_000 }, () => {
   it.live("is a fleet that a coordinator finds and has send, as its pods are told", () =>
     Effect.gen(function* () {
       const { objects, secrets } = build(EXAMPLE)
@@ -54,25 +53,23 @@ describe.skipIf(!canRunPods || !hasOpenssl || process.platform !== "linux")(EXAM
         const { args, variables } = toldTo(pod.container, { "metadata.namespace": "llmperf", "status.podIP": ip })
         const files = (pod.container.volumeMounts ?? []).flatMap(({ mountPath, name }) => {
           const volume = pod.spec.volumes?.find((one) => one.name === name)
-          const keys = secrets.find((secret) => secret.name === volume?.secret?.secretName)?.keys ?? new Map()
+          const keys = secrets.find((secret) => secret.name === volume?.secret?.secretName)?.keys ?? []
           return [...keys].map(([key, file]) => [`${mountPath}/${key}`, join(home, "secrets", basename(file))] as const)
         })
         const here = (text: string): string =>
           files
-            .reduce((changed, [path, file]) => changed.replaceAll(path, file), text)
+            .reduce((local, [path, file]) => local.replaceAll(path, file), text)
             .replaceAll("/data/", `${own}/`)
             .replaceAll("0.0.0.0", ip)
             .replaceAll(/\b7070\b/g, String(port))
-        const keys = secrets
+        const ofEndpoint = secrets
           .filter(({ name }) => pod.container.envFrom?.some(({ secretRef }) => secretRef?.name === name))
           .flatMap(({ envs }) => envs)
-          .map((file) => parseEnv(readFileSync(join(home, "secrets", basename(file)), "utf8")))
-        const env = Object.fromEntries(Object.entries(variables).map(([key, value]) => [key, here(value)]))
-        return {
-          args: args.map(here),
-          env: { ...env, ...Object.assign({}, ...keys) } as { [name: string]: string },
-          own
-        }
+          .flatMap((file) => Object.entries(parseEnv(readFileSync(join(home, "secrets", basename(file)), "utf8"))))
+        const env = [...Object.entries(variables), ...ofEndpoint].map(
+          ([key, value = ""]) => [key, here(value)] as const
+        )
+        return { args: args.map(here), env: Object.fromEntries(env), own }
       }
 
       for (const [index, ip] of addresses.entries()) {

@@ -15,7 +15,6 @@ import { last, stages } from "./dockerfile.ts"
 import { type ApiObject, problemsOf } from "./kubernetesApi.ts"
 import { build } from "./kubernetesFiles.ts"
 import { only, podOf, toldTo, typed } from "./kubernetesPods.ts"
-import { podsHaveNames } from "./pending.ts"
 import { textOf } from "./repository.ts"
 
 const BASE = "deploy/kubernetes/base"
@@ -88,7 +87,7 @@ describe.each([BASE, EXAMPLE])("%s", (folder) => {
     }
   })
 
-  it.skipIf(!podsHaveNames)("has agents found in the list of pods of its own namespace", () => {
+  it("has agents found in the list of pods of its own namespace", () => {
     const flag = told(agent.container).args.find((arg) => arg.startsWith("--cluster="))
     const { LLMPERF_CLUSTER: cluster = "" } = told(coordinator.container).variables
     assert.strictEqual(flag, `--cluster=${cluster}`)
