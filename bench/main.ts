@@ -19,6 +19,8 @@ import * as Setup from "./internal/Setup.ts"
 import * as Table from "./internal/Table.ts"
 import * as Accuracy from "./parts/accuracy.ts"
 import * as Comparison from "./parts/comparison.ts"
+import * as Fleet from "./parts/fleet.ts"
+import * as FleetSet from "./parts/fleetSet.ts"
 import * as HotPath from "./parts/hotPath.ts"
 import * as Http2 from "./parts/http2.ts"
 import * as ManyStreams from "./parts/manyStreams.ts"
@@ -37,12 +39,14 @@ const parts = {
   "many-streams": ManyStreams.run,
   http2: Http2.run,
   comparison: Comparison.run,
-  "replay-long": Replay.runLong
+  "replay-long": Replay.runLong,
+  fleet: Fleet.run,
+  "fleet-set": FleetSet.run
 }
 
 /** What `all` means; the others take long, or measure no client, and must be named. */
 const all = ["hot-path", "accuracy", "throughput", "startup", "replay", "many-streams", "http2", "memory"] as const
-const names = [...all, "comparison", "replay-long"] as const
+const names = [...all, "comparison", "replay-long", "fleet", "fleet-set"] as const
 
 /** The parts that give ratios: what --check and --record run where no part is named. */
 const withRatios = ["hot-path", "throughput"] as const
@@ -58,7 +62,7 @@ const bench = Command.make(
     parts: Argument.Literals("parts", [...names, "all"]).pipe(
       Argument.variadic(),
       Argument.withDescription(
-        `What to measure; without any, all with a short memory part (${memoryRequests.short} requests). all leaves out comparison, and replay-long, which takes nine minutes a side`
+        `What to measure; without any, all with a short memory part (${memoryRequests.short} requests). all leaves out comparison, fleet, fleet-set, and replay-long, which takes nine minutes a side`
       )
     ),
     pairs: Flag.Int("pairs").pipe(
@@ -76,7 +80,7 @@ const bench = Command.make(
     rows: Flag.Int("rows").pipe(
       Flag.withSchema(positiveInt),
       Flag.withDescription(
-        "Rows of replay and replay-long, for a trial; bars are for the load in full (default: in full)"
+        "Rows of replay and replay-long, and of fleet and fleet-set at most, for a trial; bars are for the load in full (default: in full)"
       ),
       Flag.optional
     ),
@@ -153,6 +157,7 @@ const bench = Command.make(
     { command: "npm run bench", description: "Everything, in about nine minutes" },
     { command: "npm run bench -- hot-path --pairs 5", description: "One part, five pairs" },
     { command: "npm run bench -- replay-long --pairs 1", description: "The long replay, each side once" },
+    { command: "npm run bench -- fleet-set --pairs 1", description: "Whether a fleet sends what one process sends" },
     { command: "npm run bench -- --check", description: "Whether a ratio fell since it was recorded" },
     { command: "npm run bench -- all --json", description: "Everything in full, as JSON" }
   ])

@@ -57,8 +57,8 @@ const startOne = Effect.fnUntraced(function* (tokenFile: string, cluster: Cluste
     Stream.splitLines,
     Stream.runHead,
     Effect.timeoutOrElse({
-      duration: "60 seconds",
-      orElse: () => Effect.fail(new BenchError({ description: "An agent did not say where it listens within 60 s" }))
+      duration: "2 minutes",
+      orElse: () => Effect.fail(new BenchError({ description: "An agent did not say where it listens within two minutes" }))
     })
   )
   const address = line._tag === "Some" ? / listens at (\S+) /.exec(line.value)?.[1] : undefined

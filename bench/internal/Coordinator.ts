@@ -11,11 +11,11 @@ import { Setup } from "./Setup.ts"
 import * as Sides from "./Sides.ts"
 import { type Span, type Watch } from "./Watch.ts"
 
+/** Sums of a schedule have no prefix. */
 const Summary = Schema.Struct({
   start_time: Schema.Finite,
-  wall_time_s: Schema.Finite,
-  num_completed_requests: Schema.optional(Schema.Int),
-  results_num_completed_requests: Schema.optional(Schema.Int),
+  wall_time_s: Schema.optional(Schema.Finite),
+  results_wall_time_s: Schema.optional(Schema.Finite),
   verdict: Schema.optional(Schema.Union([Schema.String, Schema.Struct({ verdict: Schema.String })])),
   start_spread_s: Schema.optional(Schema.NullOr(Schema.Finite)),
   agents: Schema.optional(
@@ -80,7 +80,8 @@ export const run = Effect.fn("Coordinator.run")(
       const file = path.join(results, name)
       return (yield* fs.exists(file)) ? Number((yield* fs.stat(file)).size) : 0
     })
-    const span: Span = { from: summary.start_time, to: summary.start_time + summary.wall_time_s }
+    const wallSeconds = summary.wall_time_s ?? summary.results_wall_time_s ?? 0
+    const span: Span = { from: summary.start_time, to: summary.start_time + wallSeconds }
     return {
       pid: child.pid,
       summary,
@@ -100,7 +101,7 @@ export const run = Effect.fn("Coordinator.run")(
 
 export type Run = Effect.Success<ReturnType<typeof run>>
 
-/** The flags that say who sends: agents that are named, at other addresses where there is a way to them. */
+/** The flags that say who sends: agents that are named. */
 export const byAgents = ({ agents, tokenFile }: Agents.Agents): ReadonlyArray<string> => [
   "--agents",
   agents.map(({ address }) => address).join(","),

@@ -7,7 +7,7 @@ import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as Schema from "effect/Schema"
 import * as Wire from "../../src/fleet/internal/wire.ts"
 import { type Agent } from "./Agents.ts"
-import { BenchError, during } from "./BenchError.ts"
+import { type BenchError, during } from "./BenchError.ts"
 
 /** A message that passed: when (epoch seconds), which way, the call that it belongs to (`""` for none), what it is, and its bytes. */
 export interface Message {
@@ -28,7 +28,7 @@ const isOther = Schema.is(Other)
 
 /** Cuts a flow of bytes into messages, each with its length before it (seven bits in a byte, the lowest first). */
 const splitter = () => {
-  let rest = Buffer.alloc(0)
+  let rest: Buffer = Buffer.alloc(0)
   return (chunk: Buffer): ReadonlyArray<Buffer> => {
     rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk])
     const messages: Array<Buffer> = []

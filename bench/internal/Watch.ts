@@ -130,9 +130,7 @@ export interface Room {
 export const room = (watch: Watch, span: Span): Room => {
   const seconds = span.to - span.from
   const busy = growth(watch, span, (sample) => sample.busy)
-  const ours = growth(watch, span, ({ processes }) =>
-    [...processes.values()].reduce((sum, { all }) => sum + all, 0)
-  )
+  const ours = growth(watch, span, ({ processes }) => [...processes.values()].reduce((sum, { all }) => sum + all, 0))
   return {
     busyCores: busy / seconds,
     foreignCores: Math.max(0, busy - ours) / seconds,
@@ -146,4 +144,12 @@ const mostBusy = 0.7
 /** Whether lags say something about who sent. */
 export const hasRoom = ({ busyCores }: Room): boolean => busyCores <= mostBusy * OperatingSystem.availableParallelism()
 
-export const roomText = `lags are judged where at most ${mostBusy * 100} % of the processors were busy`
+/** How many processors were busy in the runs of a side, and whether its lags are judged. */
+export const describe = (name: string, rooms: ReadonlyArray<Room>): string => {
+  const busy = rooms.map(
+    ({ busyCores, foreignCores }) => `${busyCores.toFixed(2)}, ${foreignCores.toFixed(2)} with others`
+  )
+  return `${name} ${busy.join(" / ")} (${rooms.every(hasRoom) ? "judged" : "NOT judged: oversubscribed"})`
+}
+
+export const rule = `Lags are judged where at most ${mostBusy * 100} % of ${OperatingSystem.availableParallelism()} processors were busy`

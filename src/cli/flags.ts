@@ -196,7 +196,13 @@ export const simulator = (prefix: "" | "sim-") => ({
 
 /** The flags of `llmperf serve`. */
 export const serve = {
-  port: Setting.withDefault("port", port, 8_089, "Port on 127.0.0.1"),
+  host: Setting.withDefault("host", Setting.text("address"), "127.0.0.1", "Address to listen on"),
+  port: Setting.withDefault("port", port, 8_089, "Port to listen on"),
+  insecureListen: Setting.toggle(
+    "insecure-listen",
+    false,
+    "Listen on an address that is not loopback: whoever reaches it is answered"
+  ),
   ...simulator(""),
   seed: Setting.withDefault("seed", Setting.naturalInt("integer"), 11_111, "Decides texts, latencies and faults"),
   truth: Setting.toggle("truth", false, "Keep when each request came and each chunk was sent, for GET /_truth")
@@ -403,6 +409,11 @@ export const loadTest = {
   ...thresholdFlags,
   ...liveMetricsFlags,
   report: Setting.toggle("report", false, "Write an HTML report beside the results; see llmperf report"),
+  chunkTimes: Setting.toggle(
+    "chunk-times",
+    false,
+    "Save when every chunk arrived, as chunks.arrow beside the results; see llmperf export --chunks"
+  ),
   calibrate: Setting.toggle(
     "calibrate",
     false,

@@ -2,6 +2,7 @@ import * as NodeServices from "@effect/platform-node/NodeServices"
 import * as Effect from "effect/Effect"
 import * as Runtime from "effect/Runtime"
 import packageJson from "../../package.json" with { type: "json" }
+import { Variables } from "./Arguments.ts"
 import * as Cli from "./Cli.ts"
 import { ExitCode } from "./ExitCode.ts"
 import { Interruption } from "./Interruption.ts"
@@ -39,10 +40,18 @@ const runMain = Runtime.makeRunMain(({ fiber, teardown }) => {
   })
 })
 
+const variables = (): { readonly [name: string]: string } =>
+  Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) =>
+      name.startsWith("LLMPERF_") && value !== undefined ? [[name, value]] : []
+    )
+  )
+
 /** The edge of the program: arguments, signals, exit status. */
 export const main = (): void =>
   Cli.run(process.argv.slice(2), packageJson.version).pipe(
     Effect.provideService(Interruption, firstSignal),
+    Effect.provideService(Variables, variables()),
     Effect.provide(NodeServices.layer),
     (program) => runMain(program, { disableErrorReporting: false })
   )

@@ -50,7 +50,7 @@ export class AgentLost extends Schema.TaggedError<AgentLost>("llmperf/engine/Age
 }
 
 /**
- * An agent as the coordinator sees it; see `LoadAgent`. Leases, stops and releases for one that is gone come to nothing: its `run`
+ * An agent as the coordinator sees it; see `LoadAgent`. Stops and releases for one that is gone come to nothing: its `run`
  * tells.
  *
  * - `name`: as it is called in messages and in rows, such as `worker 2 of 4` or `10.0.0.7:7070`
@@ -64,7 +64,7 @@ export interface Agent<E = AgentFailed> {
   readonly name: string
   readonly profile: AgentProfile | null
   readonly prepare: (spec: AgentSpec) => Effect.Effect<AgentReady, E>
-  readonly lease: (lease: Lease) => Effect.Effect<void>
+  readonly lease: (lease: Lease) => Effect.Effect<void, AgentLost>
   readonly run: (start: Start) => Stream.Stream<Report, AgentLost>
   readonly stop: (stop: Stop) => Effect.Effect<void>
   readonly clock: (session: string | null) => Effect.Effect<number, AgentLost>
@@ -183,7 +183,7 @@ export const fromClient = <E>(options: {
         return Effect.fail(new AgentFailed({ description: `${name}: ${description}` }))
       })
     },
-    lease: (lease) => Effect.ignoreCause(asked(client.Lease(lease))),
+    lease: (lease) => asked(client.Lease(lease)),
     run: (start) => streamed(client.Run(start)),
     stop: (stop) => Effect.ignoreCause(asked(client.Stop(stop))),
     clock: (session) => asked(client.Clock({ session })),

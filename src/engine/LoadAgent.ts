@@ -73,9 +73,10 @@ export const AgentProfile = Schema.Struct({
 export interface AgentProfile extends Schema.Schema.Type<typeof AgentProfile> {}
 
 /**
- * What an agent makes its provider of: the arguments of the command, which it reads as the coordinator did, with credentials from
- * its own environment.
+ * What an agent makes its provider of: the arguments of the command, and the variables that stand for flags, which it reads as the
+ * coordinator did. Credentials are from its own environment.
  *
+ * - `origin`: the server that is to be asked, so that the agent does not ask another one; `null` when there is no socket
  * - `simulator`: where the simulated server is, if the test is of one
  * - `isOpen`: whether requests are sent when they are due
  *
@@ -84,6 +85,8 @@ export interface AgentProfile extends Schema.Schema.Type<typeof AgentProfile> {}
  */
 export const Job = Schema.Struct({
   args: Schema.Array(Schema.String),
+  variables: Schema.Record(Schema.String, Schema.String),
+  origin: Schema.NullOr(Schema.String),
   simulator: Schema.NullOr(Schema.String),
   isOpen: Schema.Boolean
 })
@@ -102,7 +105,7 @@ export interface Job extends Schema.Schema.Type<typeof Job> {}
  * - `keepsRows`: whether it keeps the rows, to be collected after the run, instead of reporting them
  * - `silenceSeconds`: after so long without a call it takes the coordinator to be gone and stops; `null` for never
  * - `slots`: how many requests it has in flight in a closed loop; `null` in an open one, where each is sent when it is due
- * - `saves`, `logsSent`: whether rows of records and of `requests_sent.log` are wanted
+ * - `saves`, `logsSent`, `chunkTimes`: whether rows of records and of `requests_sent.log` are wanted, and chunk times
  * - `warmUp`: see `WarmUp.run`; `null` for none
  * - the rest: as in `RunConfig`
  *
@@ -123,6 +126,7 @@ export const AgentSpec = Schema.Struct({
   slots: Schema.NullOr(Count),
   saves: Schema.Boolean,
   logsSent: Schema.Boolean,
+  chunkTimes: Schema.Boolean,
   warmUp: Schema.NullOr(
     Schema.Struct({ client: Schema.Boolean, connections: Count, requests: Schema.Array(RequestPlan) })
   )
@@ -222,12 +226,19 @@ export interface Stop extends Schema.Schema.Type<typeof Stop> {}
 
 /**
  * Requests that have ended, each in one report only: their ids, their lines as they stand in `records.ndjson` and in
- * `requests_sent.log` (empty when not wanted or kept by the agent), and the fold of them (`SummarySink.pack`).
+ * `requests_sent.log` (empty when not wanted or kept by the agent), their chunk times as blocks of `chunks.arrow` (the same), and the fold of them
+ * (`SummarySink.pack`).
  *
  * @category models
  * @since 0.2.0
  */
-export const Ended = Schema.Struct({ ids: Schema.Array(Count), records: Bytes, sent: Bytes, summary: Bytes })
+export const Ended = Schema.Struct({
+  ids: Schema.Array(Count),
+  records: Bytes,
+  sent: Bytes,
+  chunks: Bytes,
+  summary: Bytes
+})
 
 /**
  * @category models
@@ -323,7 +334,7 @@ export interface Account extends Schema.Schema.Type<typeof Account> {}
  * @category models
  * @since 0.2.0
  */
-export const Log = Schema.Literals(["records", "sent"])
+export const Log = Schema.Literals(["records", "sent", "chunks"])
 
 /**
  * @category models
@@ -346,7 +357,7 @@ export const Wanted = Schema.Struct({ session: Schema.String, log: Log, from: Co
 export interface Wanted extends Schema.Schema.Type<typeof Wanted> {}
 
 /**
- * Whole lines of a file, compressed with gzip: `size` bytes and `count` lines once unpacked.
+ * Whole lines or blocks of a file, compressed with gzip: `size` bytes and `count` lines, or requests, once unpacked.
  *
  * @category models
  * @since 0.2.0

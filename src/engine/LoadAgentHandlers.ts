@@ -4,6 +4,7 @@
  * @since 0.2.0
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import type * as FileSystem from "effect/FileSystem"
@@ -11,7 +12,7 @@ import * as Layer from "effect/Layer"
 import type * as Path from "effect/Path"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import { type Provider } from "../provider/Provider.ts"
+import { Provider } from "../provider/Provider.ts"
 import { type Transport } from "../provider/Transport.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
 import type * as Health from "./Health.ts"
@@ -62,6 +63,18 @@ interface Session {
   isOver: boolean
 }
 
+/** Where the server is may be said in the environment, and that of an agent may say something else. */
+const sameServer = (own: string | null, wanted: string | null) =>
+  own === wanted
+    ? Effect.void
+    : Effect.fail(
+        new AgentFailed({
+          description:
+            `it would ask ${own ?? "a provider without an address"}, and the coordinator asks ` +
+            `${wanted ?? "a provider without an address"}. Name the server with --api-base, or set the same variables on both`
+        })
+      )
+
 const isName = (session: string): boolean => /^[\w.-]{1,200}$/.test(session) && !/^\.+$/.test(session)
 
 /**
@@ -98,6 +111,7 @@ export const layer = <E extends { readonly message: string }, R>(
       const prepare = Effect.fnUntraced(function* (spec: AgentSpec) {
         const own = yield* Scope.fork(scope)
         const made = yield* Layer.buildWithScope(services(spec), own).pipe(
+          Effect.tap((context) => sameServer(Context.get(context, Provider).origin, spec.job.origin)),
           Effect.flatMap((context) =>
             AgentRun.make(spec, watch, spec.keepsRows ? (folder ?? null) : null).pipe(Effect.provideContext(context))
           ),

@@ -31,6 +31,7 @@ export interface EndedRun extends OtlpSpans.Run {
  * - `details`: more for the summary, such as how the server was reached; `ofSummary`: what follows from its numbers
  * - `watch`: begins to watch over this thread as the clock starts; see `Health`. The agents of a fleet watch over themselves
  * - `limits`: those of the verdict
+ * - `chunkTimes`: whether the arrival of every chunk is saved with the results; see `ChunkTimes`
  * - `beforeSummary`: the last that is done before the results are written; gives what the summary says of it. `agents`: what became of
  *   the spans that agents have sent
  * - `onEnded`: is given the fold of requests that agents have reported as ended; for those of this thread see `RequestTap`
@@ -46,6 +47,7 @@ export interface RunHooks {
   readonly ofSummary?: ((summary: Summary, openLoop: boolean) => ResultFiles.Fields) | undefined
   readonly watch?: Effect.Effect<Health.Sampling, never, Scope.Scope> | undefined
   readonly limits?: Verdict.Limits | undefined
+  readonly chunkTimes?: boolean | undefined
   readonly beforeSummary?: ((run: EndedRun) => Effect.Effect<ResultFiles.Fields>) | undefined
   readonly onEnded?: ((sink: SummarySink) => void) | undefined
 }

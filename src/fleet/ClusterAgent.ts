@@ -26,7 +26,7 @@ import { type ClusterAddress } from "./ClusterAddress.ts"
 import * as AgentEntity from "./internal/agentEntity.ts"
 import * as LocalRunners from "./internal/localRunners.ts"
 import { openDirectory } from "./internal/openDirectory.ts"
-import * as RunnerPort from "./internal/runnerPort.ts"
+import * as AgentPort from "./internal/agentPort.ts"
 import * as RunnerToken from "./internal/runnerToken.ts"
 
 /**
@@ -115,15 +115,15 @@ export const make = Effect.fn("ClusterAgent.make")(function* (
       "Give --tls-cert, --tls-key and --tls-ca, or listen on 127.0.0.1; --insecure-listen does it all the same"
     )
   }
-  if (advertise === null && anywhere.has(address.host)) {
+  if (anywhere.has((advertise ?? address).host) || advertise?.port === 0) {
     return yield* failed(
-      "nobody can call it there, because that is every address of this machine",
+      "nobody can call it there: that is no single address of this machine",
       "Say with --advertise host:port where coordinators reach it"
     )
   }
   const directory = yield* Effect.mapError(openDirectory(cluster, options.onNotice), asFailed)
-  const port = yield* Effect.mapError(RunnerPort.open({ address, credentials }), ({ reason: { cause } }) =>
-    failed(`it cannot listen (${cause instanceof Error ? cause.message : String(cause)})`, "Choose another address")
+  const port = yield* Effect.mapError(AgentPort.open({ address, credentials }), ({ reason }) =>
+    failed(...AgentPort.explain(reason.cause))
   )
   const own = advertise ?? port.bound
 

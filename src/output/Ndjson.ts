@@ -4,13 +4,13 @@
  * @since 0.1.0
  */
 import * as Effect from "effect/Effect"
-import * as NdjsonEncoding from "effect/encoding/Ndjson"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { RequestRecord } from "../domain/RequestRecord.ts"
+import { type Found, makeJsonLines } from "./internal/jsonLines.ts"
 import { makeLineWriter } from "./internal/lineWriter.ts"
 import * as Text from "./internal/text.ts"
 import { type OutputError } from "./OutputError.ts"
@@ -163,18 +163,18 @@ const decode = <E extends { readonly message: string }, R>(
   bytes: Stream.Stream<Uint8Array, E, R>
 ): Stream.Stream<unknown, RecordsError, R> =>
   Stream.suspend(() => {
-    let lines = 0
+    const lines = makeJsonLines()
+    let before = 0
+    const valuesOf = ({ problem, values }: Found): Stream.Stream<unknown, RecordsError> => {
+      before += values.length
+      const found = Stream.fromArray(values)
+      return problem === null || problem.unterminated
+        ? found
+        : Stream.concat(found, Stream.fail(new RecordsError({ path, line: before + 1, problem: problem.problem })))
+    }
     return bytes.pipe(
       Stream.mapError((error) => new RecordsError({ path, line: null, problem: error.message })),
-      Stream.pipeThroughChannel(NdjsonEncoding.decode<RecordsError>({ ignoreEmptyLines: true })),
-      Stream.mapArray((chunk) => {
-        lines += chunk.length
-        return chunk
-      }),
-      Stream.catchTag("NdjsonError", (error) =>
-        error.unterminated === true
-          ? Stream.empty
-          : Stream.fail(new RecordsError({ path, line: lines + 1, problem: error.reason ?? "not JSON" }))
-      )
+      Stream.flatMap((piece) => valuesOf(lines.push(piece))),
+      Stream.concat(Stream.suspend(() => valuesOf(lines.end())))
     )
   })

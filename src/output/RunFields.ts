@@ -85,6 +85,20 @@ export const AgentFields = Schema.Struct({
  */
 export interface AgentFields extends Schema.Schema.Type<typeof AgentFields> {}
 
+/**
+ * What became of the spans of requests: where they went, and how many arrived, were left out or refused. See `OtlpSpans.Report`.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const SpansFields = Schema.Struct({
+  url: Schema.String,
+  sent_spans: Schema.Int,
+  dropped_spans: Schema.Int,
+  failed_spans: Schema.Int,
+  last_problem: Schema.NullOr(Schema.String)
+})
+
 const Count = Schema.optionalKey(Schema.Int)
 const CountOrNull = Schema.optionalKey(Schema.NullOr(Schema.Int))
 const Num = Schema.optionalKey(Schema.NullOr(Schema.Finite))
@@ -97,6 +111,7 @@ const Text = Schema.optionalKey(Schema.String)
  * - `workers`: how many threads sent; with several also `requests_per_worker`, and of those that died `partial` and
  *   `lost_requests`, the ids of the requests that they held
  * - `agents`: the agents on other machines; `start_spread_s`: from the first one that began to send to the last
+ * - `otlp`: what became of spans, when they were sent
  * - `warmup`: `null` when there was none
  * - `inexact_prompts`: prompts that have not the length asked for; `redrawn_…`: lengths that came out below 1 and were drawn
  *   again; `repeated_prompts`: prompts that were sent before
@@ -115,6 +130,7 @@ export const RunFields = Schema.Struct({
   lost_requests: Schema.optionalKey(Schema.Array(Schema.Int)),
   start_spread_s: Num,
   agents: Schema.optionalKey(Schema.Array(AgentFields)),
+  otlp: Schema.optionalKey(SpansFields),
   warmup: Schema.optionalKey(Schema.NullOr(WarmUpFields)),
   inexact_prompts: Count,
   redrawn_input_tokens: Count,

@@ -3,6 +3,7 @@
  *
  * @since 0.2.0
  */
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -344,17 +345,17 @@ const readSummary = Effect.fnUntraced(function* (given: string, file: string) {
 const isRecord = (value: unknown): value is Fields =>
   isFields(value) && "error_code" in value && ("ttft_s" in value || "end_to_end_latency_s" in value)
 
-const recordOf = (given: string, file: string, number: number, value: unknown): Effect.Effect<Fields, RunReadError> => {
+const notARecord = (given: string, file: string, number: number): RunReadError =>
+  new RunReadError({ path: given, problem: `${file}: number ${number} is not the record of a request`, advice: "" })
+
+const recordIn = (value: unknown): Fields | null => {
   const record = isFields(value) && isRecord(value["metrics"]) ? ofCorrectness(value, value["metrics"]) : value
-  return isRecord(record)
-    ? Effect.succeed(record)
-    : Effect.fail(
-        new RunReadError({
-          path: given,
-          problem: `${file}: number ${number} is not the record of a request`,
-          advice: ""
-        })
-      )
+  return isRecord(record) ? record : null
+}
+
+const recordOf = (given: string, file: string, number: number, value: unknown): Effect.Effect<Fields, RunReadError> => {
+  const record = recordIn(value)
+  return record === null ? Effect.fail(notARecord(given, file, number)) : Effect.succeed(record)
 }
 
 /**
@@ -379,8 +380,18 @@ const lines = (given: string, file: string): FinishedRun["records"] =>
       const place = line === null ? file : `${file}, line ${line}`
       return new RunReadError({ path: given, problem: `${place}: ${problem}`, advice: "" })
     }),
-    Stream.zipWithIndex,
-    Stream.mapEffect(([value, index]) => recordOf(given, file, index + 1, value))
+    (values) =>
+      Stream.suspend(() => {
+        let number = 0
+        // Many at a time: an effect for each would cost as much as reading it
+        return Stream.mapArrayEffect(values, (all) => {
+          const records = Arr.map(all, recordIn)
+          const wrong = records.findIndex((record) => record === null)
+          if (wrong >= 0) return Effect.fail(notARecord(given, file, number + wrong + 1))
+          number += all.length
+          return Effect.succeed(Arr.map(records, (record) => record ?? {}))
+        })
+      })
   )
 
 const list = (given: string, file: string): FinishedRun["records"] =>

@@ -1,5 +1,5 @@
 /**
- * The simulated model server over real HTTP on a loopback address, in the form of OpenAI's API and of others.
+ * The simulated model server over real HTTP, on a loopback address unless told otherwise, in the form of OpenAI's API and of others.
  *
  * - `POST /v1/chat/completions`, `POST /v1/completions` (also without `/v1` and below `/openai/v1`), streamed or whole;
  *   below `/openai/deployments/NAME` as Azure has them: the name is the model, and the query needs `api-version`
@@ -48,13 +48,14 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
-import { isIPv4 } from "node:net"
+import { isIPv4, isIPv6 } from "node:net"
 import * as handler from "./internal/handler.ts"
 import { ModelServer } from "./ModelServer.ts"
 import { HostNotLoopback, ListenFailed, PortInUse, SimulatorError } from "./SimulatorError.ts"
 
 /**
- * - `host`: a loopback address (127.0.0.1)
+ * - `host`: an address of this machine (127.0.0.1)
+ * - `beyondLoopback`: whether `host` may be another than a loopback address (no)
  * - `port`: 0 for any free one (0)
  * - `truth`: whether to keep when each request came and each chunk was sent (no)
  * - `truthLimit`: most such moments held until they are asked for; beyond it the oldest requests are dropped and counted
@@ -66,6 +67,10 @@ export const HttpFrontOptions = Schema.Struct({
   host: Schema.String.pipe(
     Schema.withConstructorDefault(Effect.succeed("127.0.0.1")),
     Schema.withDecodingDefaultKey(Effect.succeed("127.0.0.1"))
+  ),
+  beyondLoopback: Schema.Boolean.pipe(
+    Schema.withConstructorDefault(Effect.succeed(false)),
+    Schema.withDecodingDefaultKey(Effect.succeed(false))
   ),
   port: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 65535 })).pipe(
     Schema.withConstructorDefault(Effect.succeed(0)),
@@ -136,8 +141,9 @@ const shutDown = (server: Server): Effect.Effect<void> =>
 export const make = Effect.fn("HttpFront.make")(function* (
   options: HttpFrontOptions
 ): Effect.fn.Return<HttpFront["Service"], SimulatorError, ModelServer | Scope.Scope> {
-  const { host } = options
-  if (!isLoopback(host)) return yield* new SimulatorError({ reason: new HostNotLoopback({ host }) })
+  const { host, beyondLoopback } = options
+  if (!isLoopback(host) && (!beyondLoopback || host === ""))
+    return yield* new SimulatorError({ reason: new HostNotLoopback({ host }) })
   const model = yield* ModelServer
   const clock = yield* Clock.Clock
   const fibers = yield* FiberSet.make()
@@ -152,7 +158,7 @@ export const make = Effect.fn("HttpFront.make")(function* (
   )
   server.on("connection", handle.connected)
   const port = yield* Effect.acquireRelease(listen(server, host, options.port), () => shutDown(server))
-  return HttpFront.of({ url: `http://${host === "::1" ? "[::1]" : host}:${port}`, host, port })
+  return HttpFront.of({ url: `http://${isIPv6(host) ? `[${host}]` : host}:${port}`, host, port })
 })
 
 /**

@@ -24,7 +24,7 @@ export class PortInUse extends Schema.TaggedError<PortInUse>("llmperf/simulator/
 }
 
 /**
- * The simulated server answers anybody, so it listens on a loopback address and on nothing else.
+ * The simulated server answers anybody, so it listens on a loopback address unless it is told to go beyond.
  *
  * @category reasons
  * @since 0.1.0

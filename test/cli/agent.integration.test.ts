@@ -41,6 +41,8 @@ const specOf = (session: string, url: string): AgentSpec => ({
   session,
   job: {
     args: ["load-test", "--model=m", `--api-base=${url}`, "--no-warmup"],
+    variables: {},
+    origin: new URL(url).origin,
     simulator: null,
     isOpen: false
   },
@@ -55,6 +57,7 @@ const specOf = (session: string, url: string): AgentSpec => ({
   slots: 2,
   saves: true,
   logsSent: false,
+  chunkTimes: false,
   warmUp: null
 })
 

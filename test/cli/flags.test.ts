@@ -67,6 +67,7 @@ describe("defaults", () => {
         prometheusPort: Option.none(),
         prometheusHost: Option.none(),
         otlp: Option.none(),
+        chunkTimes: false,
         requestTimeout: null,
         idleTimeout: 180,
         connectTimeout: 10,

@@ -97,6 +97,7 @@ const ofLoadTest: ReadonlyArray<Facts> = [
   ["prometheus-host", "<host>", "127.0.0.1"],
   ["otlp", "<url>", "OTEL_EXPORTER_OTLP_HEADERS"],
   ["report", "", "default: off"],
+  ["chunk-times", "", "default: off"],
   ["calibrate", "", "default: off"],
   ["warmup", "", "default: on"],
   ["warmup-requests", "<requests>", "default: 0"],
@@ -131,7 +132,9 @@ const ofProbe: ReadonlyArray<Facts> = [
 ]
 
 const ofServe: ReadonlyArray<Facts> = [
+  ["host", "<address>", "default: 127.0.0.1"],
   ["port", "<port>", "default: 8089"],
+  ["insecure-listen", "", "default: off"],
   ...shared(""),
   ["seed", "<integer>", "default: 11111"],
   ["truth", "", "default: off"]

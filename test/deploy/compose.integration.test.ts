@@ -6,7 +6,6 @@ import { folder } from "../cli/invocation.ts"
 import { json, rowsIn, until } from "../cli/processes.ts"
 import * as Compose from "./composeFile.ts"
 import * as ComposeProcesses from "./composeProcesses.ts"
-import { canRunCompose } from "./pending.ts"
 
 const fetchJson = (url: string) =>
   Effect.callback<{ readonly [key: string]: unknown }>((resume) => {
@@ -17,7 +16,7 @@ const fetchJson = (url: string) =>
     })
   })
 
-describe.skipIf(!canRunCompose)(Compose.path, { timeout: 120_000 }, () => {
+describe(Compose.path, { timeout: 120_000 }, () => {
   it.live("starts from the repository alone, and its three agents run a load test together", () =>
     Effect.gen(function* () {
       const project = yield* ComposeProcesses.make(Compose.read(), yield* folder)

@@ -7,13 +7,14 @@ import { PodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBu
 import { Role } from "kubernetes-models/rbac.authorization.k8s.io/v1/Role"
 import { RoleBinding } from "kubernetes-models/rbac.authorization.k8s.io/v1/RoleBinding"
 import { type IContainer } from "kubernetes-models/v1/Container"
+import { Pod } from "kubernetes-models/v1/Pod"
 import { Service } from "kubernetes-models/v1/Service"
 import { ServiceAccount } from "kubernetes-models/v1/ServiceAccount"
 import { basename } from "node:path"
 import * as ClusterAddress from "../../src/fleet/ClusterAddress.ts"
 import { last, stages } from "./dockerfile.ts"
 import { type ApiObject, problemsOf } from "./kubernetesApi.ts"
-import { build } from "./kubernetesFiles.ts"
+import { build, objectsIn } from "./kubernetesFiles.ts"
 import { only, podOf, toldTo, typed } from "./kubernetesPods.ts"
 import { textOf } from "./repository.ts"
 
@@ -252,6 +253,23 @@ describe(EXAMPLE, () => {
     assert.deepStrictEqual(claims, namesOf(objects, "PersistentVolumeClaim"))
     assert.match(told(coordinator.container).variables["LLMPERF_RESULTS_DIR"] ?? "", /^\/data\//)
     assert.match(told(agent.container).args.join(" "), /--data-dir=\/data\//)
+  })
+})
+
+describe(`${EXAMPLE}/results-reader.yaml`, () => {
+  it("is a pod with the image and the volume of the others, that ends by itself", () => {
+    const { kustomization, objects, pods } = projectOf(EXAMPLE)
+    const [reader] = objectsIn(`${EXAMPLE}/results-reader.yaml`)
+    assert.deepStrictEqual(reader === undefined ? ["nothing"] : problemsOf(reader), [])
+    const { spec } = only(typed([reader], Pod.is), "pods")
+    const { newName, newTag } = only(kustomization.images ?? [], "images")
+    const container = only(spec?.containers ?? [], "containers")
+    assert.strictEqual(container.image, `${newName}:${newTag}`)
+    assert.deepStrictEqual(container.securityContext, pods[0]?.container.securityContext)
+    assert.deepStrictEqual(spec?.securityContext, pods[0]?.spec.securityContext)
+    const claims = (spec?.volumes ?? []).map(({ persistentVolumeClaim: claim }) => claim?.claimName)
+    assert.deepStrictEqual(claims, [...namesOf(objects, "PersistentVolumeClaim")])
+    assert.isAbove(spec?.activeDeadlineSeconds ?? 0, 0)
   })
 })
 

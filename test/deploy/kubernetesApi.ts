@@ -4,6 +4,7 @@ import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1/NetworkPol
 import { PodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget"
 import { Role } from "kubernetes-models/rbac.authorization.k8s.io/v1/Role"
 import { RoleBinding } from "kubernetes-models/rbac.authorization.k8s.io/v1/RoleBinding"
+import { Pod } from "kubernetes-models/v1/Pod"
 import { Namespace } from "kubernetes-models/v1/Namespace"
 import { PersistentVolumeClaim } from "kubernetes-models/v1/PersistentVolumeClaim"
 import { Service } from "kubernetes-models/v1/Service"
@@ -21,6 +22,7 @@ const models = [
   Namespace,
   NetworkPolicy,
   PersistentVolumeClaim,
+  Pod,
   PodDisruptionBudget,
   Role,
   RoleBinding,

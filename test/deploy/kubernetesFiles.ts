@@ -49,7 +49,7 @@ const isNamed = Schema.is(Named)
 const kustomizationIn = (folder: string): Kustomization =>
   decodeKustomization(parse(textOf(posix.join(folder, "kustomization.yaml"))))
 
-const objectsIn = (path: string): ReadonlyArray<ApiObject> =>
+export const objectsIn = (path: string): ReadonlyArray<ApiObject> =>
   parseAllDocuments(textOf(path)).map((document) => {
     const object: unknown = document.toJS()
     if (!isNamed(object)) throw new Error(`${path} holds what is no object of the API`)

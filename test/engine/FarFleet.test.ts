@@ -185,4 +185,39 @@ describe("agents on other machines", () => {
       assert.strictEqual(result.summary.num_completed_requests + (result.lost[0]?.requestIds.length ?? 0), 60)
     }).pipe(Effect.scoped, Runs.withoutFiles)
   )
+
+  it.effect("an agent that cannot be handed its requests is lost, and not left without them in silence", () =>
+    Effect.gen(function* () {
+      const { fleet } = yield* Fleets.makeFar({
+        folder: "none",
+        change: (agent, index) =>
+          index === 0
+            ? agent
+            : {
+                ...agent,
+                lease: (lease) =>
+                  lease.number === 3
+                    ? Effect.fail(new Fleet.AgentLost({ agent: agent.name, problem: "the lease was too large" }))
+                    : agent.lease(lease)
+              }
+      })
+      const run = yield* Fleets.runClosed(fleet, { config })
+      const result = yield* Fleets.untilEnded(run.fiber)
+      assert.strictEqual(result.lost[0]?.problem, "the lease was too large")
+      assert.strictEqual(result.summary.num_requests_started + (result.lost[0]?.requestIds.length ?? 0), 60)
+      assert.strictEqual(result.notSent, 0)
+    }).pipe(Effect.scoped, Runs.withoutFiles)
+  )
+
+  it.effect("an agent that would ask another server is not used", () =>
+    Effect.gen(function* () {
+      const { fleet } = yield* Fleets.makeFar({ folder: "none" })
+      const run = yield* Fleets.runClosed(
+        { ...fleet, job: { ...fleet.job, origin: "http://127.0.0.1:8000" } },
+        { config }
+      )
+      const error = yield* Effect.flip(Fleets.untilEnded(run.fiber))
+      assert.include(error.message, "the coordinator asks http://127.0.0.1:8000. Name the server with --api-base")
+    }).pipe(Effect.scoped, Runs.withoutFiles)
+  )
 })

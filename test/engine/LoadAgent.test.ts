@@ -35,6 +35,7 @@ const spec: AgentSpec = {
   slots: 2,
   saves: true,
   logsSent: false,
+  chunkTimes: false,
   warmUp: null
 }
 

@@ -31,7 +31,7 @@ export interface Options {
 }
 
 /** Agents of tests are given what they send with. */
-export const job = { args: [], simulator: null, isOpen: false }
+export const job = { args: [], variables: {}, origin: null, simulator: null, isOpen: false }
 
 export const counting = (counter: TokenCounter["Service"] | undefined) =>
   Layer.provideMerge(counter === undefined ? layerInline : Layer.succeed(TokenCounter, counter), Tokenizer.layerLlama)

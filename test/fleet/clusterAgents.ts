@@ -128,7 +128,7 @@ export const start = Effect.fnUntraced(function* (options: {
 /** What an agent is asked to get ready for: a closed loop with two requests in flight. */
 export const spec: AgentSpec = {
   session: "run1-1",
-  job: { args: [], simulator: null, isOpen: false },
+  job: { args: [], variables: {}, origin: null, simulator: null, isOpen: false },
   agent: "agent",
   keepsRows: true,
   silenceSeconds: 5,
@@ -140,6 +140,7 @@ export const spec: AgentSpec = {
   slots: 2,
   saves: true,
   logsSent: false,
+  chunkTimes: false,
   warmUp: null
 }
 
@@ -241,13 +242,17 @@ export const cutter = (at: AgentAddress.AgentAddress, to: AgentAddress.AgentAddr
     ({ close }) => Effect.sync(close)
   )
 
-/** An agent that listens everywhere and does not say where it is reached. */
-export const nameless = Effect.fnUntraced(function* (cluster: string, credentials: Tls.Credentials) {
+/** An agent that listens everywhere. */
+export const everywhere = Effect.fnUntraced(function* (
+  cluster: string,
+  credentials: Tls.Credentials,
+  advertise: AgentAddress.AgentAddress | null
+) {
   const handlers = yield* Layer.build(Agents.handlers())
   return yield* ClusterAgent.make({
     cluster: addressOf(cluster),
     address: { host: "0.0.0.0", port: 0 },
-    advertise: null,
+    advertise,
     token: Agents.token,
     credentials
   }).pipe(Effect.provideContext(handlers))

@@ -525,10 +525,15 @@ describe("agents that are wanted", () => {
       const anywhere = yield* Effect.flip(pods.start(1, {}, { from: { host: "0.0.0.0", port: 0 } }))
       assert.include(anywhere.message, "--insecure-listen")
       const authority = Certificates.authority("fleet")
-      const secured = yield* Effect.flip(
-        ClusterAgents.nameless(pods.cluster, Agents.credentials(authority.issue(), authority.cert))
-      )
-      assert.include(secured.message, "--advertise")
+      const own = Agents.credentials(authority.issue(), authority.cert)
+      for (const advertise of [null, { host: "0.0.0.0", port: 7_070 }, { host: "10.0.0.7", port: 0 }]) {
+        const nowhere = yield* Effect.flip(ClusterAgents.everywhere(pods.cluster, own, advertise))
+        assert.include(nowhere.message, "--advertise")
+      }
+      assert.deepStrictEqual(yield* ClusterAgents.everywhere(pods.cluster, own, { host: "agent-1", port: 7_070 }), {
+        host: "agent-1",
+        port: 7_070
+      })
     }).pipe(Effect.scoped)
   )
 })

@@ -954,6 +954,15 @@ describe("HttpFront", () => {
       })
     )
 
+    it.live("may be another when it is told so", () =>
+      Effect.gen(function* () {
+        const { port } = yield* serve({}, { host: "0.0.0.0", beyondLoopback: true })
+        assert.strictEqual((yield* get(`http://127.0.0.1:${port}`, "/health")).status, 200)
+        const error = yield* Effect.flip(serve({}, { host: "", beyondLoopback: true }))
+        assert.strictEqual(error.reason._tag, "HostNotLoopback")
+      })
+    )
+
     it.live("is free again, and connections are closed, when the scope closes", () =>
       Effect.gen(function* () {
         const scope = yield* Scope.make()

@@ -10,7 +10,7 @@ export const serve = Command.make("serve", flags, (input) =>
   )
 ).pipe(
   Command.withDescription(
-    "Run a simulated LLM server on 127.0.0.1 that speaks OpenAI's API: a queueing model of a continuous-batching server, with latencies and faults to order."
+    "Run a simulated LLM server, by default on 127.0.0.1, that speaks OpenAI's API: a queueing model of a continuous-batching server, with latencies and faults to order."
   ),
   Command.withShortDescription("Run a simulated LLM server on loopback"),
   Command.withExamples([

@@ -23,7 +23,7 @@ import * as PromptMaker from "../../workload/PromptMaker.ts"
 import * as TokenCounter from "../../workload/TokenCounter.ts"
 import * as Tokenizer from "../../workload/Tokenizer.ts"
 import * as Workload from "../../workload/Workload.ts"
-import { Arguments } from "../Arguments.ts"
+import { Arguments, Variables } from "../Arguments.ts"
 import { CommandError, usage } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { type loadTest } from "../flags.ts"
@@ -121,6 +121,8 @@ const sharingOf = Effect.fnUntraced(function* (
     agents,
     job: {
       args: yield* Arguments,
+      variables: yield* Variables,
+      origin,
       simulator: llmApi === "simulated" ? origin : null,
       isOpen: load._tag === "Open"
     },
@@ -173,7 +175,7 @@ const runLoad = Effect.fnUntraced(function* (
   const requests = yield* warmUpPlans(load)
   const agents = yield* Senders.start(senders, load, quiet)
   const isHere = agents === null
-  const hooks = yield* Surroundings.hooks({
+  const watched = yield* Surroundings.hooks({
     config: load.config,
     total: plannedOf(load),
     places: placesOf(load),
@@ -187,6 +189,7 @@ const runLoad = Effect.fnUntraced(function* (
     liveRun,
     senders: { count: agents?.length ?? 1, name: senders._tag === "Agents" ? "agents" : "workers" }
   })
+  const hooks = { ...watched, chunkTimes: input.chunkTimes }
   const fleet = yield* sharingOf(agents, load, requests)
   const spans = collector === null ? null : yield* Spans.start(input, collector, load.config)
   const told = { ofSummary, beforeSummary: spans?.beforeSummary }
@@ -230,6 +233,8 @@ export const handle = Effect.fn("loadTest")(
     const collector = yield* Spans.collectorOf(input)
     if (input.report && config.resultsDir === null)
       return yield* usage("--report lies with the results: give --results-dir")
+    if (input.chunkTimes && config.resultsDir === null)
+      return yield* usage("--chunk-times are saved with the results: give --results-dir")
     const network = yield* Surroundings.networkOf(input)
     const tokenizer = Surroundings.tokenizerOf(input)
     const layer = Layer.merge(

@@ -14,7 +14,13 @@ type Input = Command.Command.Config.Infer<typeof serve>
 /** Serves until it is interrupted. */
 export const handle = Effect.fn("serve")(
   function* (input: Input) {
-    const front = HttpFront.layer({ host: "127.0.0.1", port: input.port, truth: input.truth, truthLimit: 2_000_000 })
+    const front = HttpFront.layer({
+      host: input.host,
+      beyondLoopback: input.insecureListen,
+      port: input.port,
+      truth: input.truth,
+      truthLimit: 2_000_000
+    })
     const model = ModelServer.layer(modelOptions(input, input.seed))
     return yield* Effect.gen(function* () {
       const { url } = yield* HttpFront.HttpFront
@@ -22,7 +28,8 @@ export const handle = Effect.fn("serve")(
       return yield* Effect.never
     }).pipe(Effect.provide(Layer.provide(front, model)))
   },
-  Effect.catchTag("SimulatorError", (error) =>
-    Effect.fail(new CommandError({ description: error.message, exitCode: ExitCode.usage }))
-  )
+  Effect.catchTag("SimulatorError", ({ message, reason }) => {
+    const advice = reason._tag === "HostNotLoopback" ? ", unless --insecure-listen is given" : ""
+    return Effect.fail(new CommandError({ description: `${message}${advice}`, exitCode: ExitCode.usage }))
+  })
 )

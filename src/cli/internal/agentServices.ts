@@ -1,8 +1,9 @@
+import * as ConfigProvider from "effect/ConfigProvider"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { Command } from "effect/cli"
-import { type AgentSpec } from "../../engine/LoadAgent.ts"
+import { type AgentSpec, type Job } from "../../engine/LoadAgent.ts"
 import * as Pacer from "../../engine/Pacer.ts"
 import { RequestTap } from "../../engine/RequestTap.ts"
 import { type OtlpCollector } from "../../output/OtlpCollector.ts"
@@ -22,7 +23,7 @@ const silent: Console.Console = { ...globalThis.console, error: () => {}, log: (
 
 /** The flags of the command, read here as the coordinator has read them. */
 const inputOf = Effect.fnUntraced(
-  function* (args: ReadonlyArray<string>) {
+  function* ({ args, variables }: Job) {
     let found: Input | undefined
     const loadTest = Command.make("load-test", flags.loadTest, (input) =>
       Effect.sync(() => {
@@ -31,7 +32,11 @@ const inputOf = Effect.fnUntraced(
     )
     const root = Command.make("llmperf").pipe(Command.withSubcommands([loadTest]))
     yield* Effect.mapError(
-      Command.runWith(root, { version: "" })(args),
+      Effect.provideService(
+        Command.runWith(root, { version: "" })(args),
+        ConfigProvider.ConfigProvider,
+        ConfigProvider.fromEnv({ env: variables })
+      ),
       ({ message }) =>
         new CommandError({ description: `the command cannot be read here: ${message}`, exitCode: ExitCode.usage })
     )
@@ -58,7 +63,7 @@ const spansLayer = (input: Input, collector: OtlpCollector, runId: string, agent
 export const services = ({ agent, job, runId }: AgentSpec) =>
   Layer.unwrap(
     Effect.gen(function* () {
-      const input = yield* inputOf(job.args)
+      const input = yield* inputOf(job)
       const network = yield* Effect.provideService(Surroundings.networkOf(input), Console.Console, silent)
       const asking = Surroundings.asking({
         provider: Providers.layer(input, Surroundings.configOf(input, runId), job.simulator),

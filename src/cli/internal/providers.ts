@@ -176,7 +176,7 @@ const simulated = (input: Input, settings: Settings, options: Options) =>
       const SimulatorThread = yield* Effect.promise(() => import("../../simulator/SimulatorThread.ts"))
       const { url } = yield* SimulatorThread.start({
         model: modelOptions(input.sim, settings.seed),
-        http: { host: "127.0.0.1", port: 0, truth: false, truthLimit: 1 }
+        http: { host: "127.0.0.1", beyondLoopback: false, port: 0, truth: false, truthLimit: 1 }
       })
       return simulatedAt(url, options)
     })

@@ -5,6 +5,7 @@ import * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { gzip } from "node:zlib"
+import * as ChunkTimes from "../../output/ChunkTimes.ts"
 import * as Ndjson from "../../output/Ndjson.ts"
 import { fromPlatformError, type OutputError } from "../../output/OutputError.ts"
 import * as RunDirectory from "../../output/RunDirectory.ts"
@@ -13,7 +14,12 @@ import { AgentFailed, type Log, type Piece } from "../LoadAgent.ts"
 
 /** `keep` never waits; `close` ends when all is on the disk. `failure` is that of writing. */
 export interface AgentRows {
-  readonly keep: (ended: { readonly records: Uint8Array; readonly sent: Uint8Array; readonly count: number }) => void
+  readonly keep: (ended: {
+    readonly records: Uint8Array
+    readonly sent: Uint8Array
+    readonly chunks: Uint8Array
+    readonly count: number
+  }) => void
   readonly failure: Effect.Effect<never, OutputError>
   readonly close: Effect.Effect<void, OutputError>
   readonly collect: (log: Log, from: number) => Stream.Stream<Piece, AgentFailed>
@@ -81,6 +87,8 @@ const forget = Effect.fnUntraced(function* (folder: string) {
   })
 })
 
+const unreadable = (problem: string) => new AgentFailed({ description: `its rows cannot be read: ${problem}` })
+
 /** Where the rows of a session lie in the folder of an agent. */
 export const folderOf = (path: Path.Path, folder: string, session: string): string => path.join(folder, session)
 
@@ -89,6 +97,7 @@ export const make = Effect.fnUntraced(function* (options: {
   readonly folder: string
   readonly session: string
   readonly logsSent: boolean
+  readonly chunkTimes: boolean
 }): Effect.fn.Return<AgentRows, OutputError, FileSystem.FileSystem | Path.Path | Scope.Scope> {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -99,27 +108,32 @@ export const make = Effect.fnUntraced(function* (options: {
   const files = RunDirectory.files(path, folder)
   const records = yield* Ndjson.makeWriter(files.records)
   const sent = options.logsSent ? yield* SentLog.makeWriter(files.requestsSent) : null
-  const pathOf = (log: Log): string => (log === "records" ? files.records : files.requestsSent)
+  const chunks = options.chunkTimes ? yield* ChunkTimes.makeBlockLog(files.chunks) : null
+  const logs = [records, sent, chunks].filter((log) => log !== null)
+  const paths = { records: files.records, sent: files.requestsSent, chunks: files.chunks }
 
   return {
     keep: (ended) => {
       records.appendLines({ bytes: ended.records, count: ended.count })
       sent?.appendLines({ bytes: ended.sent, count: ended.count })
+      chunks?.appendBlocks({ bytes: ended.chunks, count: ended.count })
     },
-    failure: sent === null ? records.failure : Effect.raceFirst(records.failure, sent.failure),
-    close: Effect.andThen(records.close, sent === null ? Effect.void : Effect.asVoid(sent.close)).pipe(Effect.asVoid),
-    collect: (log, from) =>
-      wholeLines(fs.stream(pathOf(log), { offset: from, chunkSize: PIECE_BYTES })).pipe(
-        Stream.mapError(
-          (error) =>
-            new AgentFailed({
-              description: `its rows cannot be read: ${fromPlatformError(pathOf(log))(error).problem}`
-            })
-        ),
-        Stream.mapEffect((bytes) =>
-          Effect.map(compress(bytes), (packed) => ({ bytes: packed, size: bytes.length, count: linesIn(bytes) }))
-        )
-      )
+    failure: Effect.raceAllFirst(logs.map((log) => log.failure)),
+    close: Effect.forEach(logs, (log) => log.close, { discard: true }),
+    collect: (log, from) => {
+      const whole: Stream.Stream<ChunkTimes.Blocks, AgentFailed, FileSystem.FileSystem> =
+        log === "chunks"
+          ? Stream.mapError(ChunkTimes.readBlocks(paths.chunks, { from, chunkSize: PIECE_BYTES }), ({ problem }) =>
+              unreadable(problem)
+            )
+          : wholeLines(fs.stream(paths[log], { offset: from, chunkSize: PIECE_BYTES })).pipe(
+              Stream.mapError((error) => unreadable(fromPlatformError(paths[log])(error).problem)),
+              Stream.map((bytes) => ({ bytes, count: linesIn(bytes) }))
+            )
+      return Stream.mapEffect(whole, ({ bytes, count }) =>
+        Effect.map(compress(bytes), (packed) => ({ bytes: packed, size: bytes.length, count }))
+      ).pipe(Stream.provideService(FileSystem.FileSystem, fs))
+    }
   }
 })
 

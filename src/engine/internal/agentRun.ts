@@ -16,8 +16,9 @@ import { type RequestOutcome, type RequestRecord } from "../../domain/RequestRec
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import type * as HealthReport from "../../metrics/HealthReport.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
-import { type RunStart } from "../../metrics/RequestSink.ts"
+import { type Measurement, type RunStart } from "../../metrics/RequestSink.ts"
 import * as SummarySink from "../../metrics/SummarySink.ts"
+import * as ChunkTimes from "../../output/ChunkTimes.ts"
 import * as Ndjson from "../../output/Ndjson.ts"
 import { type OutputError } from "../../output/OutputError.ts"
 import type * as OtlpSpans from "../../output/OtlpSpans.ts"
@@ -80,7 +81,7 @@ const NO_BYTES = new Uint8Array(0)
 const textEncoder = new TextEncoder()
 
 /** Requests that have ended and are not reported yet; with `rows`, whose rows are kept there instead of reported. */
-const makeEnded = (spec: AgentSpec, rows: AgentRows.AgentRows | null) => {
+const makeEnded = (spec: AgentSpec, rows: AgentRows.AgentRows | null, encoder: ChunkTimes.Encoder | null) => {
   const recordLine = Ndjson.line()
   let sink = new SummarySink.SummarySink()
   let ids: Array<number> = []
@@ -88,23 +89,34 @@ const makeEnded = (spec: AgentSpec, rows: AgentRows.AgentRows | null) => {
   let sent = ""
   return {
     count: () => ids.length,
-    add: ({ interChunkSeconds, record: measured }: RequestOutcome): RequestRecord => {
+    add: (
+      { interChunkSeconds, record: measured }: RequestOutcome,
+      measurement: Measurement,
+      start: RunStart
+    ): RequestRecord => {
       const record = spec.agent === null ? measured : { ...measured, agent: spec.agent }
       sink.add({ record, interChunkSeconds })
       ids.push(record.request_id)
       if (!spec.saves) return record
       records += `${recordLine(record)}\n`
+      encoder?.append(measurement, start)
       if (spec.logsSent) sent += `${SentLog.line(record)}\n`
       return record
     },
     take: (total: SummarySink.SummarySink | null): Ended => {
-      const lines = { records: textEncoder.encode(records), sent: textEncoder.encode(sent), count: ids.length }
+      const lines = {
+        records: textEncoder.encode(records),
+        sent: textEncoder.encode(sent),
+        chunks: encoder?.take().bytes ?? new Uint8Array(0),
+        count: ids.length
+      }
       rows?.keep(lines)
       total?.merge(sink)
       const taken = {
         ids,
         records: rows === null ? lines.records : NO_BYTES,
         sent: rows === null ? lines.sent : NO_BYTES,
+        chunks: rows === null ? lines.chunks : NO_BYTES,
         summary: SummarySink.pack(sink)
       }
       sink = new SummarySink.SummarySink()
@@ -141,8 +153,13 @@ export const make = Effect.fnUntraced(function* (
   const rows =
     folder === null || !spec.saves
       ? null
-      : yield* AgentRows.make({ folder, session: spec.session, logsSent: spec.logsSent })
-  const ended = makeEnded(spec, rows)
+      : yield* AgentRows.make({
+          folder,
+          session: spec.session,
+          logsSent: spec.logsSent,
+          chunkTimes: spec.chunkTimes
+        })
+  const ended = makeEnded(spec, rows, spec.saves && spec.chunkTimes ? yield* ChunkTimes.makeEncoder : null)
   // Reports can be lost on their way: whoever keeps the rows can tell of all of them
   const total = rows === null ? null : new SummarySink.SummarySink()
   const allIds: Array<number> = []
@@ -183,9 +200,9 @@ export const make = Effect.fnUntraced(function* (
       finished++
       wakeWhenLow(0)
     },
-    onOutcome: (outcome) => {
+    onOutcome: (outcome, measurement) => {
       LiveStats.requestEnded(live, outcome.record)
-      const record = ended.add(outcome)
+      const record = ended.add(outcome, measurement, start)
       tap?.add(record)
       if (ended.count() >= MOST_ENDED) wake.openUnsafe()
     },

@@ -8,17 +8,19 @@ import { type Lines } from "../../output/Ndjson.ts"
 import { type Agent, AgentLost } from "../Fleet.ts"
 import { type Account, type Piece, type Wanted } from "../LoadAgent.ts"
 
-/** How long an agent that was cut off has to be there again: it takes some seconds itself to see that we were gone. */
+/** How long after it was cut off an agent has to be there again: it takes some seconds itself to see that we were gone. */
 const RETURN_MILLIS = 8_000
+/** How long it is tried at least, if that was long ago. */
+const FEWEST_MILLIS = 2_000
 const RETRY_MILLIS = 250
 /** How often in a row nothing at all may come of a file before it is given up. */
 const MOST_FAILURES = 4
 
-/** The account of an agent that was lost; `null` when it does not come back in time, or was started anew. */
-export const account = <E>(agent: Agent<E>, session: string): Effect.Effect<Account | null> =>
+/** The account of an agent that was lost so many milliseconds ago; `null` when it is not back in time, or was started anew. */
+export const account = <E>(agent: Agent<E>, session: string, lostMillis: number): Effect.Effect<Account | null> =>
   agent.account(session).pipe(
     Effect.retry(Schedule.spaced(RETRY_MILLIS)),
-    Effect.timeoutOption(RETURN_MILLIS),
+    Effect.timeoutOption(Math.max(FEWEST_MILLIS, RETURN_MILLIS - lostMillis)),
     Effect.map(Option.getOrNull),
     Effect.orElseSucceed(() => null)
   )

@@ -10,6 +10,7 @@ import { type Measurement, type RunStart } from "../../metrics/RequestSink.ts"
 import { type SummarySink } from "../../metrics/SummarySink.ts"
 import { type DispatchReport } from "../../metrics/Verdict.ts"
 import type * as OtlpSpans from "../../output/OtlpSpans.ts"
+import type * as ChunkTimes from "../../output/ChunkTimes.ts"
 import type * as Ndjson from "../../output/Ndjson.ts"
 import { type TokenizerError } from "../../workload/Tokenizer.ts"
 import { type AgentProfile } from "../LoadAgent.ts"
@@ -32,7 +33,8 @@ export interface Work<E, R> {
  * - `stop`: is closed when nothing more may be sent
  * - `graceOver()`: whether those in flight have had their grace since
  * - `keep`: takes over a request that has ended
- * - `keepLines`, `keepSink`: take over rows that others have put together, and at the end the fold of them
+ * - `keepLines`, `keepChunks`, `keepSink`: take over rows and chunk times that others have put together, and at the end the fold
+ *   of them
  * - `onEnded`: is told of what has ended elsewhere as it comes in
  */
 export interface Desk {
@@ -42,6 +44,7 @@ export interface Desk {
   readonly graceOver: () => boolean
   readonly keep: (outcome: RequestOutcome, measurement: Measurement) => void
   readonly keepLines: (records: Ndjson.Lines | null, sent: Ndjson.Lines | null) => void
+  readonly keepChunks: (chunks: ChunkTimes.Blocks) => void
   readonly keepSink: (sink: SummarySink) => void
   readonly onEnded: (sink: SummarySink) => void
   readonly onUncounted: (error: TokenizerError) => void

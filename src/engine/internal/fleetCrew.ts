@@ -46,6 +46,8 @@ const SILENCE_SECONDS = 5
  * - `sink`: the fold of what it has reported
  * - `startedAt`: when it began to send, on its own clock
  * - `loopEnded`: whether it is done sending; `gone`: ends when nothing more comes from it
+ * - `unreached`: fails when it cannot be handed what it is to send
+ * - `lostAt`: when it was lost, on our clock; `isDead`: nothing can be had of it any more
  * - `missingRows`: of so many requests that it reported no rows are here; `keepsRows`: whether it has them still
  */
 interface Post<E> {
@@ -54,6 +56,7 @@ interface Post<E> {
   readonly open: Set<number>
   readonly ahead: Array<number>
   readonly gone: Deferred.Deferred<void>
+  readonly unreached: Deferred.Deferred<never, AgentLost>
   readonly clock: AgentClock
   sink: SummarySink.SummarySink
   aheadTokens: number
@@ -67,6 +70,8 @@ interface Post<E> {
   spans: OtlpSpans.Report | null
   requests: number
   loopEnded: boolean
+  lostAt: number
+  isDead: boolean
   missingRows: number
   keepsRows: boolean
   lost: LostAgent | null
@@ -98,6 +103,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   readonly fleet: Sharing<E>
   readonly saves: boolean
   readonly logsSent: boolean
+  readonly chunkTimes: boolean
 }): Effect.fn.Return<Crew<E, R>, never, R | Scope.Scope> {
   const { desk, fleet, work } = options
   const { live, settings, stop } = desk
@@ -121,6 +127,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     open: new Set(),
     ahead: [],
     gone: Deferred.makeUnsafe(),
+    unreached: Deferred.makeUnsafe(),
     clock: new AgentClock(),
     sink: new SummarySink.SummarySink(),
     aheadTokens: 0,
@@ -134,6 +141,8 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     spans: null,
     requests: 0,
     loopEnded: false,
+    lostAt: 0,
+    isDead: false,
     missingRows: 0,
     keepsRows: false,
     lost: null
@@ -165,6 +174,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     slots: work.loop._tag === "Closed" ? post.slots : null,
     saves: options.saves,
     logsSent: options.logsSent,
+    chunkTimes: options.chunkTimes,
     warmUp:
       fleet.warmUp === null
         ? null
@@ -197,7 +207,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     if (report.health !== null) post.health = report.health
     if (report.spans !== null) post.spans = report.spans
     if (report.ended !== null) {
-      const { ids, records, sent, summary } = report.ended
+      const { chunks, ids, records, sent, summary } = report.ended
       for (const id of ids) post.open.delete(id)
       post.requests += ids.length
       // Bytes that another version made would be a mistake of ours
@@ -207,6 +217,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       if (post.agent.profile === null) {
         const lines = (bytes: Uint8Array) => ({ bytes, count: ids.length })
         desk.keepLines(lines(records), options.logsSent ? lines(sent) : null)
+        if (options.chunkTimes) desk.keepChunks(lines(chunks))
       } else if (options.saves) post.missingRows += ids.length
     }
     afterReport()
@@ -219,6 +230,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
         problem,
         requestIds: [...post.open].toSorted((a, b) => a - b)
       }
+      post.lostAt = now()
       post.free = 0
       post.counters = Counters.ofLost(post.counters, post.requests)
       afterReport()
@@ -229,6 +241,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   const listen = (post: Post<E>, start: RunStart) => {
     const { offsetNanos } = post.clock.mark()
     return post.agent.run({ session, ...start, monotonicNanos: start.monotonicNanos + offsetNanos }).pipe(
+      Stream.interruptWhen(Deferred.await(post.unreached)),
       Stream.runForEach((report) => Effect.sync(() => onReport(post, report))),
       // The report that tells of the end of its run may be lost while the stream ends in order
       Effect.filterOrFail(
@@ -242,8 +255,12 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
 
   /** Asks an agent that was lost for all that it knows: it may have been cut off only. */
   const recover = Effect.fnUntraced(function* (post: Post<E>) {
-    const account = yield* Collection.account(post.agent, session)
-    if (account === null || post.lost === null) return
+    const account = yield* Collection.account(post.agent, session, (now() - post.lostAt) / 1e6)
+    if (account === null || post.lost === null) {
+      post.isDead = true
+      post.keepsRows = true
+      return
+    }
     for (const id of account.ids) post.open.delete(id)
     if (options.saves) post.missingRows = account.ids.length
     post.requests = account.ids.length
@@ -257,13 +274,16 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
 
   /** Brings the rows here that agents have kept, of one agent after the other: their lines are not to be mixed. */
   const collectRows = Effect.fnUntraced(function* (post: Post<E>) {
-    if (!options.saves || post.missingRows === 0) return
+    if (!options.saves || post.missingRows === 0 || post.isDead) return
     post.keepsRows = !(yield* Collection.rows(post.agent, { session, log: "records" }, (lines) => {
       post.missingRows -= lines.count
       desk.keepLines(lines, null)
     }))
     if (options.logsSent) {
       yield* Collection.rows(post.agent, { session, log: "sent" }, (lines) => desk.keepLines(null, lines))
+    }
+    if (options.chunkTimes && !(yield* Collection.rows(post.agent, { session, log: "chunks" }, desk.keepChunks))) {
+      post.keepsRows = true
     }
   })
 
@@ -290,14 +310,18 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     return null
   }
 
+  /** An agent that a lease does not reach would send on without it: it is lost. */
   const lease = (post: Post<E>, plans: ReadonlyArray<RequestPlan>, last: boolean) => {
     const reportAt =
       work.loop._tag === "Closed"
         ? Leases.spare(work.planned - granted, post.slots, allSlots) >> 1
         : post.ahead.length >> 1
-    post.leases++
-    const given = { session, number: post.leases, plans, last, reportAt }
-    return Effect.raceFirst(post.agent.lease(given), Deferred.await(post.gone))
+    const give = (part: ReadonlyArray<RequestPlan>) =>
+      Effect.suspend(() => post.agent.lease({ session, number: ++post.leases, plans: part, last, reportAt }))
+    return Effect.forEach(Leases.parts(plans), give, { discard: true }).pipe(
+      Effect.catch((error) => Deferred.fail(post.unreached, error)),
+      Effect.raceFirst(Deferred.await(post.gone))
+    )
   }
 
   /** Hands out the plans that are at hand, `first` before the others, as far as they are wanted. */

@@ -2,6 +2,7 @@
  * How many plans an agent is to hold that it has not begun: enough that none of its slots waits for one, and none to spare at the
  * end, when every plan that waits with one agent is missing from a free slot of another.
  */
+import { type RequestPlan } from "../../domain/RequestPlan.ts"
 
 /** `held`: plans it was given and has not begun; `free`: slots that wait for one. Without a limit of tokens for the closed loop, where as many are in flight anyway. */
 export interface Stock {
@@ -34,3 +35,22 @@ const FEWEST_HELD = 4
 /** Whether an agent takes one more in an open loop, of `parts` agents. */
 export const hasRoom = (held: number, heldTokens: number, parts: number): boolean =>
   held < FEWEST_HELD || (held < MOST_HELD / parts && heldTokens < MOST_TOKENS / parts)
+
+/** What goes to an agent in one call. The thread that reads its sockets decodes it, in a millisecond or two. */
+const MOST_CHARACTERS = 512 * 1024
+
+/** Plans in parts of no more than that, but of one at least; one part without plans when there are none. */
+export const parts = (plans: ReadonlyArray<RequestPlan>): ReadonlyArray<ReadonlyArray<RequestPlan>> => {
+  const all: Array<Array<RequestPlan>> = [[]]
+  let characters = 0
+  for (const plan of plans) {
+    const { length } = plan.prompt
+    if (characters > 0 && characters + length > MOST_CHARACTERS) {
+      all.push([])
+      characters = 0
+    }
+    all.at(-1)?.push(plan)
+    characters += length
+  }
+  return all
+}

@@ -7,9 +7,10 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type RequestRecord } from "../../domain/RequestRecord.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
-import { type Measurement } from "../../metrics/RequestSink.ts"
+import { type Measurement, type RunStart } from "../../metrics/RequestSink.ts"
 import { SummarySink } from "../../metrics/SummarySink.ts"
 import * as Verdict from "../../metrics/Verdict.ts"
+import * as ChunkTimes from "../../output/ChunkTimes.ts"
 import * as Ndjson from "../../output/Ndjson.ts"
 import { type OutputError } from "../../output/OutputError.ts"
 import * as ResultFiles from "../../output/ResultFiles.ts"
@@ -94,6 +95,8 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
   const sink = new SummarySink()
   let writer: Ndjson.RecordWriter | null = null
   let sentLog: SentLog.SentLog | null = null
+  let chunkTimes: ChunkTimes.ChunkWriter | null = null
+  let startedAt: RunStart = { monotonicNanos: 0, epochSeconds: 0 }
   let uncounted: TokenizerError | null = null
   let graceOver = false
 
@@ -108,11 +111,13 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
       const row = judge === undefined ? outcome.record : judge.row(outcome.record, measurement)
       writer?.append(row)
       sentLog?.append(row)
+      chunkTimes?.append(measurement, startedAt)
     },
     keepLines: (records, sent) => {
       if (records !== null) writer?.appendLines(records)
       if (sent !== null) sentLog?.appendLines(sent)
     },
+    keepChunks: (chunks) => chunkTimes?.appendBlocks(chunks),
     keepSink: (other) => sink.merge(other),
     onEnded: (other) => options.onEnded?.(other),
     onUncounted: (error) => {
@@ -121,7 +126,14 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
   }
   const crew = yield* fleet === undefined
     ? OneThread.make({ work, desk, warmUp: options.warmUp, watch: options.watch })
-    : FleetCrew.make({ work, desk, fleet, saves: directory !== null, logsSent: options.logsSent })
+    : FleetCrew.make({
+        work,
+        desk,
+        fleet,
+        saves: directory !== null,
+        logsSent: options.logsSent,
+        chunkTimes: options.chunkTimes ?? false
+      })
 
   const { tokenizer, warmUp } = yield* crew.prepare
   const details = {
@@ -135,6 +147,8 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
   if (directory !== null) {
     writer = yield* Ndjson.makeWriter(directory.records, judge?.keys)
     sentLog = options.logsSent ? yield* SentLog.makeWriter(directory.requestsSent) : null
+    chunkTimes =
+      options.chunkTimes === true ? yield* ChunkTimes.makeWriter(directory.chunks, { runId: settings.runId }) : null
     yield* RunManifest.write(directory.manifest, {
       runId: settings.runId,
       files: account.files,
@@ -147,9 +161,10 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
       metadata: settings.metadata
     })
   }
-  const logs = [writer, sentLog].filter((log) => log !== null)
+  const logs = [writer, sentLog, chunkTimes].filter((log) => log !== null)
 
   const start = yield* crew.start
+  startedAt = start
   LiveStats.start(live, start.monotonicNanos)
   // Runs before the writers close their files
   yield* Effect.addFinalizer(() => crew.abandon)
@@ -240,6 +255,7 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
       published.summary,
       published.individualResponses,
       ...(sentLog === null ? [] : [directory.requestsSent]),
+      ...(chunkTimes === null ? [] : [directory.chunks]),
       directory.records
     ]
   }

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
+import { type RequestPlan } from "../../../src/domain/RequestPlan.ts"
 import * as Leases from "../../../src/engine/internal/leases.ts"
 
 describe("split", () => {
@@ -58,5 +59,33 @@ describe("plans of an open loop", () => {
     assert.isFalse(Leases.hasRoom(2_048, 100_000, 2))
     assert.isFalse(Leases.hasRoom(40, 4_000_000, 2))
     assert.isTrue(Leases.hasRoom(3, 90_000_000, 2))
+  })
+})
+
+describe("parts of a lease", () => {
+  const plan = (id: number, length: number): RequestPlan => ({
+    id,
+    dueSeconds: null,
+    prompt: "x".repeat(length),
+    inputTokens: length,
+    targetInputTokens: length,
+    outputTokens: 1,
+    sampled: true
+  })
+
+  it("are all of it, in order, none too long unless it is one plan, and one at least", () => {
+    assert.deepStrictEqual(Leases.parts([]), [[]])
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 700_000 }), { maxLength: 12 }), (lengths) => {
+        const plans = lengths.map((length, index) => plan(index, length))
+        const parts = Leases.parts(plans)
+        assert.deepStrictEqual(parts.flat(), plans)
+        for (const part of parts) {
+          const characters = part.reduce((sum, { prompt }) => sum + prompt.length, 0)
+          assert.isTrue(characters <= 512 * 1024 || part.filter(({ prompt }) => prompt !== "").length === 1)
+        }
+      }),
+      { numRuns: 50 }
+    )
   })
 })

@@ -23,11 +23,29 @@ const GOODBYE_MILLIS = 2_000
  * - `bound`: where that is; the port may have been chosen
  * - `serve`: serves what is built on connections to it until the scope closes
  */
-export interface RunnerPort {
+export interface AgentPort {
   readonly bound: AgentAddress
   readonly serve: <E, R>(
     serving: Layer.Layer<never, E, R>
   ) => Effect.Effect<void, E, Exclude<R, RpcServer.Protocol> | Scope.Scope>
+}
+
+/** Why it cannot be listened there, and what to do about it. */
+export const explain = (error: unknown): readonly [problem: string, advice: string] => {
+  const code = typeof error === "object" && error !== null && "code" in error ? error.code : null
+  switch (code) {
+    case "EADDRINUSE":
+      return ["that port is in use", "End what listens there, or choose another port; port 0 takes any that is free"]
+    case "EACCES":
+      return ["this user may not listen there", "Choose a port of 1024 or above"]
+    case "EADDRNOTAVAIL":
+      return ["this machine does not have that address", "Give one of its own, or 0.0.0.0 for all of them"]
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return ["there is no such host", "Give an address of this machine, or 0.0.0.0 for all of them"]
+    default:
+      return [`it cannot listen (${error instanceof Error ? error.message : String(error)})`, "Choose another address"]
+  }
 }
 
 /**
@@ -37,7 +55,7 @@ export interface RunnerPort {
 export const open = Effect.fnUntraced(function* (options: {
   readonly address: AgentAddress
   readonly credentials: Tls.Credentials | null
-}): Effect.fn.Return<RunnerPort, SocketServer.SocketServerError, Scope.Scope> {
+}): Effect.fn.Return<AgentPort, SocketServer.SocketServerError, Scope.Scope> {
   const { address, credentials } = options
   const where = { host: address.host, port: address.port, ...Wire.tcp }
   // The end of serving waits until callers have taken what they are told; one that hangs never does
