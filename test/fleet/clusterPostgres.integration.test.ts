@@ -220,7 +220,7 @@ describe("a run, when", () => {
         // All that could come once more has time to
         yield* Effect.sleep(2_000)
         const lease = { session, number: 2, plans: ClusterAgents.plans(2_001, 2_010), last: true, reportAt: 0 }
-        yield* lost.lease(lease)
+        yield* Effect.flip(lost.lease(lease))
         const unknown = yield* Effect.flip(lost.account(session))
         assert.include(unknown.message, "it knows nothing of this run")
         yield* Fiber.join(finishing)

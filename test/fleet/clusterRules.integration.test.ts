@@ -96,7 +96,7 @@ describe("rule 1: a call is never sent twice", () => {
       assert.isDefined(agent)
       way.cut()
       const lease = { session, number: 1, plans: ClusterAgents.plans(1, 3), last: true, reportAt: 0 }
-      yield* agent.lease(lease)
+      yield* Effect.flip(agent.lease(lease))
       yield* Effect.sleep(1_500)
       yield* agent.account(session).pipe(Effect.ignore)
       assert.isAtMost(timesIn(calls, "Lease 3"), 1)

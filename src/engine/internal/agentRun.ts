@@ -277,7 +277,14 @@ export const make = Effect.fnUntraced(function* (
   })
   if (spec.silenceSeconds !== null) {
     const most = spec.silenceSeconds * 1e9
-    yield* Effect.suspend(() => (now() - heardAt > most ? abandon : Effect.void)).pipe(
+    const stopped = `it heard nothing from here for ${spec.silenceSeconds} s and stopped`
+    const giveUp = Effect.suspend(() => {
+      failed ??= new AgentFailed({ description: stopped })
+      wake.openUnsafe()
+      return abandon
+    })
+    heardAt = now()
+    yield* Effect.suspend(() => (now() - heardAt > most ? giveUp : Effect.void)).pipe(
       Effect.delay(WATCH_MILLIS),
       Effect.forever,
       Effect.raceFirst(Deferred.await(over)),
@@ -351,6 +358,7 @@ export const make = Effect.fnUntraced(function* (
       Stream.unwrap(
         Effect.gen(function* () {
           const late = (now() - from.monotonicNanos) / 1e6
+          if (failed !== null) return yield* Effect.fail(failed)
           if (isBegun || Deferred.isDoneUnsafe(over)) return yield* refused("its run has begun before")
           if (late > MOST_LATE_MILLIS) return yield* refused(`it was told to start ${late.toFixed(0)} ms too late`)
           isBegun = true

@@ -6,7 +6,7 @@ import * as Stream from "effect/Stream"
 import { gunzip } from "node:zlib"
 import { type Lines } from "../../output/Ndjson.ts"
 import { type Agent, AgentLost } from "../Fleet.ts"
-import { type Account, type Piece, type Wanted } from "../LoadAgent.ts"
+import { type Account, type Log, type Piece, type Wanted } from "../LoadAgent.ts"
 
 /** How long after it was cut off an agent has to be there again: it takes some seconds itself to see that we were gone. */
 const RETURN_MILLIS = 8_000
@@ -37,22 +37,25 @@ const unpack = <E>(agent: Agent<E>, { bytes, size }: Piece) =>
     })
   })
 
+/** How many bytes of each file have been handed on. */
+export type Collected = { [log in Log]: number }
+
 /**
- * Hands on all lines of a file that an agent has kept, each once: after an interruption it goes on where it was. Tells whether they
- * are all here.
+ * Hands on all lines of a file that an agent has kept, each once: after an interruption it goes on where it was, by what is
+ * `collected`. Tells whether they are all here.
  */
 export const rows = Effect.fnUntraced(function* <E>(
   agent: Agent<E>,
   wanted: Omit<Wanted, "from">,
+  collected: Collected,
   keep: (lines: Lines) => void
 ) {
-  let from = 0
   let failures = 0
   while (failures < MOST_FAILURES) {
-    const isComplete = yield* agent.collect({ ...wanted, from }).pipe(
+    const isComplete = yield* agent.collect({ ...wanted, from: collected[wanted.log] }).pipe(
       Stream.runForEach((piece) =>
         Effect.map(unpack(agent, piece), (bytes) => {
-          from += piece.size
+          collected[wanted.log] += piece.size
           failures = 0
           keep({ bytes, count: piece.count })
         })

@@ -1,8 +1,10 @@
 /** The requests of a run, sent by agents: plans are handed out to them, and what has ended is gathered from them. */
+import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
@@ -13,9 +15,10 @@ import * as LiveStats from "../../metrics/LiveStats.ts"
 import { type RunStart } from "../../metrics/RequestSink.ts"
 import * as SummarySink from "../../metrics/SummarySink.ts"
 import * as Verdict from "../../metrics/Verdict.ts"
+import type * as Ndjson from "../../output/Ndjson.ts"
 import * as OtlpSpans from "../../output/OtlpSpans.ts"
 import { type Agent, AgentLost, type Sharing } from "../Fleet.ts"
-import type { AgentReady, AgentSpec, Counters as CountersOfAgent, Report, Stop } from "../LoadAgent.ts"
+import type { AgentReady, AgentSpec, Counters as CountersOfAgent, Log, Report, Stop } from "../LoadAgent.ts"
 import { type LostAgent } from "../RunResult.ts"
 import { type WarmUpReport } from "../WarmUp.ts"
 import { AgentClock } from "./agentClock.ts"
@@ -37,30 +40,38 @@ const BEAT_MILLIS = 1_000
 const CLOCK_QUESTIONS = 8
 /** After so long without a call an agent stops by itself. */
 const SILENCE_SECONDS = 5
+/** How long an agent is waited for that is told that it is free. */
+const RELEASE_MILLIS = 3_000
 
 /**
  * An agent and what is known of it.
  *
  * - `open`: the requests it was given and has not reported as ended
  * - `ahead`: the lengths in tokens of the plans it has not begun, as far as it has said, in their order
+ * - `untold`: the plans among these that it has not been told of; `isLast`: whether it is to be told that there are no more;
+ *   `isBeingTold`: whether a call to it is under way
  * - `sink`: the fold of what it has reported
  * - `startedAt`: when it began to send, on its own clock
  * - `loopEnded`: whether it is done sending; `gone`: ends when nothing more comes from it
  * - `unreached`: fails when it cannot be handed what it is to send
  * - `lostAt`: when it was lost, on our clock; `isDead`: nothing can be had of it any more
- * - `missingRows`: of so many requests that it reported no rows are here; `keepsRows`: whether it has them still
+ * - `collected`: how much of its files is here; `missingRows`: of so many requests that it reported no rows are here; `keepsRows`: whether it may have some still
  */
 interface Post<E> {
   readonly agent: Agent<E>
   readonly slots: number
   readonly open: Set<number>
   readonly ahead: Array<number>
+  readonly untold: Array<RequestPlan>
   readonly gone: Deferred.Deferred<void>
   readonly unreached: Deferred.Deferred<never, AgentLost>
   readonly clock: AgentClock
+  readonly collected: Collection.Collected
   sink: SummarySink.SummarySink
   aheadTokens: number
   leases: number
+  isLast: boolean
+  isBeingTold: boolean
   taken: number
   free: number
   startedAt: number | null
@@ -77,10 +88,11 @@ interface Post<E> {
   lost: LostAgent | null
 }
 
-/** `plan`: one that is left, `null` when there are no more, `undefined` when the next must be waited for; `isFull`: no more are wanted. */
+/** `plan`: one that is left, `null` when there are no more, `undefined` when the next must be waited for; `isFull`: no more are wanted; `telling`: ends when agents know of it. */
 interface HandedOut {
   readonly plan: RequestPlan | null | undefined
   readonly isFull: boolean
+  readonly telling: ReadonlyArray<Fiber.Fiber<void>>
 }
 
 const together = (reports: ReadonlyArray<AgentReady>): WarmUpReport | null => {
@@ -118,6 +130,8 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   // No two runs have the same: an agent that hears of another one leaves it aside
   const session = `${settings.runId}-${clock.currentTimeNanosUnsafe().toString(36)}`
   let startNanos = 0
+  let isBegun = false
+  let isFinished = false
   let granted = 0
   let turn = 0
 
@@ -126,12 +140,16 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     slots: Leases.split(allSlots, count, index),
     open: new Set(),
     ahead: [],
+    untold: [],
     gone: Deferred.makeUnsafe(),
     unreached: Deferred.makeUnsafe(),
     clock: new AgentClock(),
+    collected: { records: 0, sent: 0, chunks: 0 },
     sink: new SummarySink.SummarySink(),
     aheadTokens: 0,
     leases: 0,
+    isLast: false,
+    isBeingTold: false,
     taken: 0,
     free: Leases.split(allSlots, count, index),
     startedAt: null,
@@ -151,8 +169,9 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   const living = () => posts.filter(({ lost }) => lost === null)
   const toAll = (order: (post: Post<E>) => Effect.Effect<void>) =>
     Effect.forEach(living(), order, { concurrency: "unbounded", discard: true })
-  const stopAll = (order: Omit<Stop, "session">) =>
-    toAll(({ agent, gone }) => Effect.raceFirst(agent.stop({ session, ...order }), Deferred.await(gone)))
+  const stopOne = ({ agent, gone }: Post<E>, order: Omit<Stop, "session">) =>
+    Effect.raceFirst(agent.stop({ session, ...order }), Deferred.await(gone))
+  const stopAll = (order: Omit<Stop, "session">) => toAll((post) => stopOne(post, order))
 
   const beat = ({ agent, clock }: Post<E>) =>
     Effect.suspend(() => {
@@ -232,6 +251,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       }
       post.lostAt = now()
       post.free = 0
+      post.untold.length = 0
       post.counters = Counters.ofLost(post.counters, post.requests)
       afterReport()
       // What one on another machine knows of the run may yet be had
@@ -272,21 +292,36 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     afterReport()
   })
 
-  /** Brings the rows here that agents have kept, of one agent after the other: their lines are not to be mixed. */
+  /** Brings the rows here that an agent has kept. */
   const collectRows = Effect.fnUntraced(function* (post: Post<E>) {
     if (!options.saves || post.missingRows === 0 || post.isDead) return
-    post.keepsRows = !(yield* Collection.rows(post.agent, { session, log: "records" }, (lines) => {
-      post.missingRows -= lines.count
-      desk.keepLines(lines, null)
-    }))
-    if (options.logsSent) {
-      yield* Collection.rows(post.agent, { session, log: "sent" }, (lines) => desk.keepLines(null, lines))
-    }
-    if (options.chunkTimes && !(yield* Collection.rows(post.agent, { session, log: "chunks" }, desk.keepChunks))) {
-      post.keepsRows = true
-    }
+    const { agent, collected } = post
+    const bring = (log: Log, keep: (lines: Ndjson.Lines) => void) =>
+      Collection.rows(agent, { session, log }, collected, keep)
+    const isComplete = [
+      yield* bring("records", (lines) => {
+        post.missingRows -= lines.count
+        desk.keepLines(lines, null)
+      }),
+      !options.logsSent || (yield* bring("sent", (lines) => desk.keepLines(null, lines))),
+      !options.chunkTimes || (yield* bring("chunks", desk.keepChunks))
+    ]
+    post.keepsRows = isComplete.includes(false)
   })
 
+  /** Has an agent cancel what it has in flight, and brings here what it has kept. */
+  const handIn = Effect.fnUntraced(function* (post: Post<E>) {
+    yield* stopOne(post, { how: "abandon", reason: stop.reason() })
+    yield* Deferred.await(post.gone)
+    yield* collectRows(post)
+  })
+
+  const hasRoom = (post: Post<E>, parts: number): boolean => Leases.hasRoom(post.ahead.length, post.aheadTokens, parts)
+
+  /**
+   * In an open loop plans go round. One that says nothing more takes its own beyond its part, so that the others have theirs until
+   * it is known whether it is lost.
+   */
   const wants = (post: Post<E>): boolean =>
     work.loop._tag === "Closed"
       ? Leases.wanted(
@@ -294,7 +329,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
           work.planned - granted,
           allSlots
         ) > 0
-      : Leases.hasRoom(post.ahead.length, post.aheadTokens, count)
+      : hasRoom(post, count) || (hasRoom(post, 1) && living().some((other) => hasRoom(other, count)))
 
   /** Whose turn it is among those that live: in a closed loop of those that want a plan, in an open one whether it does or not. */
   const nextPost = (): Post<E> | null => {
@@ -311,30 +346,64 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   }
 
   /** An agent that a lease does not reach would send on without it: it is lost. */
-  const lease = (post: Post<E>, plans: ReadonlyArray<RequestPlan>, last: boolean) => {
-    const reportAt =
-      work.loop._tag === "Closed"
-        ? Leases.spare(work.planned - granted, post.slots, allSlots) >> 1
-        : post.ahead.length >> 1
-    const give = (part: ReadonlyArray<RequestPlan>) =>
-      Effect.suspend(() => post.agent.lease({ session, number: ++post.leases, plans: part, last, reportAt }))
-    return Effect.forEach(Leases.parts(plans), give, { discard: true }).pipe(
-      Effect.catch((error) => Deferred.fail(post.unreached, error)),
-      Effect.raceFirst(Deferred.await(post.gone))
-    )
-  }
+  const lease = (post: Post<E>) =>
+    Effect.suspend(() => {
+      const parts = Leases.parts(post.untold.splice(0))
+      const { isLast } = post
+      post.isLast = false
+      const reportAt =
+        work.loop._tag === "Closed"
+          ? Leases.spare(work.planned - granted, post.slots, allSlots) >> 1
+          : post.ahead.length >> 1
+      const give = (plans: ReadonlyArray<RequestPlan>, index: number) =>
+        Effect.suspend(() =>
+          post.agent.lease({
+            session,
+            number: ++post.leases,
+            plans,
+            last: isLast && index === parts.length - 1,
+            reportAt
+          })
+        )
+      return Effect.forEach(parts, give, { discard: true }).pipe(
+        Effect.catch((error) => Deferred.fail(post.unreached, error))
+      )
+    })
+
+  /**
+   * Tells an agent what is new for it, in one call after the other, which keeps the order. Nobody waits for that: one that is slow
+   * to answer, or frozen, does not hold up the others.
+   */
+  const tell = (post: Post<E>) =>
+    Effect.suspend(() => {
+      if (post.isBeingTold) return Effect.void
+      post.isBeingTold = true
+      return Effect.whileLoop({
+        while: () => post.untold.length > 0 || post.isLast,
+        body: () => lease(post),
+        step: () => {}
+      }).pipe(
+        Effect.raceFirst(Deferred.await(post.gone)),
+        Effect.ensuring(
+          Effect.sync(() => {
+            post.isBeingTold = false
+          })
+        )
+      )
+    })
+  const tellAll = (some: Iterable<Post<E>>) =>
+    Effect.forEach(some, (post) => Effect.forkIn(tell(post), scope, { startImmediately: true }))
 
   /** Hands out the plans that are at hand, `first` before the others, as far as they are wanted. */
-  const handOut = Effect.fnUntraced(function* (first: RequestPlan | null): Effect.fn.Return<HandedOut> {
-    const given = new Map<Post<E>, Array<RequestPlan>>()
+  const handOut = Effect.fnUntraced(function* (first: RequestPlan | null) {
+    const given = new Set<Post<E>>()
     let plan: RequestPlan | null | undefined = first
     let post = nextPost()
     while (post !== null) {
       plan ??= yield* source.poll
       if (plan === null || plan === undefined) break
-      const plans = given.get(post)
-      if (plans === undefined) given.set(post, [plan])
-      else plans.push(plan)
+      given.add(post)
+      post.untold.push(plan)
       post.open.add(plan.id)
       post.ahead.push(plan.inputTokens)
       post.aheadTokens += plan.inputTokens
@@ -343,8 +412,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       plan = undefined
       post = nextPost()
     }
-    yield* Effect.forEach(given, ([to, plans]) => lease(to, plans, false), { concurrency: "unbounded", discard: true })
-    return { plan, isFull: post === null }
+    return { plan, isFull: post === null, telling: yield* tellAll(given) } satisfies HandedOut
   })
 
   /** Hands out plans as they are wanted and at hand, until there are no more. */
@@ -363,19 +431,34 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     }
   })
 
-  /** Whatever agents there are that have nothing more for us are free for others. */
-  const release = Effect.forEach(
-    far.filter(({ keepsRows }) => !keepsRows),
-    ({ agent }) => agent.release(session),
-    { concurrency: "unbounded", discard: true }
+  /**
+   * Agents that have nothing more for us are free for others, and forget the run. What rows an agent has that are not here it keeps,
+   * and is free when it has seen that we are gone.
+   */
+  const release = Effect.suspend(() =>
+    Effect.forEach(
+      far.filter(
+        ({ gone, keepsRows, missingRows }) =>
+          !isBegun || (Deferred.isDoneUnsafe(gone) && !keepsRows && missingRows === 0)
+      ),
+      ({ agent }) => Effect.timeoutOption(agent.release(session), RELEASE_MILLIS),
+      { concurrency: "unbounded", discard: true }
+    )
   )
-  yield* Effect.addFinalizer(() => release)
+  // When results could not be written, those rows are the only ones
+  yield* Effect.addFinalizer((exit) =>
+    isBegun && Exit.isFailure(exit) && Cause.hasFails(exit.cause) ? Effect.void : release
+  )
 
   const prepare = Effect.fnUntraced(function* (post: Post<E>, index: number): Effect.fn.Return<AgentReady, E> {
     const ready = yield* post.agent.prepare(specOf(post, index))
     if (post.agent.profile !== null) {
       yield* Effect.ignore(Effect.repeat(beat(post), { times: CLOCK_QUESTIONS - 1 }))
-      yield* Effect.forkIn(Effect.ignore(Effect.forever(Effect.delay(beat(post), BEAT_MILLIS))), scope)
+      yield* Effect.delay(Effect.ignore(beat(post)), BEAT_MILLIS).pipe(
+        Effect.forever,
+        Effect.raceFirst(Deferred.await(post.gone)),
+        Effect.forkIn(scope)
+      )
     }
     return ready
   })
@@ -389,13 +472,15 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       return { tokenizer: ready[0]?.tokenizer ?? "", warmUp: together(ready) }
     }),
     start: Effect.gen(function* () {
-      yield* handOut(null)
+      const { telling } = yield* handOut(null)
+      yield* Fiber.joinAll(telling)
       const lead = far.length === 0 ? LEAD_MILLIS : FAR_LEAD_MILLIS
       const start = {
         monotonicNanos: now() + lead * 1e6,
         epochSeconds: Number(clock.currentTimeNanosUnsafe() / 1_000n) / 1e6 + lead / 1_000
       }
       startNanos = start.monotonicNanos
+      isBegun = true
       for (const post of posts) yield* Effect.forkScoped(listen(post, start))
       yield* Effect.forkScoped(Effect.flatMap(stop.closed, (reason) => stopAll({ how: "drain", reason })))
       yield* Effect.sleep(lead)
@@ -403,7 +488,11 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     }),
     loop: Effect.gen(function* () {
       yield* Effect.raceAllFirst([handOutAll, stop.closed, Deferred.await(loopsEnded)])
-      yield* toAll((post) => lease(post, [], true))
+      for (const post of living()) {
+        if (stop.isClosed()) post.untold.length = 0
+        post.isLast = true
+      }
+      yield* tellAll(living())
       yield* Deferred.await(loopsEnded)
       yield* source.failure
     }),
@@ -417,13 +506,11 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       )
       for (const { sink } of posts) desk.keepSink(sink)
       yield* Effect.forEach(far, collectRows, { discard: true })
-      yield* release
+      isFinished = true
     }),
     abandon: Effect.gen(function* () {
-      if (posts.every(({ gone }) => Deferred.isDoneUnsafe(gone))) return
-      yield* stopAll({ how: "abandon", reason: stop.reason() })
-      for (const { gone } of posts) yield* Deferred.await(gone)
-      yield* Effect.forEach(far, collectRows, { discard: true })
+      if (isFinished) return
+      yield* Effect.forEach(living(), handIn, { concurrency: "unbounded", discard: true })
     }).pipe(Effect.timeoutOption(ABANDON_MILLIS), Effect.asVoid),
     lost: () => posts.flatMap(({ lost }) => lost ?? []),
     dispatch: () =>
