@@ -1,0 +1,12 @@
+/**
+ * Tests that start whole systems, such as several agents with a database, and wait for what takes its time: that somebody is
+ * missing is noticed after seconds. `npm test` leaves them out, so that it stays quick; `npm run test:systems` runs them.
+ */
+export const systems: ReadonlyArray<string> = [
+  "test/cli/fleet.integration.test.ts",
+  "test/deploy/*.integration.test.ts",
+  "test/fleet/cluster*.integration.test.ts",
+  "test/output/LiveMetrics.integration.test.ts",
+  "test/output/OtlpSpans.integration.test.ts",
+  "test/schemas.integration.test.ts"
+]
