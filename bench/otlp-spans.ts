@@ -21,7 +21,7 @@ const collectorScript = `
   const server = createServer((request, response) => {
     request.resume().on("end", () => response.setHeader("content-type", "application/json").end("{}"))
   })
-  server.listen(0, "127.0.0.1", () => console.log(server.address().port))
+  server.listen(0, "127.0.0.1", () => print(server.address().port))
 `
 
 /** A row like that of a request of 150 tokens. */
@@ -73,13 +73,17 @@ const quantile = (sorted: ReadonlyArray<number>, share: number): number =>
 
 const now = (): number => Number(process.hrtime.bigint())
 
+const print = (line: string): void => {
+  process.stdout.write(`${line}\n`)
+}
+
 const tell = (what: string, nanos: ReadonlyArray<number>): void => {
   const sorted = nanos.toSorted((a, b) => a - b)
   const mean = nanos.reduce((sum, value) => sum + value, 0) / nanos.length
   const micros = [mean, quantile(sorted, 0.5), quantile(sorted, 0.99), sorted.at(-1) ?? Number.NaN].map((value) =>
     (value / 1e3).toFixed(2)
   )
-  console.log(`${what}: µs per request: mean ${micros[0]}, p50 ${micros[1]}, p99 ${micros[2]}, most ${micros[3]}`)
+  print(`${what}: µs per request: mean ${micros[0]}, p50 ${micros[1]}, p99 ${micros[2]}, most ${micros[3]}`)
 }
 
 /** What reading the clock twice takes. */
@@ -148,7 +152,7 @@ const program = Effect.scoped(
     tell(`${rate} a second for ${seconds} s, by the clock`, paced)
     tell("to compare, its line of records.ndjson", lines)
     const others = user + system - own.user - own.system
-    console.log(
+    print(
       `CPU of the other threads: ${(others / count).toFixed(1)} µs per request; to start them: ${((startCpu.user + startCpu.system) / 1e3).toFixed(0)} ms, ${((process.threadCpuUsage(threadBefore).user - own.user) / 1e3).toFixed(0)} ms of them here`
     )
 
@@ -157,8 +161,8 @@ const program = Effect.scoped(
     const loop = process.threadCpuUsage()
     for (const record of records) spans.add(record)
     const inLoop = process.threadCpuUsage(loop)
-    console.log(`${burst} in a loop: ${((inLoop.user + inLoop.system) / burst).toFixed(2)} µs of CPU per request`)
-    console.log(JSON.stringify(yield* spans.finish(null)))
+    print(`${burst} in a loop: ${((inLoop.user + inLoop.system) / burst).toFixed(2)} µs of CPU per request`)
+    print(JSON.stringify(yield* spans.finish(null)))
   })
 )
 

@@ -58,7 +58,8 @@ const startOne = Effect.fnUntraced(function* (tokenFile: string, cluster: Cluste
     Stream.runHead,
     Effect.timeoutOrElse({
       duration: "2 minutes",
-      orElse: () => Effect.fail(new BenchError({ description: "An agent did not say where it listens within two minutes" }))
+      orElse: () =>
+        Effect.fail(new BenchError({ description: "An agent did not say where it listens within two minutes" }))
     })
   )
   const address = line._tag === "Some" ? / listens at (\S+) /.exec(line.value)?.[1] : undefined

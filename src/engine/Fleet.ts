@@ -121,7 +121,7 @@ const MOST_CALLS = 16
 const firstLine = (text: string): string => text.split("\n", 1)[0] ?? ""
 
 /** Whatever ends an agent that we did not end ourselves, its own interruption included. */
-const whyLost = (cause: Cause.Cause<unknown>): string => {
+const whyLost = <X>(cause: Cause.Cause<X>): string => {
   if (Cause.hasInterruptsOnly(cause)) return "it was stopped from outside"
   const error = Cause.squash(cause)
   if (error instanceof AgentLost) return error.problem
@@ -137,19 +137,19 @@ const whyLost = (cause: Cause.Cause<unknown>): string => {
  * @category constructors
  * @since 0.2.0
  */
-export const fromClient = <E>(options: {
+export const fromClient = <E, G = never>(options: {
   readonly name: string
   readonly client: Client<E>
   readonly profile: AgentProfile | null
   readonly silenceSeconds: number | null
-  readonly gone?: Effect.Effect<never, unknown> | undefined
+  readonly gone?: Effect.Effect<never, G> | undefined
   readonly close: Effect.Effect<void>
 }): Agent => {
   const { client, close, gone = Effect.never, name, profile, silenceSeconds } = options
   const lost = (problem: string) => new AgentLost({ agent: name, problem })
-  const asLost = (cause: Cause.Cause<unknown>) => Effect.fail(lost(whyLost(cause)))
+  const asLost = <X>(cause: Cause.Cause<X>) => Effect.fail(lost(whyLost(cause)))
   const silent = Effect.fail(lost(`nothing was heard of it for ${silenceSeconds} s`))
-  const asked = <A>(call: Effect.Effect<A, unknown>): Effect.Effect<A, AgentLost> => {
+  const asked = <A, X>(call: Effect.Effect<A, X>): Effect.Effect<A, AgentLost> => {
     const answered = Effect.raceFirst(call, gone)
     return Effect.catchCause(
       silenceSeconds === null
@@ -158,7 +158,7 @@ export const fromClient = <E>(options: {
       asLost
     )
   }
-  const streamed = <A>(stream: Stream.Stream<A, unknown>): Stream.Stream<A, AgentLost> =>
+  const streamed = <A, X>(stream: Stream.Stream<A, X>): Stream.Stream<A, AgentLost> =>
     stream.pipe(
       silenceSeconds === null
         ? (reports) => reports

@@ -75,6 +75,8 @@ const sameServer = (own: string | null, wanted: string | null) =>
         })
       )
 
+const failed = (description: string) => new AgentFailed({ description })
+
 const isName = (session: string): boolean => /^[\w.-]{1,200}$/.test(session) && !/^\.+$/.test(session)
 
 /**
@@ -96,7 +98,6 @@ export const layer = <E extends { readonly message: string }, R>(
       let session: Session | null = null
       let preparing: string | null = null
 
-      const failed = (description: string) => new AgentFailed({ description })
       /** The session of that name, whose coordinator has just called. */
       const named = (id: string) =>
         Effect.suspend(() => {

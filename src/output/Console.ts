@@ -211,8 +211,9 @@ const agentColumns: ReadonlyArray<TableColumn> = [
   { title: "verdict", priority: 0 }
 ]
 
+const millis = (value: number | null): string => (value === null ? "–" : (value * 1_000).toFixed(2))
+
 const agents = (all: ReadonlyArray<AgentLine>, columns: number, marks: Style): Array<string> => {
-  const millis = (value: number | null) => (value === null ? "–" : (value * 1_000).toFixed(2))
   const rows = all.map(({ isLost, lagP99, name, requests, roundTrip, startedAfter, verdict }): TableRow => ({
     label: name,
     cells: [`${requests}`, millis(lagP99), millis(startedAfter), millis(roundTrip), isLost ? "LOST" : (verdict ?? "–")]

@@ -30,11 +30,11 @@ const temporary = Effect.acquireRelease(
   (path) => Effect.sync(() => rmSync(path, { recursive: true, force: true }))
 )
 
-/** The file of a token that an agent takes. */
-export const tokenFile = (token: string) =>
+/** The file of a token, for this user only unless another mode is given. */
+export const tokenFile = (token: string, mode = 0o600) =>
   Effect.map(temporary, (folder) => {
     const path = join(folder, "token")
-    writeFileSync(path, token, { mode: 0o600 })
+    writeFileSync(path, token, { mode })
     return path
   })
 

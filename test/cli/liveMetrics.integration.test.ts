@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { createServer } from "node:http"
-import * as MetricsCollector from "../output/otlpMetricsCollector.ts"
+import type * as MetricsCollector from "../output/otlpMetricsCollector.ts"
 import * as OtlpBoth from "../output/otlpBoth.ts"
 import * as SpansCollector from "../output/otlpCollector.ts"
 import { llmperf } from "./invocation.ts"

@@ -128,7 +128,10 @@ describe("RequestSink.toOutcome", () => {
     ]
     for (const { record } of outcomes) {
       assert.deepStrictEqual(Schema.decodeSync(RequestRecord)(record), record)
-      assert.deepStrictEqual(Object.keys(record), Object.keys(RequestRecord.fields).filter((key) => key !== "agent"))
+      assert.deepStrictEqual(
+        Object.keys(record),
+        Object.keys(RequestRecord.fields).filter((key) => key !== "agent")
+      )
     }
   })
 

@@ -64,7 +64,10 @@ describe("Ndjson", () => {
         const written = yield* fs.readFileString(file)
         assert.lengthOf(written.split("\n"), 2)
         const parsed = JSON.parse(written)
-        assert.deepStrictEqual(Object.keys(parsed), Object.keys(RequestRecord.fields).filter((key) => key !== "agent"))
+        assert.deepStrictEqual(
+          Object.keys(parsed),
+          Object.keys(RequestRecord.fields).filter((key) => key !== "agent")
+        )
         assert.isNull(parsed.ttft_s)
         assert.strictEqual(parsed.error_msg, text)
       })

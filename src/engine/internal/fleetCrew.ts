@@ -55,7 +55,8 @@ const RELEASE_MILLIS = 3_000
  * - `loopEnded`: whether it is done sending; `gone`: ends when nothing more comes from it
  * - `unreached`: fails when it cannot be handed what it is to send
  * - `lostAt`: when it was lost, on our clock; `isDead`: nothing can be had of it any more
- * - `collected`: how much of its files is here; `missingRows`: of so many requests that it reported no rows are here; `keepsRows`: whether it may have some still
+ * - `collected`: how much of its files is here; `missingRows`: of so many requests that it reported no rows are here; `keepsRows`:
+ *   whether it may have some still
  */
 interface Post<E> {
   readonly agent: Agent<E>
@@ -88,7 +89,11 @@ interface Post<E> {
   lost: LostAgent | null
 }
 
-/** `plan`: one that is left, `null` when there are no more, `undefined` when the next must be waited for; `isFull`: no more are wanted; `telling`: ends when agents know of it. */
+/**
+ * - `plan`: one that is left, `null` when there are no more, `undefined` when the next must be waited for
+ * - `isFull`: no more are wanted
+ * - `telling`: ends when the agents know of what they were given
+ */
 interface HandedOut {
   readonly plan: RequestPlan | null | undefined
   readonly isFull: boolean
@@ -329,7 +334,8 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
           work.planned - granted,
           allSlots
         ) > 0
-      : hasRoom(post, count) || (hasRoom(post, 1) && living().some((other) => hasRoom(other, count)))
+      : hasRoom(post, count) ||
+        (hasRoom(post, 1) && posts.some((other) => other.lost === null && hasRoom(other, count)))
 
   /** Whose turn it is among those that live: in a closed loop of those that want a plan, in an open one whether it does or not. */
   const nextPost = (): Post<E> | null => {

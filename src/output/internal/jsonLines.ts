@@ -65,12 +65,22 @@ export const makeJsonLines = () => {
         held.push(piece)
         return { values: [], problem: null }
       }
-      const whole = held.length === 0 ? piece.subarray(0, end) : Buffer.concat([...held, piece.subarray(0, end)])
+      const whole = held.length === 0 ? piece.subarray(0, end) : joined([...held, piece.subarray(0, end)])
       held = end === piece.length ? [] : [piece.subarray(end)]
       return read(whole, false)
     },
-    end: (): Found => read(Buffer.concat(held), true)
+    end: (): Found => read(joined(held), true)
   }
+}
+
+const joined = (pieces: ReadonlyArray<Uint8Array>): Uint8Array => {
+  const bytes = new Uint8Array(pieces.reduce((length, piece) => length + piece.length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
 }
 
 const plain = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
