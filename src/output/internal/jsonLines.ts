@@ -25,7 +25,10 @@ export const makeJsonLines = () => {
 
   const read = (bytes: Uint8Array, unterminated: boolean): Found => {
     const values: Array<unknown> = []
-    const found = (problem: LineProblem["problem"]): Found => ({ values, problem: { problem, unterminated } })
+    const found = (problem: LineProblem["problem"], isLast = true): Found => ({
+      values,
+      problem: { problem, unterminated: unterminated && isLast }
+    })
     let text: string
     try {
       text = decoder.decode(bytes)
@@ -35,12 +38,14 @@ export const makeJsonLines = () => {
       return readEach(bytes)
     }
     decoder = plain
-    for (const line of text.includes("\r") ? text.split(/\r\n|\n|\r/) : text.split("\n")) {
+    const lines = text.includes("\r") ? text.split(/\r\n|\n|\r/) : text.split("\n")
+    for (const [index, line] of lines.entries()) {
       if (line === "") continue
       try {
         values.push(JSON.parse(line))
       } catch {
-        return found("InvalidJson")
+        // What a carriage return ends has an end
+        return found("InvalidJson", index === lines.length - 1)
       }
     }
     return { values, problem: null }
