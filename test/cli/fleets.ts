@@ -3,6 +3,7 @@ import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Pool from "effect/Pool"
+import type * as Scope from "effect/Scope"
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { connect, createServer, type Server, type Socket } from "node:net"
 import { tmpdir } from "node:os"
@@ -84,10 +85,13 @@ export interface Fleet {
   readonly token: string
 }
 
-/** Three agents, until the scope closes. */
-export const three = Effect.gen(function* () {
+/** Three agents, until the scope closes. `flags`: those of each, besides where it listens and its token. */
+export const three = Effect.fnUntraced(function* (
+  flags: Effect.Effect<ReadonlyArray<string>, never, Scope.Scope> = Effect.succeed([])
+) {
   const token = yield* tokenFile(TOKEN)
-  const agents = yield* Effect.all([agent(token), agent(token), agent(token)], { concurrency: "unbounded" })
+  const one = Effect.flatMap(flags, (own) => agent(token, own))
+  const agents = yield* Effect.all([one, one, one], { concurrency: "unbounded" })
   return { agents, token } satisfies Fleet as Fleet
 })
 
@@ -96,7 +100,7 @@ export class Fleets extends Context.Service<Fleets, { readonly pool: Pool.Pool<F
   static readonly layer = (size: number) =>
     Layer.effect(
       Fleets,
-      Effect.map(Pool.make({ acquire: three, size }), (pool) => ({ pool }))
+      Effect.map(Pool.make({ acquire: three(), size }), (pool) => ({ pool }))
     )
 }
 
