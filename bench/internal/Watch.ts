@@ -138,11 +138,14 @@ export const room = (watch: Watch, span: Span): Room => {
   }
 }
 
-/** With more than this share of the processors busy, requests wait for one of them, whoever sends them. */
-const mostBusy = 0.7
+/** With a larger share of the processors busy, requests wait for one of them, whoever sends them. */
+const mostBusy = 0.6
+/** Whatever else runs may keep this many busy. */
+const mostForeign = 0.2
 
 /** Whether lags say something about who sent. */
-export const hasRoom = ({ busyCores }: Room): boolean => busyCores <= mostBusy * OperatingSystem.availableParallelism()
+export const hasRoom = ({ busyCores, foreignCores }: Room): boolean =>
+  busyCores <= mostBusy * OperatingSystem.availableParallelism() && foreignCores <= mostForeign
 
 /** How many processors were busy in the runs of a side, and whether its lags are judged. */
 export const describe = (name: string, rooms: ReadonlyArray<Room>): string => {
@@ -152,4 +155,4 @@ export const describe = (name: string, rooms: ReadonlyArray<Room>): string => {
   return `${name} ${busy.join(" / ")} (${rooms.every(hasRoom) ? "judged" : "NOT judged: oversubscribed"})`
 }
 
-export const rule = `Lags are judged where at most ${mostBusy * 100} % of ${OperatingSystem.availableParallelism()} processors were busy`
+export const rule = `Lags are judged where at most ${mostBusy * 100} % of ${OperatingSystem.availableParallelism()} processors were busy, ${mostForeign} of one with others`

@@ -272,12 +272,12 @@ describe("llmperf load-test --agents", { timeout: 120_000 }, () => {
 
     it.effect("sends in a closed loop what one process and two threads send, and leaves the same files", () =>
       Effect.gen(function* () {
-        const fleet = yield* Fleets.borrowed
-        const before = kept(fleet)
         const answer = () => ({ everyMillis: 8 })
         const closed = closedFlags(7, 70)
         const one = yield* alone(answer, ...closed)
         const two = yield* completed(answer, ...closed, "--workers=2")
+        const fleet = yield* Fleets.borrowed
+        const before = kept(fleet)
         const three = yield* completed(answer, ...closed, ...Fleets.flagsOf(fleet))
 
         assert.deepStrictEqual(idsOf(one.records), upTo(70))
@@ -319,14 +319,14 @@ describe("llmperf load-test --agents", { timeout: 120_000 }, () => {
 
     it.effect("gives agent k of 3 the requests of an open loop whose index is k modulo 3", () =>
       Effect.gen(function* () {
-        const fleet = yield* Fleets.borrowed
-        const before = kept(fleet)
         const offsets = upTo(48).map((id) => (id - 1) * 0.025)
         const schedule = yield* scheduleOf(offsets.map((offset, index) => [offset, 50 + (index % 5), 3 + (index % 4)]))
         const answer = () => ({})
         const open = [`--schedule-file=${schedule}`, "--no-schedule-file-subdir"]
         const one = yield* alone(answer, ...open)
         const two = yield* completed(answer, ...open, "--workers=2")
+        const fleet = yield* Fleets.borrowed
+        const before = kept(fleet)
         const three = yield* completed(answer, ...open, ...Fleets.flagsOf(fleet))
 
         assert.deepStrictEqual(idsOf(one.records), upTo(48))

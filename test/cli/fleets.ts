@@ -96,7 +96,7 @@ export const three = Effect.fnUntraced(function* (
 })
 
 /** Fleets for tests that leave them as they were: free and with all their agents. */
-export class Fleets extends Context.Service<Fleets, { readonly pool: Pool.Pool<Fleet> }>()("test/cli/Fleets") {
+export class Fleets extends Context.Service<Fleets, { readonly pool: Pool.Pool<Fleet> }>()("llmperf/test/cli/fleets") {
   static readonly layer = (size: number) =>
     Layer.effect(
       Fleets,

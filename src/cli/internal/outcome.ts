@@ -89,6 +89,9 @@ export const remarks = (result: RunResult, limit: Limit): ReadonlyArray<string> 
   return [
     ...(stopped === null ? [] : [stopped]),
     ...result.lost.map(lostText),
+    ...(result.stopped === null && result.notSent > 0 && result.lost.length > 0
+      ? [`${result.notSent} requests were not sent: no agent was left.`]
+      : []),
     ...result.agents.filter(({ missingRows }) => missingRows > 0).map(missingText),
     ...(result.uncounted === null ? [] : [`Some answers could not be counted: ${result.uncounted.message}`])
   ]

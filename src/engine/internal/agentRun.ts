@@ -358,7 +358,7 @@ export const make = Effect.fnUntraced(function* (
       Stream.unwrap(
         Effect.gen(function* () {
           const late = (now() - from.monotonicNanos) / 1e6
-          if (failed !== null) return yield* Effect.fail(failed)
+          if (failed !== null) return yield* failed
           if (isBegun || Deferred.isDoneUnsafe(over)) return yield* refused("its run has begun before")
           if (late > MOST_LATE_MILLIS) return yield* refused(`it was told to start ${late.toFixed(0)} ms too late`)
           isBegun = true
