@@ -18,8 +18,8 @@ export interface Message {
   readonly bytes: number
 }
 
-const Id = Schema.Union([Schema.String, Schema.Number])
-const Asked = Schema.Struct({ _tag: Schema.Literal("Request"), id: Id, tag: Schema.String })
+const Id = Schema.Union([Schema.String, Schema.Finite])
+const Asked = Schema.TaggedStruct("Request", { id: Id, tag: Schema.String })
 const OfCall = Schema.Struct({ _tag: Schema.String, requestId: Id })
 const Other = Schema.Struct({ _tag: Schema.String })
 const isAsked = Schema.is(Asked)

@@ -147,12 +147,12 @@ const mostForeign = 0.2
 export const hasRoom = ({ busyCores, foreignCores }: Room): boolean =>
   busyCores <= mostBusy * OperatingSystem.availableParallelism() && foreignCores <= mostForeign
 
-/** How many processors were busy in the runs of a side, and whether its lags are judged. */
+/** How many processors were busy in the runs of a side, and whether that left room to judge its lags. */
 export const describe = (name: string, rooms: ReadonlyArray<Room>): string => {
   const busy = rooms.map(
     ({ busyCores, foreignCores }) => `${busyCores.toFixed(2)}, ${foreignCores.toFixed(2)} with others`
   )
-  return `${name} ${busy.join(" / ")} (${rooms.every(hasRoom) ? "judged" : "NOT judged: oversubscribed"})`
+  return `${name} ${busy.join(" / ")} (${rooms.every(hasRoom) ? "room enough" : "OVERSUBSCRIBED, not judged"})`
 }
 
 export const rule = `Lags are judged where at most ${mostBusy * 100} % of ${OperatingSystem.availableParallelism()} processors were busy, ${mostForeign} of one with others`
