@@ -173,7 +173,7 @@ const keepSchedule = Effect.fnUntraced(function* (target: string, schedule: Sche
   }
   // On itself, where it lies there already
   const fs = yield* FileSystem.FileSystem
-  return yield* Effect.mapError(fs.copyFile(origin.path, target), failed)
+  return yield* AtomicFile.write(target, Stream.mapError(fs.stream(origin.path), failed), failed)
 })
 
 /** A mark for each row that is measured, and how many these are; `null` when all are. */

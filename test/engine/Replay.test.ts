@@ -1070,7 +1070,14 @@ describe("before anything is sent", () => {
         })
         assert.strictEqual(error._tag, "OutputError")
         assert.match(error.message, /schedule\.csv.*no space/)
-      }).pipe(Effect.provide(layerChanged(() => ({ copyFile: () => Effect.fail(systemFailure("ENOSPC")) }))))
+      }).pipe(
+        Effect.provide(
+          layerChanged((fs) => ({
+            rename: (from, to) =>
+              to.endsWith("schedule.csv") ? Effect.fail(systemFailure("ENOSPC")) : fs.rename(from, to)
+          }))
+        )
+      )
     )
   )
 

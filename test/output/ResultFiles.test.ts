@@ -64,7 +64,7 @@ describe("ResultFiles.baseName", () => {
 
   it("fits into a file name however long the model's name is", () => {
     const long = ResultFiles.baseName("模".repeat(500), 1_000_000, 1_000_000)
-    assert.isAtMost(Buffer.byteLength(`.${long}_individual_responses.json.tmp`), 255)
+    assert.isAtMost(Buffer.byteLength(`${long}_individual_responses.json`), 255)
     assert.isTrue(long.endsWith("模_1000000_1000000"))
   })
 })
@@ -293,8 +293,9 @@ describe("ResultFiles.publish", () => {
         const fs = yield* FileSystem.FileSystem
         const sizes: Array<number> = []
         const chunk = Array.from({ length: 100 }, (_, id) => ({ id }))
-        const look = Effect.map(fs.stat(join(`.${base}_individual_responses.json.tmp`)), ({ size }) => {
-          sizes.push(Number(size))
+        const look = Effect.gen(function* () {
+          const [temporary = ""] = yield* fs.readDirectory(join())
+          sizes.push(Number((yield* fs.stat(join(temporary))).size))
           return chunk
         })
         yield* ResultFiles.publish({
