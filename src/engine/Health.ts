@@ -56,7 +56,8 @@ export const make = Effect.fn("Health.make")(function* (
     (probe) => Effect.sync(probe.close)
   )
 
-  const observe = Effect.map(machine, (times) => sink.add(probe.sample(times)))
+  // What Node.js fails to say must not end what is watched: the next sample is of that time, too
+  const observe = Effect.flatMap(machine, (times) => Effect.ignore(Effect.try(() => sink.add(probe.sample(times)))))
   const untilNextSlice = Effect.suspend(() => {
     const slices = (now() - start) / 1e9 / sliceSeconds
     // A timer may be early by a millisecond: that is the end of the slice, too

@@ -28,7 +28,8 @@ const Share = Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 1 }))
  * - `process_cores`: processors that the whole process kept busy; `machine_cpu`, `steal`: shares of all processors of the
  *   machine that were busy, and that its host gave to others; `null` where the system does not say
  * - `connections`: open TCP connections, the most; `rss_bytes`: memory of the process, the most; `free_memory`: share of
- *   the memory of the machine, or of what the process may use of it, that was left, the least
+ *   the memory of the machine, or of what the process may use of it, that was left, the least. Both are `null` when the process had no
+ *   file descriptor left to ask with
  *
  * @category models
  * @since 0.2.0
@@ -50,7 +51,7 @@ export const HealthSlice = Schema.Struct({
   machine_cpu: Schema.NullOr(Share),
   steal: Schema.NullOr(Share),
   connections: NaturalInt,
-  rss_bytes: NonNegative,
+  rss_bytes: Schema.NullOr(NonNegative),
   free_memory: Schema.NullOr(Share)
 })
 
@@ -105,7 +106,7 @@ export interface HealthSample {
   readonly machineCpu: number | null
   readonly steal: number | null
   readonly connections: number
-  readonly rssBytes: number
+  readonly rssBytes: number | null
   readonly freeMemory: number | null
 }
 
@@ -296,7 +297,7 @@ const worst = (left: HealthSlice, right: HealthSlice): HealthSlice => ({
   machine_cpu: most(left.machine_cpu, right.machine_cpu),
   steal: most(left.steal, right.steal),
   connections: Math.max(left.connections, right.connections),
-  rss_bytes: Math.max(left.rss_bytes, right.rss_bytes),
+  rss_bytes: most(left.rss_bytes, right.rss_bytes),
   free_memory: least(left.free_memory, right.free_memory)
 })
 

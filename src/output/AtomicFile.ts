@@ -33,7 +33,7 @@ export const write = Effect.fn("AtomicFile.write")(function* <E, R, Failure>(
   const path = yield* Path.Path
   const encoder = new TextEncoder()
   const described = Effect.mapError(describe)
-  const fill = (file: string, flag: "w" | "wx") =>
+  const fill = (file: string, flag: "a" | "wx") =>
     Effect.gen(function* () {
       const opened = yield* fs.open(file, { flag }).pipe(described)
       yield* Stream.runForEach(content, (part) =>
@@ -43,7 +43,8 @@ export const write = Effect.fn("AtomicFile.write")(function* <E, R, Failure>(
     }).pipe(Effect.scoped)
 
   const there = yield* Effect.option(fs.stat(target))
-  if (Option.isSome(there) && there.value.type !== "File") return yield* fill(target, "w")
+  // Appending names no position, which a pipe does not have
+  if (Option.isSome(there) && there.value.type !== "File") return yield* fill(target, "a")
 
   const temporary = path.join(path.dirname(target), yield* temporaryName)
   yield* fill(temporary, "wx").pipe(

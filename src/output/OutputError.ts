@@ -61,6 +61,12 @@ const explain = (error: PlatformError): readonly [problem: string, advice: strin
       return ["a folder has the name of the file", `Move that folder away. Or: ${CHOOSE}`]
     case "ENAMETOOLONG":
       return ["the name is too long", CHOOSE]
+    case "EMFILE":
+    case "ENFILE":
+      return [
+        "no more files may be open, connections included",
+        "Raise the limit (ulimit -n), or have fewer requests in flight."
+      ]
   }
   switch (error.reason._tag) {
     case "PermissionDenied":

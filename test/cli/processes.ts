@@ -17,16 +17,26 @@ export interface Running {
   readonly until: (condition: () => boolean, what: string) => Effect.Effect<void>
 }
 
+/**
+ * - `shell`: what `/bin/sh` does with the program, which is `"$@"`, instead of running it as it is
+ */
+interface Around {
+  readonly shell?: string | undefined
+}
+
 /** Runs the program from a process of its own, which ends with the scope at the latest. */
-export const start = (args: ReadonlyArray<string>, env: { readonly [name: string]: string } = {}) =>
+export const start = (
+  args: ReadonlyArray<string>,
+  env: { readonly [name: string]: string } = {},
+  { shell }: Around = {}
+) =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.sync(() =>
-        spawn(process.execPath, [bin, ...args], {
-          env: { ...env },
-          stdio: ["ignore", "pipe", "pipe"]
-        })
-      ),
+      Effect.sync(() => {
+        const program = [process.execPath, bin, ...args]
+        const [command = "", ...given] = shell === undefined ? program : ["/bin/sh", "-c", shell, "sh", ...program]
+        return spawn(command, given, { env: { ...env }, stdio: ["ignore", "pipe", "pipe"] })
+      }),
       (child) =>
         Effect.sync(() => {
           if (child.exitCode === null) child.kill("SIGKILL")

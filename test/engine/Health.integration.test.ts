@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { spawnSync } from "node:child_process"
+import { join } from "node:path"
 import * as Health from "../../src/engine/Health.ts"
 import * as HealthReport from "../../src/metrics/HealthReport.ts"
 import * as Histogram from "../../src/metrics/Histogram.ts"
@@ -83,6 +85,25 @@ describe("Health", { timeout: 20_000 }, () => {
       yield* Effect.sleep(80)
       assert.deepStrictEqual(sampling.report(), report)
     }).pipe(Effect.scoped)
+  )
+
+  it.live("goes on when no file can be opened any more, and what that tells is not known", () =>
+    Effect.sync(() => {
+      const script = join(import.meta.dirname, "exhaustedFiles.ts")
+      const { status, stderr, stdout } = spawnSync(
+        "/bin/sh",
+        ["-c", 'ulimit -n 64 && exec "$0" "$1"', process.execPath, script],
+        { encoding: "utf8", timeout: 15_000 }
+      )
+      assert.strictEqual(status, 0, stderr)
+      const slices: ReadonlyArray<HealthReport.HealthSlice> = JSON.parse(stdout)
+      assert.isAtLeast(slices.length, 3)
+      for (const slice of slices) {
+        assert.isNull(slice.rss_bytes)
+        assert.isNull(slice.free_memory)
+        assert.isAtLeast(slice.process_cores, 0)
+      }
+    })
   )
 
   it.live("ends with its scope, stopped or not", () =>

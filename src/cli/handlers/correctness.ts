@@ -19,6 +19,7 @@ import * as Providers from "../internal/providers.ts"
 import { writeReport } from "../internal/reportBeside.ts"
 import * as Surroundings from "../internal/surroundings.ts"
 import { endBy, thresholdsOfTest } from "../internal/thresholdFlags.ts"
+import { userStop } from "../internal/userStop.ts"
 import { limitsOf } from "../internal/verdictFlags.ts"
 
 type Input = Command.Command.Config.Infer<typeof correctnessFlags>
@@ -46,7 +47,8 @@ const runTest = Effect.fnUntraced(function* (
   input: Input,
   config: CorrectnessConfig,
   network: Network.Network,
-  thresholds: ReadonlyArray<Threshold.Threshold>
+  thresholds: ReadonlyArray<Threshold.Threshold>,
+  stop: Effect.Effect<void>
 ) {
   const { maxNumCompletedRequests, numConcurrentRequests } = config
   const hooks = yield* Surroundings.hooks({
@@ -60,6 +62,7 @@ const runTest = Effect.fnUntraced(function* (
   })
   return yield* Correctness.run({
     ...hooks,
+    userStop: stop,
     config,
     ofAnswers: (summary, correctness) =>
       thresholds.length === 0
@@ -118,10 +121,12 @@ export const handle = Effect.fn("correctness")(
       network,
       idleSeconds: input.idleTimeout
     })
-    const result = yield* Effect.provide(runTest(input, config, network, thresholds), layer)
+    const stop = yield* userStop(config.graceSeconds, input.quiet)
+    const result = yield* Effect.provide(runTest(input, config, network, thresholds, stop), layer)
     const report = input.report ? yield* writeReport(result) : []
     yield* conclude(input, config, { ...result, files: [...result.files, ...report] }, thresholds)
   },
+  Effect.scoped,
   Effect.catchTags({
     LlmError: (error) => Effect.fail(usage(error.message)),
     TokenizerError: (error) => Effect.fail(usage(error.message)),

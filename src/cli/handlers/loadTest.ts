@@ -50,6 +50,7 @@ import * as Spans from "../internal/spans.ts"
 import * as Surroundings from "../internal/surroundings.ts"
 import { writeReport } from "../internal/reportBeside.ts"
 import { thresholdsOf } from "../internal/thresholdFlags.ts"
+import { userStop } from "../internal/userStop.ts"
 import { limitsOf } from "../internal/verdictFlags.ts"
 
 type Input = Command.Command.Config.Infer<typeof loadTest>
@@ -168,7 +169,7 @@ const runLoad = Effect.fnUntraced(function* (
   senders: Senders.Senders,
   network: Network.Network,
   { collector, liveRun }: Told,
-  ofSummary: RunHooks["ofSummary"]
+  given: Pick<RunHooks, "ofSummary" | "userStop">
 ) {
   const { quiet } = input
   const tokenizer = Surroundings.tokenizerOf(input)
@@ -189,10 +190,10 @@ const runLoad = Effect.fnUntraced(function* (
     liveRun,
     senders: { count: agents?.length ?? 1, name: senders._tag === "Agents" ? "agents" : "workers" }
   })
-  const hooks = { ...watched, chunkTimes: input.chunkTimes }
+  const hooks = { ...watched, ...given, chunkTimes: input.chunkTimes }
   const fleet = yield* sharingOf(agents, load, requests)
   const spans = collector === null ? null : yield* Spans.start(input, collector, load.config)
-  const told = { ofSummary, beforeSummary: spans?.beforeSummary }
+  const told = { beforeSummary: spans?.beforeSummary }
   const add = (record: RequestRecord): void => {
     liveRun?.tap(record)
     spans?.add(record)
@@ -237,6 +238,7 @@ export const handle = Effect.fn("loadTest")(
       return yield* usage("--chunk-times are saved with the results: give --results-dir")
     const network = yield* Surroundings.networkOf(input)
     const tokenizer = Surroundings.tokenizerOf(input)
+    const stop = yield* userStop(config.graceSeconds, input.quiet)
     const layer = Layer.merge(
       Tokenizer.layer(tokenizer),
       Surroundings.asking({ provider: Providers.layer(input, config), network, idleSeconds: input.idleTimeout })
@@ -248,12 +250,13 @@ export const handle = Effect.fn("loadTest")(
       const liveRun = yield* LiveMetrics.start(input, load, workersIn(senders))
       const calibration = yield* calibrationOf(input, load, senders, tokenizer)
       const told = { liveRun, collector }
-      const result = yield* runLoad(input, load, senders, network, told, (summary) => ({
+      const ofSummary = (summary: Summary) => ({
         ...(calibration === null ? CalibrationFields.fields(null) : calibration(summary).fields),
         ...(thresholds.length === 0
           ? {}
           : { thresholds: ThresholdReport.document(Threshold.check(thresholds, summary)) })
-      }))
+      })
+      const result = yield* runLoad(input, load, senders, network, told, { ofSummary, userStop: stop })
       return { calibration: calibration?.(result.summary).text, load, senders, result }
     }).pipe(Effect.provide(layer))
     if (!input.quiet) yield* Effect.forEach(result.untold, (remark) => Console.error(remark), { discard: true })

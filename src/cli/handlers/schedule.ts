@@ -2,7 +2,6 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
-import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { type Command } from "effect/cli"
 import { type Schedule } from "../../domain/Schedule.ts"
@@ -14,10 +13,10 @@ import * as ScheduleEdit from "../../workload/ScheduleEdit.ts"
 import * as ScheduleFile from "../../workload/ScheduleFile.ts"
 import * as Tokenizer from "../../workload/Tokenizer.ts"
 import * as PrefixSharing from "../../workload/trace/PrefixSharing.ts"
-import { CommandError, usage } from "../CommandError.ts"
-import { ExitCode } from "../ExitCode.ts"
+import { usage } from "../CommandError.ts"
 import { type convertFlags, type generateFlags, type inspectFlags } from "../internal/scheduleFlags.ts"
 import { arrivalsOf, draw, type EditInput, editsOf } from "../internal/scheduleInput.ts"
+import * as StandardOutput from "../internal/standardOutput.ts"
 
 type InspectInput = Command.Command.Config.Infer<typeof inspectFlags>
 type ConvertInput = Command.Command.Config.Infer<typeof convertFlags>
@@ -101,28 +100,17 @@ export const inspect = Effect.fn("schedule.inspect")(function* (input: InspectIn
   return yield* Console.log(text.trimEnd())
 })
 
-const cannotWrite = (target: string) => (error: PlatformError) => {
-  const problem =
+const cannotWrite = (target: string) => (error: PlatformError) =>
+  StandardOutput.cannotWrite(
+    target,
     error.reason._tag === "NotFound" ? "its folder does not exist" : fromPlatformError(target)(error).problem
-  return new CommandError({ description: `Cannot write ${target}: ${problem}`, exitCode: ExitCode.output })
-}
-
-/** Whoever reads our output has enough: `llmperf schedule convert … | head`. */
-const readerIsGone = ({ reason }: PlatformError): boolean => {
-  const { cause } = reason
-  return typeof cause === "object" && cause !== null && "code" in cause && cause.code === "EPIPE"
-}
+  )
 
 const write = Effect.fnUntraced(function* (output: Option.Option<string>, schedule: Schedule) {
-  const parts = ScheduleFile.toCsv(schedule)
-  if (Option.isSome(output)) {
-    return yield* AtomicFile.write(output.value, Stream.fromIterable(parts), cannotWrite(output.value))
-  }
-  const stdio = yield* Stdio.Stdio
-  return yield* Stream.run(Stream.fromIterable(parts), stdio.stdout()).pipe(
-    Effect.catchIf(readerIsGone, () => Effect.void),
-    Effect.mapError(cannotWrite("standard output"))
-  )
+  const parts = Stream.fromIterable(ScheduleFile.toCsv(schedule))
+  return yield* Option.isSome(output)
+    ? AtomicFile.write(output.value, parts, cannotWrite(output.value))
+    : StandardOutput.write(parts)
 })
 
 /** `llmperf schedule convert`. */

@@ -18,11 +18,11 @@ import * as Tokenizer from "../../workload/Tokenizer.ts"
 import { CommandError, usage } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { type simulate } from "../flags.ts"
-import { Interruption } from "../Interruption.ts"
 import { letHeapGrow } from "../internal/heap.ts"
 import { type Load, type OpenLoad, placesOf, plannedOf, resolve, scheduleOf } from "../internal/load.ts"
 import { checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
 import { modelOptions } from "../internal/simulated.ts"
+import { userStop } from "../internal/userStop.ts"
 
 type Input = Command.Command.Config.Infer<typeof simulate>
 
@@ -69,7 +69,12 @@ const serverLayer = (input: Input, seed: number) =>
   )
 
 /** Runs the load in virtual time, the display of its progress in real time. */
-const inVirtualTime = Effect.fnUntraced(function* (input: Input, load: Load, tokenizer: string | undefined) {
+const inVirtualTime = Effect.fnUntraced(function* (
+  input: Input,
+  load: Load,
+  tokenizer: string | undefined,
+  stop: Effect.Effect<void>
+) {
   const virtual = yield* Layer.build(VirtualClock.layer)
   const clock = Context.get(virtual, Clock.Clock)
   const live = LiveStats.make()
@@ -84,8 +89,7 @@ const inVirtualTime = Effect.fnUntraced(function* (input: Input, load: Load, tok
       quiet: input.quiet
     })
   )
-  const userStop = yield* Interruption
-  return yield* runLoad(load, tokenizer, { live, userStop }).pipe(
+  return yield* runLoad(load, tokenizer, { live, userStop: stop }).pipe(
     whileRunning(live),
     Effect.provide(serverLayer(input, load.config.seed)),
     Effect.provideContext(virtual)
@@ -97,15 +101,17 @@ export const handle = Effect.fn("simulate")(
   function* (input: Input) {
     yield* letHeapGrow
     const config = configOf(input)
+    const stop = yield* userStop(null, input.quiet)
     const tokenizer = input.tokenizer === Tokenizer.llamaName ? undefined : input.tokenizer
     const counting = Layer.provideMerge(TokenCounter.layerInline, Tokenizer.layer(tokenizer))
     const { load, result } = yield* Effect.gen(function* () {
       const load = yield* resolve(input, config)
       yield* checkMetadata(config.metadata, load)
-      return { load, result: yield* inVirtualTime(input, load, tokenizer) }
+      return { load, result: yield* inVirtualTime(input, load, tokenizer, stop) }
     }).pipe(Effect.provide(counting))
     yield* conclude(input, "Simulation", load, result)
   },
+  Effect.scoped,
   Effect.catchTags({
     PromptError: (error) => Effect.fail(usage(error.message)),
     TokenizerError: (error) => Effect.fail(usage(error.message)),

@@ -1,23 +1,12 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
-import type { PlatformError } from "effect/PlatformError"
 import * as Stdio from "effect/Stdio"
 import * as Stream from "effect/Stream"
 import { type ChunkFile, type ChunkTimesError } from "../../output/ChunkTimes.ts"
 import * as Export from "../../output/Export.ts"
-import { fromPlatformError } from "../../output/OutputError.ts"
 import { type RunReadError } from "../../output/RunReader.ts"
-import { CommandError, usage } from "../CommandError.ts"
-import { ExitCode } from "../ExitCode.ts"
-
-const cannotWrite = (target: string, problem: string): CommandError =>
-  new CommandError({ description: `Cannot write ${target}: ${problem}`, exitCode: ExitCode.output })
-
-/** Whoever reads our output has enough: `llmperf export … | head`. */
-const readerIsGone = ({ reason }: PlatformError): boolean => {
-  const { cause } = reason
-  return typeof cause === "object" && cause !== null && "code" in cause && cause.code === "EPIPE"
-}
+import { usage } from "../CommandError.ts"
+import * as StandardOutput from "./standardOutput.ts"
 
 type Bytes = Stream.Stream<Uint8Array, ChunkTimesError | Export.ExportError | RunReadError, FileSystem.FileSystem>
 
@@ -25,17 +14,10 @@ type Bytes = Stream.Stream<Uint8Array, ChunkTimesError | Export.ExportError | Ru
 export const writeTo = Effect.fnUntraced(function* (target: string, bytes: Bytes) {
   if (target !== "-") {
     return yield* Effect.catchTag(Export.write(target, bytes), "OutputError", ({ path, problem }) =>
-      Effect.fail(cannotWrite(path, problem))
+      Effect.fail(StandardOutput.cannotWrite(path, problem))
     )
   }
-  const stdio = yield* Stdio.Stdio
-  return yield* Stream.run(bytes, stdio.stdout()).pipe(
-    Effect.catchTag("PlatformError", (error) =>
-      readerIsGone(error)
-        ? Effect.void
-        : Effect.fail(cannotWrite("standard output", fromPlatformError("standard output")(error).problem))
-    )
-  )
+  return yield* StandardOutput.write(bytes)
 })
 
 /** A terminal cannot show it. */

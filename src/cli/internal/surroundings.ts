@@ -2,8 +2,6 @@ import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Stdio from "effect/Stdio"
-import type * as Terminal from "effect/Terminal"
 import { type LlmError } from "../../domain/LlmError.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type RunConfig } from "../../domain/RunConfig.ts"
@@ -21,7 +19,6 @@ import * as Tokenizer from "../../workload/Tokenizer.ts"
 import { type LiveRun } from "./liveMetrics.ts"
 import * as Network from "./network.ts"
 import * as OwnProvider from "./ownProvider.ts"
-import { userStop } from "./userStop.ts"
 
 /** The name of a tokenizer, `undefined` for the one that needs no name. */
 export const tokenizerOf = ({ tokenizer }: { readonly tokenizer: string }): string | undefined =>
@@ -91,7 +88,7 @@ export const forWarmUp = (plans: ReadonlyArray<RequestPlan>): ReadonlyArray<Requ
  * is not this thread.
  */
 export const hooks = Effect.fnUntraced(function* (options: {
-  readonly config: Pick<RunConfig, "graceSeconds" | "requestTimeoutSeconds" | "warmup">
+  readonly config: Pick<RunConfig, "requestTimeoutSeconds" | "warmup">
   readonly total: number
   readonly connections: number
   readonly requests: ReadonlyArray<RequestPlan>
@@ -123,7 +120,7 @@ export const hooks = Effect.fnUntraced(function* (options: {
   }
   yield* Effect.forkScoped(Progress.run({ snapshot, state, total, quiet, senders, places, schedule, timeoutSeconds }))
   if (liveRun !== null) yield* Effect.forkScoped(liveRun.feed(snapshot, state))
-  const context = yield* Effect.context<Provider | Transport.Transport | Stdio.Stdio | Terminal.Terminal>()
+  const context = yield* Effect.context<Provider | Transport.Transport>()
   const warmUp = WarmUp.run({
     client: config.warmup,
     concurrency: connections,
@@ -140,7 +137,6 @@ export const hooks = Effect.fnUntraced(function* (options: {
         sampling = made
       })
     ),
-    userStop: Effect.provideContext(userStop(config.graceSeconds, quiet), context),
     warmUp: config.warmup || requests.length > 0 ? Effect.provideContext(warmUp, context) : undefined
   } satisfies RunHooks
 })

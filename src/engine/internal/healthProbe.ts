@@ -76,8 +76,8 @@ export const makeProbe = (now: () => number, machineAtStart: MachineTimes | null
         machineCpu: shares.busy,
         steal: shares.steal,
         connections: connections(),
-        rssBytes: process.memoryUsage.rss(),
-        freeMemory: memory > 0 ? Math.min(1, Math.max(0, process.availableMemory() / memory)) : null
+        rssBytes: residentBytes(),
+        freeMemory: freeShare(memory)
       }
       delay.reset()
       pauses = []
@@ -111,6 +111,21 @@ const connections = (): number => {
   let count = 0
   for (const resource of process.getActiveResourcesInfo()) if (resource === "TCPSocketWrap") count++
   return count
+}
+
+/** Linux tells it in a file: unknown when the process has no file descriptor left for that. */
+const residentBytes = (): number | null => {
+  try {
+    return process.memoryUsage.rss()
+  } catch {
+    return null
+  }
+}
+
+/** What is left of the memory. Node.js says 0 when it cannot find out, for the same reason. */
+const freeShare = (memory: number): number | null => {
+  const available = process.availableMemory()
+  return memory > 0 && available > 0 ? Math.min(1, available / memory) : null
 }
 
 /** The memory that the process may have: of its container, or of the machine. */

@@ -12,7 +12,7 @@ import { SummarySink } from "../../metrics/SummarySink.ts"
 import * as Verdict from "../../metrics/Verdict.ts"
 import * as ChunkTimes from "../../output/ChunkTimes.ts"
 import * as Ndjson from "../../output/Ndjson.ts"
-import { type OutputError } from "../../output/OutputError.ts"
+import { fromPlatformError, type OutputError } from "../../output/OutputError.ts"
 import * as ResultFiles from "../../output/ResultFiles.ts"
 import { type RunDirectory } from "../../output/RunDirectory.ts"
 import * as RunManifest from "../../output/RunManifest.ts"
@@ -30,6 +30,7 @@ import { type AgentAccount, type Crew, type Desk, type Work } from "./crew.ts"
 import * as FleetCrew from "./fleetCrew.ts"
 import type * as Measuring from "./measuring.ts"
 import * as OneThread from "./oneThread.ts"
+import { spareDescriptor } from "./spareDescriptor.ts"
 
 export interface Settings extends Measuring.Settings {
   readonly llmApi: string
@@ -99,6 +100,7 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
   let startedAt: RunStart = { monotonicNanos: 0, epochSeconds: 0 }
   let uncounted: TokenizerError | null = null
   let graceOver = false
+  let freeDescriptor: Effect.Effect<void> = Effect.void
 
   const desk: Desk = {
     settings,
@@ -160,6 +162,7 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
       details: { ...details, warmup: warmUp },
       metadata: settings.metadata
     })
+    freeDescriptor = yield* Effect.mapError(spareDescriptor(directory.manifest), fromPlatformError(directory.manifest))
   }
   const logs = [writer, sentLog, chunkTimes].filter((log) => log !== null)
 
@@ -241,6 +244,7 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
     return { ...result, document: describe({ name: account.files.summary, timestamp }), files: [] }
   }
   for (const log of logs) yield* log.close
+  yield* freeDescriptor
   let document: ResultFiles.Document | undefined
   const published = yield* ResultFiles.publish({
     directory: directory.path,
