@@ -8,6 +8,7 @@ import * as Schema from "effect/Schema"
 import * as Latency from "../simulator/Latency.ts"
 import * as Fault from "../simulator/Fault.ts"
 import { parseSeconds } from "../domain/DurationText.ts"
+import * as Secrets from "../domain/Secrets.ts"
 import { fleetFlags } from "./internal/fleetFlags.ts"
 import { liveMetricsFlags } from "./internal/liveMetricsFlags.ts"
 import { network } from "./internal/networkFlags.ts"
@@ -50,7 +51,7 @@ const headerLine: Setting.Reader<readonly [string, string]> = {
   },
   expected: `a header, such as "X-Team: inference", and none that belongs to the connection (${ofTheConnection.join(", ")})`,
   metavar: "name: value",
-  secret: true
+  shown: Setting.hidden
 }
 
 const headerNameOrNone: Setting.Reader<string | null> = {
@@ -74,7 +75,8 @@ const url: Setting.Reader<string> = {
   read: (text) =>
     URL.canParse(text) && /^https?:/.test(text.trim().toLowerCase()) ? Option.some(text.trim()) : Option.none(),
   expected: "an http or https address, such as http://127.0.0.1:8000/v1",
-  metavar: "url"
+  metavar: "url",
+  shown: Secrets.shownAddress
 }
 
 /** A latency with its mean as a duration: `100ms`, `lognormal:100ms:0.5`. */

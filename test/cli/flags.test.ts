@@ -324,6 +324,27 @@ describe("values", () => {
     })
   )
 
+  it.effect("repeats no secret of an address that it refuses", () =>
+    Effect.gen(function* () {
+      for (const text of [
+        "ftp://user:pa55word@host.example",
+        "user:pa55word@host.example",
+        "pa55word",
+        "https://user:pa55word@ho st/v1",
+        "//host.example/v1?api_key=pa55word"
+      ]) {
+        const told = yield* rejected(["--api-base", text])
+        assert.include(told, "http or https")
+        assert.notInclude(told, "pa55word")
+        const ofVariable = yield* rejected([], { LLMPERF_API_BASE: text })
+        assert.include(ofVariable, "LLMPERF_API_BASE")
+        assert.notInclude(ofVariable, "pa55word")
+      }
+      assert.include(yield* rejected(["--api-base", "localhost:8000/v1"]), "localhost:8000/v1")
+      assert.notInclude(yield* rejected(["--agents", "http://user:pa55word@host:1"]), "pa55word")
+    })
+  )
+
   it.effect("says which faults and latencies the simulator knows", () =>
     Effect.gen(function* () {
       const { sim } = yield* parse([

@@ -1,6 +1,7 @@
 import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
@@ -69,6 +70,19 @@ describe("AtomicFile.write", () => {
         yield* write(join("summary.json"), Stream.succeed("new"))
         assert.strictEqual(yield* fs.readFileString(join("victim")), "untouched")
         assert.strictEqual(yield* fs.readFileString(join("summary.json")), "new")
+      })
+    )
+  )
+
+  it.effect("leaves nothing behind when it is interrupted", () =>
+    inTemporary((join) =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const content = Stream.concat(Stream.succeed("a part"), Stream.fromEffect(Effect.never))
+        const writing = yield* Effect.forkChild(write(join("summary.json"), content))
+        while ((yield* fs.readDirectory(join(""))).length === 0) yield* Effect.yieldNow
+        yield* Fiber.interrupt(writing)
+        assert.deepStrictEqual(yield* fs.readDirectory(join("")), [])
       })
     )
   )

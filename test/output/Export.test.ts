@@ -49,6 +49,39 @@ describe("Export", () => {
     })
   )
 
+  it.effect("has no formula in a CSV: a text that looks like one has a mark before it", () =>
+    Effect.gen(function* () {
+      const [first = {}] = records
+      const harmful = [
+        '=HYPERLINK("http://x")',
+        "+1+cmd|' /C calc'!A0",
+        "-2+3",
+        "@SUM(A1)",
+        "\t=1",
+        "\r=1",
+        "\n=1",
+        "＝1+1"
+      ]
+      const harmless = ["-1", "+1.5e-3", "429", "a=b", "", "'", " =1", '{"-":1}']
+      const rows = [...harmful, ...harmless].map((error_code) => ({
+        ...first,
+        error_code,
+        error_msg: error_code,
+        retry_after_s: -0.5,
+        number_chunks: -2
+      }))
+      const [, ...read] = readCsv(yield* text(run(rows), "csv"))
+      const column = (name: string) => read.map((row) => row[columns.indexOf(name)])
+      const expected = [...harmful.map((value) => `'${value}`), ...harmless]
+      assert.deepStrictEqual(column("error_code"), expected)
+      assert.deepStrictEqual(column("error_msg"), expected)
+      assert.deepStrictEqual(new Set(column("retry_after_s")), new Set(["-0.5"]))
+      assert.deepStrictEqual(new Set(column("number_chunks")), new Set(["-2"]))
+      const named = yield* text(run([{ ...first, "=1+1": 1 }]), "csv")
+      assert.include(named.split("\r\n")[0], ",'=1+1")
+    })
+  )
+
   it.effect("writes records as they are in NDJSON", () =>
     Effect.gen(function* () {
       const lines = (yield* text(run(records), "ndjson")).split("\n")

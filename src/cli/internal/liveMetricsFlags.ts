@@ -12,7 +12,7 @@ const collector: Setting.Reader<string> = {
   read: OtlpCollector.readAddress,
   expected: OtlpCollector.addressExpected,
   metavar: "url",
-  secret: true
+  shown: Setting.hidden
 }
 
 /** The address to listen on when nothing is said. */

@@ -35,7 +35,7 @@ export const network = {
   ),
   proxy: Setting.optional(
     "proxy",
-    { ...Setting.text("url|none"), secret: true },
+    { ...Setting.text("url|none"), shown: Setting.hidden },
     "Proxy for all requests, http://user:password@host:port; none uses none. By default HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY decide"
   ).pipe(Flag.map(Option.map(Redacted.make)))
 }

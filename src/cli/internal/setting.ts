@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { CliError, Flag } from "effect/cli"
 import { parseSeconds } from "../../domain/DurationText.ts"
+import * as Secrets from "../../domain/Secrets.ts"
 
 /** How a value is read from text, and what to say when it cannot be. */
 export interface Reader<A> {
@@ -12,9 +13,12 @@ export interface Reader<A> {
   readonly expected: string
   /** How the help names the value, such as `tokens` or `duration`. */
   readonly metavar: string
-  /** The value may hold a secret: an error message shows `***` in its place. */
-  readonly secret?: boolean
+  /** How an error message shows a value that cannot be read; by default without the secrets of an address in it. */
+  readonly shown?: (text: string) => string
 }
+
+/** Shows nothing of a value, which may be a secret. */
+export const hidden = (): string => "***"
 
 const fromSchema = <A>(schema: Schema.Codec<A, string>, expected: string, metavar: string): Reader<A> => ({
   read: Schema.decodeUnknownOption(schema),
@@ -103,11 +107,11 @@ const fromFlag = (text: string): Given => ({ text, variable: null })
 const invalid = <A>(
   name: string,
   { text, variable }: Given,
-  { expected, secret = false }: Reader<A>
+  { expected, shown = Secrets.shownValue }: Reader<A>
 ): CliError.InvalidValue =>
   new CliError.InvalidValue({
     option: name,
-    value: secret ? "***" : text,
+    value: shown(text),
     expected: variable === null ? expected : `${expected} (given in ${variable})`,
     kind: "flag"
   })

@@ -29,9 +29,7 @@ export const problemOf = (error: unknown, terminal: boolean): CommandError | nul
 /** Writes to standard output. Ends when whoever reads it has enough. */
 export const write = Effect.fnUntraced(function* <E, R>(parts: Stream.Stream<string | Uint8Array, E, R>) {
   const stdio = yield* Stdio.Stdio
-  const sink = Sink.mapError(stdio.stdout(), (error) =>
-    readerIsGone(error.reason.cause) ? null : fromPlatform(error)
-  )
+  const sink = Sink.mapError(stdio.stdout(), (error) => (readerIsGone(error.reason.cause) ? null : fromPlatform(error)))
   return yield* Effect.catchIf(
     Stream.run(parts, sink),
     (error) => error === null,

@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as LlmError from "../../domain/LlmError.ts"
-import * as Secrets from "./secrets.ts"
+import * as Secrets from "../../domain/Secrets.ts"
 
 /** An http(s) address in its parts: `path` has no slash at its end, `search` begins with `?` or is empty. */
 export interface Address {

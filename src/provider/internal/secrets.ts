@@ -1,5 +1,6 @@
 import * as Redacted from "effect/Redacted"
 import * as LlmError from "../../domain/LlmError.ts"
+import { isSecretName } from "../../domain/Secrets.ts"
 
 /** What is sent, as far as it may hold secrets. */
 interface Carrier {
@@ -8,17 +9,12 @@ interface Carrier {
   readonly secrets?: ReadonlyArray<Redacted.Redacted<string>> | undefined
 }
 
-/** Headers and query parameters that carry secrets are known by their names. Counts of tokens are none. */
-const secretName = /auth|token(?!s)|secret|key|cookie|credential|passw|signature|^sig$/i
-
 /** Shorter ones are placeholders such as `key` or `none`: hiding them would only spoil messages. */
 const shortest = 5
 /** From this length on, a secret is hidden in the middle of a word too. */
 const longEnough = 16
 
 export const hidden = "***"
-
-const isSecretName = (name: string): boolean => secretName.test(name)
 
 /** A value without the scheme before it: `Bearer abc` is `abc`. */
 const withoutScheme = (value: string): string => value.replace(/^\s*[A-Za-z][\w-]*\s+(?=\S)/, "").trim()
@@ -139,12 +135,3 @@ export const shownPath = (path: string): string =>
   path.replaceAll(/([?&])([^=&]+)=([^&]*)/g, (whole, before: string, name: string, value: string) =>
     isSecretName(name) ? `${before}${name}=<${value.length} characters>` : whole
   )
-
-/** `localhost:8000`, `//10.0.0.1/v1`, `llm.example.com/v1`, also with a scheme that is not http. */
-const likeAnAddress =
-  /^(?:[a-z][a-z0-9+.-]*:)?(?:\/\/)?(?:localhost|[\d.]+|\[[\da-f:]+\]|(?:[a-z\d-]{1,40}\.)+[a-z]{2,12})(?::\d*)?(?:\/[^?#]*)?(?=$|[?#])/i
-
-/** What was given as an address and is none, as far as it may be shown: a key may have been put in its place. */
-export const shownAddress = (text: string): string =>
-  likeAnAddress.exec(text.trim())?.[0] ??
-  `a text of ${text.trim().length} characters, not shown because it may be a secret`

@@ -120,29 +120,3 @@ describe("what is shown of a request", () => {
     assert.strictEqual(Secrets.shownPath(`/x?alt=sse&key=${key}&b=1`), "/x?alt=sse&key=<28 characters>&b=1")
   })
 })
-
-describe("shownAddress", () => {
-  it.each(["localhost:8000", "ftp://llm.example.com/v1", "10.0.0.1:8000/v1", "//llm.example.com", "[::1]:8000"])(
-    "shows %s",
-    (text) => {
-      assert.strictEqual(Secrets.shownAddress(` ${text} `), text)
-    }
-  )
-
-  it.each([
-    key,
-    "ya29.a0AfH6SMBx1234567890",
-    "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U",
-    "http://user:pa55word@llm.example.com:x",
-    "hf_0123456789abcdef",
-    "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-  ])("does not show %s", (text) => {
-    const shown = Secrets.shownAddress(text)
-    assert.include(shown, `a text of ${text.length} characters`)
-    assert.notInclude(shown, text)
-  })
-
-  it("leaves out a query", () => {
-    assert.strictEqual(Secrets.shownAddress(`ws://llm.example.com/v1?key=${key}`), "ws://llm.example.com/v1")
-  })
-})
