@@ -213,39 +213,34 @@ export const serve = {
 /** What is sent and when, and where the results go: for every command that runs a load. */
 export const workload = {
   model: Setting.required("model", Setting.text("name"), "The model to ask for"),
-  meanInputTokens: Setting.noted(
-    "mean-input-tokens",
-    Setting.positiveInt("tokens"),
-    550,
-    "Mean length of a prompt, in tokens"
-  ),
+  meanInputTokens: Setting.noted("mean-input-tokens", Setting.tokens, 550, "Mean length of a prompt, in tokens"),
   stddevInputTokens: Setting.noted(
     "stddev-input-tokens",
-    Setting.nonNegative("tokens"),
+    Setting.tokenSpread,
     150,
     "Standard deviation of the length of a prompt, in tokens"
   ),
   meanOutputTokens: Setting.noted(
     "mean-output-tokens",
-    Setting.positiveInt("tokens"),
+    Setting.tokens,
     150,
     "Mean of max_tokens, the length asked of an answer, in tokens"
   ),
   stddevOutputTokens: Setting.noted(
     "stddev-output-tokens",
-    Setting.nonNegative("tokens"),
+    Setting.tokenSpread,
     80,
     "Standard deviation of max_tokens, in tokens"
   ),
   numConcurrentRequests: Setting.noted(
     "num-concurrent-requests",
-    Setting.positiveInt("requests"),
+    Setting.inFlight,
     10,
     "Closed loop: requests in flight at any time"
   ),
   maxNumCompletedRequests: Setting.noted(
     "max-num-completed-requests",
-    Setting.positiveInt("requests"),
+    Setting.positiveInt("requests", 1_000_000_000),
     10,
     "Requests to send in all; with a rate there is no limit unless it is given"
   ),
@@ -285,7 +280,7 @@ export const workload = {
     Setting.naturalInt("requests/s"),
     "Open loop: measure at most so many requests of each second; the others are sent and counted, but are in no distribution"
   ),
-  maxInFlight: Setting.optional("max-in-flight", Setting.positiveInt("requests"), "Open loop: most requests in flight"),
+  maxInFlight: Setting.optional("max-in-flight", Setting.inFlight, "Open loop: most requests in flight"),
   whenFull: Setting.noted(
     "when-full",
     Setting.oneOf("queue", "drop", "abort"),
@@ -376,10 +371,12 @@ export const api = {
   )
 }
 
+const workerCount = Setting.positiveInt("number", 1_024)
+
 /** `auto` stands for as many as this machine has use for. */
 const workers: Setting.Reader<number | "auto"> = {
-  read: (text) => (text.trim() === "auto" ? Option.some("auto" as const) : Setting.positiveInt("number").read(text)),
-  expected: "a whole number above 0, or auto",
+  read: (text) => (text.trim() === "auto" ? Option.some("auto" as const) : workerCount.read(text)),
+  expected: "a whole number above 0, or auto; at most 1024",
   metavar: "number|auto"
 }
 
@@ -428,7 +425,7 @@ export const loadTest = {
   ),
   warmupRequests: Setting.withDefault(
     "warmup-requests",
-    Setting.naturalInt("requests"),
+    Setting.naturalInt("requests", 100_000),
     0,
     "Real requests to send and leave out, before the clock starts"
   ),

@@ -20,18 +20,26 @@ const unitSeconds: ReadonlyMap<string, number> = new Map([
   ["day", 86_400]
 ])
 
+/**
+ * The longest duration that is taken, in seconds: 31 years. Clocks count nanoseconds.
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const MOST_SECONDS = 1_000_000_000
+
 const part = /^(\d+(?:\.\d+)?)\s*([a-z]+)\s*/
 
 /**
  * Seconds from `30s`, `1m30s`, `250ms`, `2 seconds` or a bare number of seconds; `undefined` when it is none of these.
- * Units are ms, s, m, h and d, their names, and the plurals of the names; case does not matter.
+ * Units are ms, s, m, h and d, their names, and the plurals of the names; case does not matter. `undefined` above `MOST_SECONDS`, too.
  *
  * @category parsing
  * @since 0.2.0
  */
 export const parseSeconds = (text: string): number | undefined => {
   let rest = text.trim().toLowerCase()
-  if (/^\d+(\.\d+)?$/.test(rest)) return Number(rest)
+  if (/^\d+(\.\d+)?$/.test(rest)) return within(Number(rest))
   if (rest === "") return undefined
   let milliseconds = 0
   while (rest !== "") {
@@ -41,5 +49,7 @@ export const parseSeconds = (text: string): number | undefined => {
     milliseconds += Number(amount) * size * 1_000
     rest = rest.slice(found.length)
   }
-  return milliseconds / 1_000
+  return within(milliseconds / 1_000)
 }
+
+const within = (seconds: number): number | undefined => (seconds <= MOST_SECONDS ? seconds : undefined)

@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type { CorrectnessSummary, Mismatch } from "../domain/CorrectnessResults.ts"
@@ -15,6 +16,7 @@ import type { RequestRecord } from "../domain/RequestRecord.ts"
 import type { Summary } from "../domain/Summary.ts"
 import { SummarySink } from "../metrics/SummarySink.ts"
 import * as Verdict from "../metrics/Verdict.ts"
+import * as InputFile from "../output/InputFile.ts"
 import * as Ndjson from "../output/Ndjson.ts"
 import type { OutputError } from "../output/OutputError.ts"
 import * as ResultFiles from "../output/ResultFiles.ts"
@@ -246,6 +248,9 @@ const fold = <E, R>(records: Stream.Stream<RequestRecord, E, R>): Effect.Effect<
 const startOf = ({ end_offset_s, end_time }: RequestRecord): number | null =>
   end_time === null ? null : Math.round((end_time - end_offset_s) * 1e6) / 1e6
 
+/** A summary may name every request that was lost. */
+const MOST_SUMMARY_BYTES = 256_000_000
+
 const decodeSummary = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
 
 /** Refuses when the summary that is there is of this run, or cannot be told to be of another. */
@@ -254,13 +259,12 @@ const checkSummary = Effect.fnUntraced(function* (
   { files }: RunManifest.RunManifest,
   describe: (parts: { readonly name: string; readonly timestamp: number }) => ResultFiles.Document
 ) {
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const name = `${files.summary}.json`
-  const text = yield* Effect.option(fs.readFileString(path.join(folder, name)))
-  if (Option.isNone(text)) return
+  const read = yield* Effect.result(InputFile.read(path.join(folder, name), { mostBytes: MOST_SUMMARY_BYTES }))
+  if (Result.isFailure(read) && read.failure.missing) return
   const mine = describe({ name: files.summary, timestamp: 0 }).get("run_id")
-  const summary = decodeSummary(text.value)
+  const summary = Result.isFailure(read) ? Option.none() : decodeSummary(read.success.text)
   if (Option.isSome(summary) && summary.value["run_id"] !== mine) return
   return yield* new RecoveryError({
     directory: folder,

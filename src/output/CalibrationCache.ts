@@ -13,11 +13,14 @@ import * as Stream from "effect/Stream"
 import { createHash } from "node:crypto"
 import { Calibrations, type Machine } from "../domain/CalibrationResults.ts"
 import * as AtomicFile from "./AtomicFile.ts"
+import * as InputFile from "./InputFile.ts"
 import * as Json from "./internal/Json.ts"
 import { fromPlatformError, OutputError } from "./OutputError.ts"
 
 /** The form of the file; raised when it changes. */
 const FORMAT = 1
+
+const MOST_BYTES = 16_000_000
 
 const File = Schema.Struct({ format: Schema.Literal(FORMAT), ...Calibrations.fields })
 
@@ -91,15 +94,14 @@ export const read = Effect.fn("CalibrationCache.read")(function* (
 ): Effect.fn.Return<Known, never, FileSystem.FileSystem | Path.Path> {
   const nothing: Calibrations = { machine, limits: null, loads: [] }
   if (directory === null) return { calibrations: nothing, remark: null }
-  const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const file = path.join(directory, fileName(machine))
   const unusable = (why: string): Known => ({
     calibrations: nothing,
     remark: `The calibration in ${file} is left aside: ${why}`
   })
-  return yield* fs.readFileString(file).pipe(
-    Effect.flatMap(decode),
+  return yield* InputFile.read(file, { mostBytes: MOST_BYTES }).pipe(
+    Effect.flatMap(({ text }) => decode(text)),
     Effect.map(({ limits, loads, machine: whose }): Known =>
       facts(whose) === facts(machine)
         ? { calibrations: { machine, limits, loads }, remark: null }
@@ -107,12 +109,8 @@ export const read = Effect.fn("CalibrationCache.read")(function* (
     ),
     Effect.catchTags({
       SchemaError: () => Effect.succeed(unusable("it is damaged, or another version of llmperf wrote it")),
-      PlatformError: (error) =>
-        Effect.succeed(
-          error.reason._tag === "NotFound"
-            ? { calibrations: nothing, remark: null }
-            : unusable(fromPlatformError(file)(error).problem)
-        )
+      InputError: ({ missing, problem }) =>
+        Effect.succeed(missing ? { calibrations: nothing, remark: null } : unusable(problem))
     })
   )
 })

@@ -5,12 +5,12 @@
  * @since 0.2.0
  */
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
-import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as AtomicFile from "./AtomicFile.ts"
+import * as InputFile from "./InputFile.ts"
 import * as Json from "./internal/Json.ts"
 import * as Text from "./internal/text.ts"
 import { fromPlatformError, type OutputError } from "./OutputError.ts"
@@ -22,6 +22,8 @@ import { fromPlatformError, type OutputError } from "./OutputError.ts"
  * @since 0.2.0
  */
 export const FORMAT = 1
+
+const MOST_BYTES = 16_000_000
 
 /** The name of a file that lies in the folder of the run and nowhere else. */
 const FileName = Schema.String.check(Schema.isPattern(/^[^/\\\0]{1,250}$/))
@@ -108,9 +110,10 @@ export const write = Effect.fn("RunManifest.write")(function* (
 export const read = Effect.fn("RunManifest.read")(function* (
   path: string
 ): Effect.fn.Return<RunManifest, ManifestError, FileSystem.FileSystem> {
-  const fs = yield* FileSystem.FileSystem
   const broken = (problem: string) => new ManifestError({ path, missing: false, problem })
-  const text = yield* fs.readFileString(path).pipe(Effect.mapError(unreadable(path)))
+  const { text } = yield* InputFile.read(path, { mostBytes: MOST_BYTES }).pipe(
+    Effect.mapError(({ missing, problem }) => new ManifestError({ path, missing, problem }))
+  )
   const json = yield* Effect.mapError(parse(text), () => broken("it is not JSON"))
   const { format } = yield* Effect.mapError(decodeFormat(json), () => broken("it is not the manifest of a run"))
   if (format !== FORMAT) {
@@ -121,17 +124,6 @@ export const read = Effect.fn("RunManifest.read")(function* (
   )
   return manifest
 })
-
-const unreadable =
-  (path: string) =>
-  (error: PlatformError): ManifestError => {
-    const missing = error.reason._tag === "NotFound"
-    return new ManifestError({
-      path,
-      missing,
-      problem: missing ? "there is no such file" : fromPlatformError(path)(error).problem
-    })
-  }
 
 const encode = Schema.encodeEffect(File)
 const parse = Schema.decodeUnknownEffect(Schema.fromJsonString(Schema.Unknown))

@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as RequestSeries from "../metrics/RequestSeries.ts"
 import { makeElements, parseLoosely } from "./internal/jsonElements.ts"
+import * as InputFile from "./InputFile.ts"
 import * as Ndjson from "./Ndjson.ts"
 import { fromPlatformError } from "./OutputError.ts"
 import * as RunManifest from "./RunManifest.ts"
@@ -334,9 +335,13 @@ const isFields = (value: unknown): value is Fields =>
 const parsed = (text: string): Effect.Effect<unknown, "not JSON"> =>
   Effect.try({ try: () => parseLoosely(text), catch: () => "not JSON" as const })
 
+/** A summary may name every request that was lost. */
+const MOST_SUMMARY_BYTES = 256_000_000
+
 const readSummary = Effect.fnUntraced(function* (given: string, file: string) {
-  const fs = yield* FileSystem.FileSystem
-  const text = yield* Effect.mapError(fs.readFileString(file), unreadable(given, file))
+  const { text } = yield* InputFile.read(file, { mostBytes: MOST_SUMMARY_BYTES }).pipe(
+    Effect.mapError(({ problem }) => new RunReadError({ path: given, problem: `${file}: ${problem}`, advice: "" }))
+  )
   const broken = new RunReadError({ path: given, problem: `${file} is not the JSON object of a summary`, advice: "" })
   const value = yield* Effect.mapError(parsed(text.replace(/^\uFEFF/, "")), () => broken)
   return isFields(value) ? value : yield* broken

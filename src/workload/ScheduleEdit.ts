@@ -6,6 +6,7 @@
  */
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import { MOST_SECONDS } from "../domain/DurationText.ts"
 import type { PrefixBlocks, Schedule } from "../domain/Schedule.ts"
 import { TICKS } from "./internal/scheduleCells.ts"
 import { pickRows, renumberSessions } from "./internal/scheduleColumns.ts"
@@ -320,7 +321,7 @@ const looped = (schedule: Schedule, passes: NonNullable<Edits["loop"]>): Result.
  * Makes the changes in this order, whatever the order they were asked for in: window (in seconds of the file), speed, loop
  * (in seconds of the result), rate, limit, lengths.
  *
- * Fails with `EditError` when no row is left or a loop would have more than `MAXIMUM_ROWS`.
+ * Fails with `EditError` when no row is left, a loop would have more than `MAXIMUM_ROWS`, or a row would be due after `DurationText.MOST_SECONDS`.
  *
  * @category combining
  * @since 0.2.0
@@ -344,5 +345,10 @@ export const apply = (schedule: Schedule, edits: Edits): Result.Result<Schedule,
   if (typeof edits.limit === "number") edited = limit(edited, edits.limit)
   if (typeof edits.scaleInput === "number") edited = scaleInput(edited, edits.scaleInput)
   if (typeof edits.scaleOutput === "number") edited = scaleOutput(edited, edits.scaleOutput)
-  return Result.succeed(edited)
+  const last = edited.offsetSeconds[edited.length - 1] ?? 0
+  return last <= MOST_SECONDS
+    ? Result.succeed(edited)
+    : Result.fail(
+        new EditError({ problem: `The last row would be due after ${last} s, and ${MOST_SECONDS} s are the most` })
+      )
 }

@@ -28,7 +28,7 @@ export const compareFlags = {
   allowDifferent: Setting.toggle("allow-different", false, "Compare runs of different loads too"),
   resamples: Setting.optional(
     "resamples",
-    Setting.positiveInt("times"),
+    Setting.positiveInt("times", 1_000_000),
     "How often the runs are drawn anew for the intervals; left out, 2000 times, and less often above 20,000 requests"
   ),
   seed: Setting.withDefault(

@@ -1,9 +1,13 @@
 import * as Yaml from "effect/encoding/Yaml"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
+import * as InputFile from "../../output/InputFile.ts"
 import { type CommandError, usage } from "../CommandError.ts"
+import { tooLarge } from "./smallValue.ts"
+
+const MOST_BYTES = 1_000_000
 
 const aliases: { readonly [alias: string]: string } = { "-H": "header" }
 
@@ -63,16 +67,19 @@ export const expand = Effect.fnUntraced(function* (
   const path = pathIn(args) ?? Option.getOrUndefined(yield* Effect.orElseSucceed(variable, () => Option.none<string>()))
   const at = args.findIndex((token) => commands.has(token))
   if (path === undefined || at < 0 || asksOnly(args)) return { args, file: null }
-  const fs = yield* FileSystem.FileSystem
-  const text = yield* fs
-    .readFileString(path)
-    .pipe(Effect.mapError((error) => usage(`The config file ${path} cannot be read: ${error.message}`)))
+  const { text } = yield* InputFile.read(path, { mostBytes: MOST_BYTES, pipes: true }).pipe(
+    Effect.mapError((error) => usage(`The config file ${error.message}`))
+  )
   const parsed = yield* Effect.try({
     // A file without any key is as good as an empty mapping.
     try: (): unknown => Yaml.parse(text) ?? {},
     catch: (error) =>
-      usage(`The config file ${path} is not YAML: ${error instanceof Error ? error.message : String(error)}`)
+      error instanceof RangeError
+        ? usage(`The config file ${path} cannot be used: it is nested too deep`)
+        : usage(`The config file ${path} is not YAML: ${error instanceof Error ? error.message : String(error)}`)
   })
+  const problem = tooLarge(parsed)
+  if (problem !== null) return yield* usage(`The config file ${path} cannot be used: ${problem}`)
   if (!isObject(parsed)) {
     return yield* usage(`The config file ${path} must hold flags as keys, such as "num-concurrent-requests: 20"`)
   }

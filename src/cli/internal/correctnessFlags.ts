@@ -41,13 +41,13 @@ export const correctnessFlags = {
   ...shared,
   numConcurrentRequests: Setting.withDefault(
     "num-concurrent-requests",
-    Setting.positiveInt("requests"),
+    Setting.inFlight,
     10,
     "Requests in flight at any time"
   ),
   maxNumCompletedRequests: Setting.withDefault(
     "max-num-completed-requests",
-    Setting.positiveInt("requests"),
+    Setting.positiveInt("requests", 1_000_000_000),
     50,
     "Requests to send in all"
   ),

@@ -33,7 +33,7 @@ export const fleetFlags = {
   ),
   expectAgents: Setting.optional(
     "expect-agents",
-    Setting.positiveInt("agents"),
+    Setting.positiveInt("agents", 10_000),
     "How many agents there must be in the --cluster before anything is sent"
   ),
   tokenFile: Setting.optional("token-file", Setting.text("file"), "File with the token of the agents"),

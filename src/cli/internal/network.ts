@@ -1,11 +1,12 @@
 import * as Config from "effect/Config"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as FileSystem from "effect/FileSystem"
+import type * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { type Command } from "effect/cli"
 import { type LlmError } from "../../domain/LlmError.ts"
+import * as InputFile from "../../output/InputFile.ts"
 import * as Transport from "../../provider/Transport.ts"
 import { type CommandError, usage } from "../CommandError.ts"
 import { type network } from "./networkFlags.ts"
@@ -41,12 +42,13 @@ const variable = Effect.fnUntraced(function* (...names: ReadonlyArray<string>) {
   return undefined
 })
 
-const read = Effect.fnUntraced(function* (flag: string, path: string) {
-  const fs = yield* FileSystem.FileSystem
-  return yield* fs
-    .readFileString(path)
-    .pipe(Effect.mapError((error) => usage(`--${flag}: ${path} cannot be read: ${error.message}`)))
-})
+/** All certificates of an operating system are a quarter of it. */
+const MOST_BYTES = 1_000_000
+
+const read = (flag: string, path: string) =>
+  InputFile.read(path, { mostBytes: MOST_BYTES, pipes: true }).pipe(
+    Effect.mapBoth({ onSuccess: ({ text }) => text, onFailure: (error) => usage(`--${flag}: ${error.message}`) })
+  )
 
 const wrongUse = Effect.mapError((error: LlmError) => usage(error.message))
 

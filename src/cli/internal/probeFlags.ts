@@ -23,12 +23,7 @@ export const probeFlags = {
     "What to ask",
     '"Count from one to ten, in words."'
   ),
-  maxTokens: Setting.withDefault(
-    "max-tokens",
-    Setting.positiveInt("tokens"),
-    64,
-    "The longest answer to ask for, in tokens"
-  ),
+  maxTokens: Setting.withDefault("max-tokens", Setting.tokens, 64, "The longest answer to ask for, in tokens"),
   requestTimeout: Setting.withDefault(
     "request-timeout",
     Setting.durationOrNone,

@@ -11,7 +11,12 @@ const factor: Setting.Reader<number> = {
   expected: "a number above 0"
 }
 
-const ratePerSecond: Setting.Reader<number> = { ...factor, metavar: "requests/s" }
+/** One in twelve days, and more than a network card sends. */
+const ratePerSecond: Setting.Reader<number> = {
+  read: (text) => Option.filter(factor.read(text), (rate) => rate >= 1e-6 && rate <= 1e6),
+  expected: "a number from 0.000001 to 1000000",
+  metavar: "requests/s"
+}
 
 const mapping: Setting.Reader<Mapped.Mapping> = {
   read: (text) => Result.getSuccess(Mapped.parse(text)),
@@ -78,7 +83,7 @@ export const arrivals = {
   ),
   burstSize: Setting.optional(
     "burst-size",
-    Setting.positiveInt("requests"),
+    Setting.positiveInt("requests", 1_000_000),
     "Requests at the same moment with --arrival burst"
   ),
   duration: Setting.optional("duration", Setting.positiveDuration, "How long requests arrive")
@@ -110,27 +115,17 @@ export const generateFlags = {
     Setting.positiveInt("requests"),
     "How many requests (or conversations) arrive at most"
   ),
-  meanInputTokens: Setting.withDefault(
-    "mean-input-tokens",
-    Setting.positiveInt("tokens"),
-    550,
-    "Mean length of a prompt"
-  ),
+  meanInputTokens: Setting.withDefault("mean-input-tokens", Setting.tokens, 550, "Mean length of a prompt"),
   stddevInputTokens: Setting.withDefault(
     "stddev-input-tokens",
-    Setting.nonNegative("tokens"),
+    Setting.tokenSpread,
     150,
     "Standard deviation of the length of a prompt"
   ),
-  meanOutputTokens: Setting.withDefault(
-    "mean-output-tokens",
-    Setting.positiveInt("tokens"),
-    150,
-    "Mean length of an answer"
-  ),
+  meanOutputTokens: Setting.withDefault("mean-output-tokens", Setting.tokens, 150, "Mean length of an answer"),
   stddevOutputTokens: Setting.withDefault(
     "stddev-output-tokens",
-    Setting.nonNegative("tokens"),
+    Setting.tokenSpread,
     80,
     "Standard deviation of the length of an answer"
   ),

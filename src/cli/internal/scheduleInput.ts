@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type Command } from "effect/cli"
+import { MOST_SECONDS } from "../../domain/DurationText.ts"
 import * as Arrival from "../../workload/Arrival.ts"
 import * as Prompt from "../../workload/Prompt.ts"
 import * as PythonRandom from "../../workload/PythonRandom.ts"
@@ -105,7 +106,12 @@ export const draw = Effect.fnUntraced(
     if (schedule.length === 0) {
       return yield* usage("No request arrives in that time: give a longer --duration, a higher rate or another --seed")
     }
-    return schedule
+    const last = schedule.offsetSeconds[schedule.length - 1] ?? 0
+    return last <= MOST_SECONDS
+      ? schedule
+      : yield* usage(
+          `The last request would be due after ${last} s, and ${MOST_SECONDS} s are the most: give a higher rate`
+        )
   },
   Effect.catchTags({
     InvalidArrival: (error) => Effect.fail(usage(error.message)),

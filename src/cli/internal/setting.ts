@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import { CliError, Flag } from "effect/cli"
 import { parseSeconds } from "../../domain/DurationText.ts"
 import * as Secrets from "../../domain/Secrets.ts"
+import { tooLarge } from "./smallValue.ts"
 
 /** How a value is read from text, and what to say when it cannot be. */
 export interface Reader<A> {
@@ -31,18 +32,34 @@ const NumberFromText = Schema.String.check(Schema.isPattern(/^\s*[+-]?(\d+\.?\d*
   Schema.decodeTo(Schema.FiniteFromString)
 )
 
-const integerFrom = (minimum: number) => NumberFromText.check(Schema.isInt(), Schema.isGreaterThanOrEqualTo(minimum))
+const between = (minimum: number, most: number) => Schema.isBetween({ minimum, maximum: most })
+
+const integerFrom = (minimum: number, most: number) => NumberFromText.check(Schema.isInt(), between(minimum, most))
+
+const upTo = (most: number): string => (most === Number.MAX_SAFE_INTEGER ? "" : `, at most ${most}`)
 
 export const text = (metavar: string): Reader<string> =>
   fromSchema(Schema.NonEmptyString, "some text that is not empty", metavar)
 
-export const positiveInt = (unit: string): Reader<number> => fromSchema(integerFrom(1), "a whole number above 0", unit)
+export const positiveInt = (unit: string, most: number = Number.MAX_SAFE_INTEGER): Reader<number> =>
+  fromSchema(integerFrom(1, most), `a whole number above 0${upTo(most)}`, unit)
 
-export const naturalInt = (unit: string): Reader<number> =>
-  fromSchema(integerFrom(0), "a whole number, 0 or more", unit)
+export const naturalInt = (unit: string, most: number = Number.MAX_SAFE_INTEGER): Reader<number> =>
+  fromSchema(integerFrom(0, most), `a whole number, 0 or more${upTo(most)}`, unit)
 
-export const nonNegative = (unit: string): Reader<number> =>
-  fromSchema(NumberFromText.check(Schema.isGreaterThanOrEqualTo(0)), "a number, 0 or more", unit)
+export const nonNegative = (unit: string, most: number = Number.MAX_SAFE_INTEGER): Reader<number> =>
+  fromSchema(NumberFromText.check(between(0, most)), `a number, 0 or more${upTo(most)}`, unit)
+
+/** Tokens of a prompt or an answer: ten times what the longest models take. */
+const MOST_TOKENS = 10_000_000
+
+export const tokens: Reader<number> = positiveInt("tokens", MOST_TOKENS)
+
+/** How far lengths are from their mean, in tokens. */
+export const tokenSpread: Reader<number> = nonNegative("tokens", MOST_TOKENS)
+
+/** Requests in flight: a machine has connections for some ten thousand to one address. */
+export const inFlight: Reader<number> = positiveInt("requests", 1_000_000)
 
 const percent = /^\s*(.*?)\s*%\s*$/
 
@@ -62,7 +79,7 @@ export const share: Reader<number> = {
 
 export const duration: Reader<number> = {
   read: (input) => Option.fromUndefinedOr(parseSeconds(input)),
-  expected: 'a duration: 30s, 1m30s, 500ms, "2 seconds", or a number of seconds',
+  expected: 'a duration: 30s, 1m30s, 500ms, "2 seconds", or a number of seconds; at most 31 years',
   metavar: "duration"
 }
 
@@ -78,11 +95,13 @@ export const durationOrNone: Reader<number | null> = {
   metavar: "duration"
 }
 
-export const jsonObject: Reader<{ readonly [key: string]: unknown }> = fromSchema(
-  Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)),
-  "a JSON object, such as '{\"temperature\": 0}'",
-  "json"
-)
+const jsonObjectFrom = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
+
+export const jsonObject: Reader<{ readonly [key: string]: unknown }> = {
+  read: (text) => Option.filter(jsonObjectFrom(text), (value) => tooLarge(value) === null),
+  expected: "a JSON object, such as '{\"temperature\": 0}', at most 100 levels deep",
+  metavar: "json"
+}
 
 export const oneOf = <const Values extends ReadonlyArray<string>>(...values: Values): Reader<Values[number]> => ({
   read: (input) => Option.fromUndefinedOr(values.find((value) => value === input.trim())),

@@ -9,6 +9,9 @@ export const parseLoosely = (text: string): unknown => {
   }
 }
 
+/** No record is longer: the text of its answer is in it at most. */
+const MOST_ELEMENT_CHARACTERS = 64 * 1024 * 1024
+
 const QUOTE = 0x22
 const COMMA = 0x2c
 const BACKSLASH = 0x5c
@@ -63,6 +66,10 @@ export const makeElements = () => {
       if (elements.length > 0) anything = true
     }
     if (state === "inside") before += text.slice(from)
+    if (before.length > MOST_ELEMENT_CHARACTERS) {
+      state = "broken"
+      before = ""
+    }
     return elements
   }
 

@@ -2,9 +2,12 @@
 
 const NEWLINE = 10
 
-/** Why a line is none. `unterminated`: it is the last one, and has no end. */
+/** No record is longer: the text of its answer is in it at most. */
+export const MOST_LINE_BYTES = 64 * 1024 * 1024
+
+/** Why a line is none; of one that is too long no more is read. `unterminated`: it is the last one, and has no end. */
 export interface LineProblem {
-  readonly problem: "InvalidJson" | "InvalidUtf8"
+  readonly problem: "InvalidJson" | "InvalidUtf8" | "TooLong"
   readonly unterminated: boolean
 }
 
@@ -22,6 +25,7 @@ export const makeJsonLines = () => {
   // The first that it reads may begin with a mark; a character is never cut, for only whole lines are read
   let decoder = new TextDecoder("utf-8", { fatal: true })
   let held: Array<Uint8Array> = []
+  let heldBytes = 0
 
   const read = (bytes: Uint8Array, unterminated: boolean): Found => {
     const values: Array<unknown> = []
@@ -68,10 +72,14 @@ export const makeJsonLines = () => {
       const end = piece.lastIndexOf(NEWLINE) + 1
       if (end === 0) {
         held.push(piece)
-        return { values: [], problem: null }
+        heldBytes += piece.length
+        if (heldBytes <= MOST_LINE_BYTES) return { values: [], problem: null }
+        held = []
+        return { values: [], problem: { problem: "TooLong", unterminated: false } }
       }
       const whole = held.length === 0 ? piece.subarray(0, end) : joined([...held, piece.subarray(0, end)])
       held = end === piece.length ? [] : [piece.subarray(end)]
+      heldBytes = piece.length - end
       return read(whole, false)
     },
     end: (): Found => read(joined(held), true)

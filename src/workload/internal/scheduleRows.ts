@@ -1,3 +1,4 @@
+import { MOST_SECONDS } from "../../domain/DurationText.ts"
 import type { Schedule } from "../../domain/Schedule.ts"
 import type { Format, Instant } from "../trace/Format.ts"
 import { neededColumns } from "../trace/Formats.ts"
@@ -68,7 +69,9 @@ export const make = (
       const timeText = trimmed(timeCell?.())
       const moment = timeOf(timeText)
       if (Number.isNaN(moment)) problems.add(line, format.timeColumn, timeText, time.expected)
-      else if (!Number.isSafeInteger(moment) && time.kind === "instant") {
+      else if (time.kind === "offset" && moment > MOST_SECONDS) {
+        problems.add(line, format.timeColumn, timeText, `at most ${MOST_SECONDS} s after the start`)
+      } else if (!Number.isSafeInteger(moment) && time.kind === "instant") {
         problems.add(line, format.timeColumn, timeText, "a time within 28 years of the first row")
       }
 
