@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import { spawnSync } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { file, folder, llmperf } from "./invocation.ts"
@@ -169,10 +170,46 @@ describe("wrong use", () => {
     })
   )
 
-  it.live("is refused when the config file is a folder", () =>
+  it.live("is refused when the config file is a folder, a device or a pipe", () =>
     Effect.gen(function* () {
-      yield* refused({ args: load("--config", yield* folder), told: [/cannot be read/] })
+      const path = yield* folder
+      yield* refused({ args: load("--config", path), told: [/cannot be read/] })
+      yield* refused({ args: load("--config", "/dev/zero"), told: [/no regular file \(a device\)/] })
+      assert.strictEqual(spawnSync("mkfifo", [join(path, "pipe")]).status, 0)
+      yield* refused({ args: load("--config", join(path, "pipe")), told: [/no regular file \(a pipe\)/] })
+      yield* refused({ args: load("--ca", "/dev/zero"), told: [/--ca: \/dev\/zero/, /a device/] })
     })
+  )
+
+  const bomb = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+  for (let n = 1; n < 10; n++) bomb.push(`a${n}: &a${n} [${Array.from({ length: 10 }, () => `*a${n - 1}`).join(", ")}]`)
+
+  it.live.each([
+    ["too large", `seed: 1\n# ${"x".repeat(1_000_000)}`, /too large: more than 1 MB/],
+    ["full of aliases of aliases", bomb.join("\n"), /more than 100000 values/],
+    ["nested too deep to be read", `a: ${"[".repeat(100_000)}${"]".repeat(100_000)}`, /nested too deep/],
+    ["nested too deep", `a: ${"[".repeat(200)}${"]".repeat(200)}`, /more than 100 levels deep/]
+  ] as const)("is refused when the config file is %s", ([, text, told]) =>
+    Effect.gen(function* () {
+      yield* refused({ args: load("--config", yield* file("run.yaml", text)), told: [/run\.yaml/, told] })
+    })
+  )
+
+  it.live.each([
+    ["--num-concurrent-requests", "1e9", /at most 1000000\b/],
+    ["--max-in-flight", "1e9", /at most 1000000\b/],
+    ["--max-num-completed-requests", "1e12", /at most 1000000000\b/],
+    ["--mean-input-tokens", "1e9", /at most 10000000\b/],
+    ["--stddev-input-tokens", "1e300", /at most 10000000\b/],
+    ["--mean-output-tokens", "1e12", /at most 10000000\b/],
+    ["--warmup-requests", "1e9", /at most 100000\b/],
+    ["--workers", "1e6", /at most 1024\b/],
+    ["--burst-size", "1e9", /at most 1000000\b/],
+    ["--request-rate", "1e-300", /from 0\.000001 to 1000000\b/],
+    ["--timeout", "9".repeat(400), /at most 31 years/],
+    ["--additional-sampling-params", `{"a": ${"[".repeat(40_000)}${"]".repeat(40_000)}}`, /at most 100 levels deep/]
+  ] as const)("is refused when a number is out of all measure: %s", ([flag, value, told]) =>
+    refused({ args: load(`${flag}=${value}`), told: [new RegExp(flag), told] })
   )
 
   const schedules = {

@@ -5,6 +5,7 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
 import * as RpcTest from "effect/rpc/RpcTest"
+import { spawnSync } from "node:child_process"
 import { chmodSync } from "node:fs"
 import { dirname } from "node:path"
 import * as AgentToken from "../../src/fleet/AgentToken.ts"
@@ -71,6 +72,16 @@ describe("the file of a token", () => {
       assert.match((yield* Effect.flip(AgentToken.read("/does/not/exist"))).message, /there is no such file/)
       const path = yield* files({ token: secret })
       assert.match((yield* Effect.flip(AgentToken.read(dirname(path("token"))))).message, /it is a folder/)
+    }).pipe(Effect.provide(NodeServices.layer))
+  )
+
+  it.live("is refused when it is a pipe or a device, which may never end", () =>
+    Effect.gen(function* () {
+      const path = yield* files({ token: secret })
+      const pipe = `${path("token")}.pipe`
+      assert.strictEqual(spawnSync("mkfifo", [pipe]).status, 0)
+      assert.match((yield* Effect.flip(AgentToken.read(pipe))).message, /no regular file \(a pipe\)/)
+      assert.match((yield* Effect.flip(AgentToken.read("/dev/zero"))).message, /no regular file \(a device\)/)
     }).pipe(Effect.provide(NodeServices.layer))
   )
 })

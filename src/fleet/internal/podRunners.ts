@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { type Pods } from "../ClusterAddress.ts"
 import { type Directory, DirectoryError } from "./directory.ts"
+import * as Files from "./files.ts"
 import { nodeHttp } from "./nodeHttp.ts"
 
 /** How long the API has to answer, in milliseconds. */
@@ -66,10 +67,15 @@ export const make = Effect.fnUntraced(function* (
   const fileOf = (what: string, path: string | null) =>
     path === null
       ? Effect.succeed(null)
-      : Effect.mapError(fs.readFileString(path), () =>
-          failed(
-            `the ${what} of the Kubernetes API cannot be read from ${path}. Outside a pod, say where the API is: k8s://…&api=http://127.0.0.1:8001 with kubectl proxy`
-          )
+      : Files.read(path).pipe(
+          Effect.provideService(FileSystem.FileSystem, fs),
+          Effect.mapBoth({
+            onSuccess: ({ text }) => text,
+            onFailure: () =>
+              failed(
+                `the ${what} of the Kubernetes API cannot be read from ${path}. Outside a pod, say where the API is: k8s://…&api=http://127.0.0.1:8001 with kubectl proxy`
+              )
+          })
         )
   const request = HttpClientRequest.get(`${pods.api}/api/v1/namespaces/${pods.namespace}/pods`).pipe(
     HttpClientRequest.setUrlParams({ fieldSelector: "status.phase=Running", labelSelector: pods.labels }),

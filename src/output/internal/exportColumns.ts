@@ -86,10 +86,19 @@ const isFit = (kind: Kind, value: unknown): value is Cell => {
   }
 }
 
+/** A value as JSON; `undefined` when it is nested too deep for that. */
+export const jsonOf = (value: unknown): string | undefined => {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}
+
 /** The cell of a value; `undefined` when the value is not of the column's kind. */
 export const cellOf = (kind: Kind, value: unknown): Cell | undefined => {
   if (value === undefined || value === null) return null
-  if (kind === "json") return JSON.stringify(value)
+  if (kind === "json") return jsonOf(value)
   if (!isFit(kind, value)) return undefined
   return kind === "code" ? String(value) : value
 }

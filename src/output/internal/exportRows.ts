@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import { type Cell, cellOf, type Column, columnsOf } from "./exportColumns.ts"
+import { type Cell, cellOf, type Column, columnsOf, jsonOf } from "./exportColumns.ts"
 import type { Fields } from "../RunReader.ts"
 
 export type Row = ReadonlyArray<Cell>
@@ -34,7 +34,7 @@ export const tableOf = <E, R, Failure>(
             for (const { kind, name } of columns) {
               const value = cellOf(kind, record[name])
               if (value === undefined) {
-                return Effect.fail(fail(number, `its ${name} is ${JSON.stringify(record[name])}`))
+                return Effect.fail(fail(number, `its ${name} is ${jsonOf(record[name]) ?? "nested too deep"}`))
               }
               row.push(value)
             }

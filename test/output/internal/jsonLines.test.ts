@@ -4,7 +4,7 @@ import * as Result from "effect/Result"
 import * as Stream from "effect/Stream"
 import * as Decoder from "effect/encoding/Ndjson"
 import * as fc from "fast-check"
-import { makeJsonLines } from "../../../src/output/internal/jsonLines.ts"
+import { makeJsonLines, MOST_LINE_BYTES } from "../../../src/output/internal/jsonLines.ts"
 
 const inPieces = (bytes: Uint8Array, size: number): ReadonlyArray<Uint8Array> =>
   Array.from({ length: Math.ceil(bytes.length / size) }, (_, index) => bytes.subarray(index * size, (index + 1) * size))
@@ -21,7 +21,7 @@ const ours = (pieces: ReadonlyArray<Uint8Array>) => {
   return { values, problem: null }
 }
 
-const theirs = (pieces: ReadonlyArray<Uint8Array>) => {
+const theirs = (pieces: ReadonlyArray<Uint8Array>): { readonly values: unknown; readonly problem: unknown } => {
   const values: Array<unknown> = []
   const result = Stream.fromIterable(pieces).pipe(
     Stream.pipeThroughChannel(Decoder.decode({ ignoreEmptyLines: true })),
@@ -49,10 +49,23 @@ describe("jsonLines", () => {
       fc.property(text, fc.nat({ max: 400 }), fc.integer({ min: 1, max: 60 }), (source, torn, size) => {
         const bytes = new TextEncoder().encode(source)
         const pieces = inPieces(bytes.subarray(0, Math.max(0, bytes.length - (torn < 20 ? torn : 0))), size)
-        assert.deepStrictEqual(ours(pieces), theirs(pieces))
+        assert.deepStrictEqual<unknown>(ours(pieces), theirs(pieces))
       }),
       { numRuns: 2_000 }
     )
+  })
+
+  it("gives up a line that does not end, without holding more of it", () => {
+    const piece = new Uint8Array(1024 * 1024).fill(97)
+    const lines = makeJsonLines()
+    let pushed = 0
+    let problem = null
+    while (problem === null && pushed < 2 * MOST_LINE_BYTES) {
+      problem = lines.push(piece).problem
+      pushed += piece.length
+    }
+    assert.deepStrictEqual(problem, { problem: "TooLong", unterminated: false })
+    assert.isAtMost(pushed, MOST_LINE_BYTES + piece.length)
   })
 
   it("takes the lines before one that is no text", () => {
