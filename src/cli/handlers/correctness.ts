@@ -121,7 +121,7 @@ export const handle = Effect.fn("correctness")(
       network,
       idleSeconds: input.idleTimeout
     })
-    const stop = yield* userStop(config.graceSeconds, input.quiet)
+    const { whileSending: stop } = yield* userStop(config.graceSeconds, input.quiet)
     const result = yield* Effect.provide(runTest(input, config, network, thresholds, stop), layer)
     const report = input.report ? yield* writeReport(result) : []
     yield* conclude(input, config, { ...result, files: [...result.files, ...report] }, thresholds)

@@ -238,7 +238,7 @@ export const handle = Effect.fn("loadTest")(
       return yield* usage("--chunk-times are saved with the results: give --results-dir")
     const network = yield* Surroundings.networkOf(input)
     const tokenizer = Surroundings.tokenizerOf(input)
-    const stop = yield* userStop(config.graceSeconds, input.quiet)
+    const { whileSending: stop } = yield* userStop(config.graceSeconds, input.quiet)
     const layer = Layer.merge(
       Tokenizer.layer(tokenizer),
       Surroundings.asking({ provider: Providers.layer(input, config), network, idleSeconds: input.idleTimeout })

@@ -101,7 +101,7 @@ export const handle = Effect.fn("simulate")(
   function* (input: Input) {
     yield* letHeapGrow
     const config = configOf(input)
-    const stop = yield* userStop(null, input.quiet)
+    const { whileSending: stop } = yield* userStop(null, input.quiet)
     const tokenizer = input.tokenizer === Tokenizer.llamaName ? undefined : input.tokenizer
     const counting = Layer.provideMerge(TokenCounter.layerInline, Tokenizer.layer(tokenizer))
     const { load, result } = yield* Effect.gen(function* () {

@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Stdio from "effect/Stdio"
-import * as Stream from "effect/Stream"
+import type * as Stream from "effect/Stream"
 import { type ChunkFile, type ChunkTimesError } from "../../output/ChunkTimes.ts"
 import * as Export from "../../output/Export.ts"
 import { type RunReadError } from "../../output/RunReader.ts"

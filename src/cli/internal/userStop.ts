@@ -8,7 +8,7 @@ import { Interruption } from "../Interruption.ts"
 const AGAIN = "Ctrl-C again stops at once."
 
 /**
- * Gives what ends at the first Ctrl-C (SIGTERM, SIGHUP) while the run sends. From then until the scope closes, the first Ctrl-C does not
+ * `whileSending` ends at the first Ctrl-C (SIGTERM, SIGHUP); the run waits for it while it sends. From its beginning until the scope closes, the first Ctrl-C does not
  * interrupt the program: when nothing is sent any more it does not keep the results from being written. Says what comes now, for
  * without a word that looks like a hang; `graceSeconds` are `null` where nothing needs to be said of the requests in flight.
  */
@@ -29,11 +29,12 @@ export const userStop = Effect.fnUntraced(function* (graceSeconds: number | null
     }
     yield* Deferred.succeed(asked, undefined)
   })
-  return Effect.andThen(Effect.forkIn(first, scope), Deferred.await(asked)).pipe(
+  const whileSending = Effect.andThen(Effect.forkIn(first, scope), Deferred.await(asked)).pipe(
     Effect.ensuring(
       Effect.sync(() => {
         sending = false
       })
     )
   )
+  return { whileSending }
 })

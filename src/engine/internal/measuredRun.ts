@@ -162,7 +162,8 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
       details: { ...details, warmup: warmUp },
       metadata: settings.metadata
     })
-    freeDescriptor = yield* Effect.mapError(spareDescriptor(directory.manifest), fromPlatformError(directory.manifest))
+    const spare = spareDescriptor(directory.manifest)
+    freeDescriptor = (yield* Effect.mapError(spare, fromPlatformError(directory.manifest))).free
   }
   const logs = [writer, sentLog, chunkTimes].filter((log) => log !== null)
 

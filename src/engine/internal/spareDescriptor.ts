@@ -4,12 +4,12 @@ import * as FileSystem from "effect/FileSystem"
 import * as Scope from "effect/Scope"
 
 /**
- * Holds a file descriptor, of the file at `path`, until the effect that it gives is run, or the scope closes. Connections may take
- * all that the process may have, and results are written all the same.
+ * Holds a file descriptor, of the file at `path`, until `free` is run, or the scope closes. Connections may take all that the process may
+ * have, and results are written all the same.
  */
 export const spareDescriptor = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
   const holding = yield* Scope.fork(yield* Effect.scope)
   yield* Scope.provide(fs.open(path, { flag: "r" }), holding)
-  return Scope.close(holding, Exit.void)
+  return { free: Scope.close(holding, Exit.void) }
 })
