@@ -127,7 +127,7 @@ describe("RunManifest", () => {
         yield* fs.makeDirectory(file)
         const error = yield* Effect.flip(RunManifest.read(file))
         assert.isFalse(error.missing)
-        assert.include(error.message, "a folder has the name of the file")
+        assert.include(error.message, "it is a folder")
       })
     )
   )

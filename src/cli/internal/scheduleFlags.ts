@@ -14,7 +14,7 @@ const factor: Setting.Reader<number> = {
 /** One in twelve days, and more than a network card sends. */
 const ratePerSecond: Setting.Reader<number> = {
   read: (text) => Option.filter(factor.read(text), (rate) => rate >= 1e-6 && rate <= 1e6),
-  expected: "a number from 0.000001 to 1000000",
+  expected: "a number above 0, from 0.000001 to 1000000",
   metavar: "requests/s"
 }
 
