@@ -7,7 +7,9 @@
  */
 import { execFileSync } from "node:child_process"
 import { chmodSync, copyFileSync, globSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { isBuiltin } from "node:module"
 import { join, relative } from "node:path"
+import { pathToFileURL } from "node:url"
 import { build, type BuildOptions, type Plugin } from "esbuild"
 import { pngAssets } from "../src/output/internal/pngAssets.ts"
 import reportClient from "./reportClient.ts"
@@ -42,6 +44,54 @@ const withoutModelRuntimes: Plugin = {
   }
 }
 
+/** How esbuild takes a file: its format, and the exports of an ES module that it can see without looking into others. */
+const kindOf = async (path: string) => {
+  const { metafile } = await build({
+    entryPoints: [path],
+    bundle: true,
+    external: ["*"],
+    format: "esm",
+    platform: "node",
+    write: false,
+    metafile: true
+  })
+  return {
+    isCommonJs: Object.values(metafile.inputs).some(({ format }) => format === "cjs"),
+    exports: Object.values(metafile.outputs).flatMap((output) => output.exports)
+  }
+}
+
+/** A module that hands on all exports of a file by name. esbuild sees none of a CommonJS file, so Node.js is asked for them. */
+const handingOn = async (path: string): Promise<string> => {
+  const from = JSON.stringify(path)
+  const { exports, isCommonJs } = await kindOf(path)
+  if (!isCommonJs)
+    return `export * from ${from}\n${exports.includes("default") ? `export { default } from ${from}` : ""}`
+  const exported: object = await import(pathToFileURL(path).href)
+  const names = Object.keys(exported).filter((name) => /^[A-Za-z_$][\w$]*$/.test(name))
+  return `export { ${names.join(", ")} } from ${from}`
+}
+
+/**
+ * Gives a dynamic import of a CommonJS package its exports by name, as Node.js does. In a bundle it would have `default` alone, and
+ * `(await import("https-proxy-agent")).HttpsProxyAgent` in a package be undefined.
+ */
+const namedDynamicImports: Plugin = {
+  name: "named-dynamic-imports",
+  setup({ onLoad, onResolve, resolve }) {
+    onResolve({ filter: /^[^./]/ }, async ({ importer, kind, path, pluginData, resolveDir, with: attributes }) => {
+      if (kind !== "dynamic-import" || pluginData === "found" || isBuiltin(path)) return undefined
+      const found = await resolve(path, { importer, kind, resolveDir, pluginData: "found", with: attributes })
+      if (found.errors.length > 0 || found.external || found.namespace !== "file") return undefined
+      return (await kindOf(found.path)).isCommonJs ? { path: found.path, namespace: "named" } : undefined
+    })
+    onLoad({ filter: /.*/, namespace: "named" }, async ({ path }) => ({
+      contents: await handingOn(path),
+      resolveDir: root
+    }))
+  }
+}
+
 const workers = globSync("src/*/*Worker.ts", { cwd: root })
 
 const program = await build({
@@ -55,7 +105,7 @@ const program = await build({
   splitting: true,
   minifySyntax: true,
   minifyWhitespace: true,
-  plugins: [withoutModelRuntimes]
+  plugins: [withoutModelRuntimes, namedDynamicImports]
 })
 chmodSync(join(dist, "bin/llmperf.js"), 0o755)
 writeFileSync(join(dist, "bin/reportClient.js"), reportClient)
@@ -116,16 +166,18 @@ await build({
   plugins: [asLibrary]
 })
 
-/** A package under its vendor name, with every export by name: a CommonJS package has none that could be seen otherwise. */
+/** A package under its vendor name, with every export. */
 const vendorEntry: Plugin = {
   name: "vendor-entry",
-  setup({ onResolve, onLoad }) {
-    onResolve({ filter: /^vendor:/ }, ({ path }) => ({ path: path.slice("vendor:".length), namespace: "vendor" }))
-    onLoad({ filter: /.*/, namespace: "vendor" }, async ({ path }) => {
-      const exported: object = await import(path)
-      const names = Object.keys(exported).filter((name) => /^[A-Za-z_$][\w$]*$/.test(name))
-      return { contents: `export { ${names.join(", ")} } from ${JSON.stringify(path)}`, resolveDir: root }
+  setup({ onLoad, onResolve, resolve }) {
+    onResolve({ filter: /^vendor:/ }, async ({ path }) => {
+      const found = await resolve(path.slice("vendor:".length), { kind: "import-statement", resolveDir: root })
+      return { errors: found.errors, path: found.path, namespace: "vendor" }
     })
+    onLoad({ filter: /.*/, namespace: "vendor" }, async ({ path }) => ({
+      contents: await handingOn(path),
+      resolveDir: root
+    }))
   }
 }
 
@@ -137,7 +189,7 @@ await build({
   minifySyntax: true,
   minifyWhitespace: true,
   external: ["effect"],
-  plugins: [vendorEntry, withoutModelRuntimes]
+  plugins: [vendorEntry, withoutModelRuntimes, namedDynamicImports]
 })
 
 execFileSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], {

@@ -8,7 +8,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as LlmError from "../domain/LlmError.ts"
+import * as AwsProfile from "./internal/awsProfile.ts"
 import * as Variables from "./internal/variables.ts"
+import { Transport } from "./Transport.ts"
 
 /**
  * A key of an account, and the token of its session where it is a temporary one.
@@ -23,14 +25,20 @@ export interface AwsCredentials {
 }
 
 /**
- * Where credentials come from. `current` is asked before every request, so that those that run out can be renewed; it
- * should answer from memory as long as they are good.
+ * Where credentials come from.
+ *
+ * - `current`: asked before every request, so that those that expire can be renewed; it should answer from memory as long as they
+ *   are good
+ * - `renew(rejected)`: others in place of those that a server has rejected as expired or invalid, for the one more try that the
+ *   request then gets. All requests whose credentials were rejected ask, so it should fetch once for all of them. Without it
+ *   there is no second try
  *
  * @category models
  * @since 0.2.0
  */
 export interface Source {
   readonly current: Effect.Effect<AwsCredentials, LlmError.LlmError>
+  readonly renew?: ((rejected: AwsCredentials) => Effect.Effect<AwsCredentials, LlmError.LlmError>) | undefined
 }
 
 /**
@@ -51,26 +59,40 @@ const notFound = (error: unknown): LlmError.LlmError =>
     })
   )
 
+const same = (a: AwsCredentials, b: AwsCredentials): boolean =>
+  a.accessKeyId === b.accessKeyId &&
+  (a.sessionToken === null ? null : Redacted.value(a.sessionToken)) ===
+    (b.sessionToken === null ? null : Redacted.value(b.sessionToken))
+
 const chain = Effect.fn("AwsCredentials.chain")(function* (region: string) {
-  const { makeChain } = yield* Effect.promise(() => import("./internal/awsChain.ts"))
-  const provide = makeChain(region)
-  const current = Effect.map(
-    Effect.tryPromise({ try: provide, catch: notFound }),
-    ({ accessKeyId, secretAccessKey, sessionToken }): AwsCredentials => ({
-      accessKeyId,
-      secretAccessKey: Redacted.make(secretAccessKey),
-      sessionToken: sessionToken === undefined ? null : Redacted.make(sessionToken)
-    })
-  )
+  const { makeChain, readProfile } = yield* Effect.promise(() => import("./internal/awsChain.ts"))
+  yield* AwsProfile.check(yield* Effect.promise(readProfile))
+  const transport = Option.getOrUndefined(yield* Effect.serviceOption(Transport))
+  const provide = makeChain(region, transport?.agent)
+  const fetch = (forceRefresh: boolean) =>
+    Effect.map(
+      Effect.tryPromise({ try: () => provide(forceRefresh), catch: notFound }),
+      ({ accessKeyId, secretAccessKey, sessionToken }): AwsCredentials => ({
+        accessKeyId,
+        secretAccessKey: Redacted.make(secretAccessKey),
+        sessionToken: sessionToken === undefined ? null : Redacted.make(sessionToken)
+      })
+    )
+  const current = fetch(false)
   yield* current
-  const source: Source = { current }
+  const source: Source = {
+    current,
+    // Others may have renewed them meanwhile. AWS's package fetches once for all who ask it at the same time.
+    renew: (rejected) => Effect.flatMap(current, (now) => (same(now, rejected) ? fetch(true) : Effect.succeed(now)))
+  }
   return source
 })
 
 /**
  * From `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and `AWS_SESSION_TOKEN`; where no key is set, from what AWS's own tools
  * use: a profile (`AWS_PROFILE`), single sign-on, a process, web identity, the role of a container or a machine. These are
- * renewed before they run out. Fails with `LlmError` (`MissingCredential`) when there are none.
+ * renewed before they expire, and when a server rejects them. With a `Transport` in the context they are fetched through its
+ * proxies. Fails with `LlmError` (`MissingCredential`) when there are none, or no such profile.
  *
  * @category constructors
  * @since 0.2.0

@@ -8,6 +8,7 @@
  * @since 0.1.0
  */
 import * as DiagnosticsChannel from "node:diagnostics_channel"
+import type * as Https from "node:https"
 import * as Channel from "effect/Channel"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -19,6 +20,8 @@ import * as Stream from "effect/Stream"
 import * as LlmError from "../domain/LlmError.ts"
 import { type TokenEvent } from "../domain/TokenEvent.ts"
 import { Exchange, type ExchangeOptions } from "./internal/Exchange.ts"
+import { HttpsAgent } from "./internal/httpsAgent.ts"
+import { Connector } from "./internal/netConnector.ts"
 import { Pool } from "./internal/netPool.ts"
 import * as NetworkProxy from "./internal/networkProxy.ts"
 import * as NetworkTls from "./internal/networkTls.ts"
@@ -191,6 +194,8 @@ export const Observed = Context.Reference<Observer | null>("llmperf/provider/Tra
  * - `stream`: makes the request and sends it when run; interrupting it closes the connection
  * - `openConnections(origin, count)`: opens connections ahead and keeps them for requests to come; tells how many it could
  *   open, and gives up after the first that fails
+ * - `agent`: for packages that fetch credentials with Node.js's own client: it goes through the same proxies and trusts the same
+ *   certificates. Without one they use Node.js's
  *
  * @category models
  * @since 0.1.0
@@ -198,6 +203,7 @@ export const Observed = Context.Reference<Observer | null>("llmperf/provider/Tra
 export interface Service {
   readonly stream: (request: () => HttpRequest, format: Format) => Stream.Stream<TokenEvent, LlmError.LlmError>
   readonly openConnections: (origin: string, count: number) => Effect.Effect<number>
+  readonly agent?: Https.Agent | undefined
 }
 
 /**
@@ -217,19 +223,19 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
   const idleSeconds = options.idleSeconds ?? 180
   const flushMs = options.flushMs ?? 250
 
+  const network = {
+    connectTimeoutMs: connectSeconds * 1_000,
+    now,
+    security: options.security,
+    proxies: options.proxies
+  }
   const pool = yield* Effect.acquireRelease(
-    Effect.sync(
-      () =>
-        new Pool({
-          connectTimeoutMs: connectSeconds * 1_000,
-          idleMs: idleSeconds * 1_000,
-          now,
-          security: options.security,
-          proxies: options.proxies,
-          http2: options.http2 ?? false
-        })
-    ),
+    Effect.sync(() => new Pool({ ...network, idleMs: idleSeconds * 1_000, http2: options.http2 ?? false })),
     (pool) => Effect.sync(() => pool.close())
+  )
+  const connector = yield* Effect.acquireRelease(
+    Effect.sync(() => new Connector({ ...network, http2: false })),
+    (connector) => Effect.sync(() => connector.close())
   )
 
   const send = (request: HttpRequest, format: Format, observer: Observer | null): Exchange => {
@@ -305,7 +311,7 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
     )
   }
 
-  return Transport.of({ stream, openConnections })
+  return Transport.of({ stream, openConnections, agent: new HttpsAgent(connector) })
 })
 
 /** Who wants to follow all requests of a process can subscribe to these. Messages hold no secrets. */

@@ -254,7 +254,7 @@ export const make = Effect.fn("VertexAi.make")(function* (options: Options) {
 
   let stream: Service["stream"]
   if (accessToken === null) {
-    const current = yield* GoogleToken.renewing(yield* GoogleToken.applicationDefault)
+    const current = yield* GoogleToken.renewing(yield* GoogleToken.applicationDefault(transport.agent))
     stream = (plan) => Stream.unwrap(Effect.map(current, (token) => send(plan, token)))
   } else {
     const token = { value: accessToken, expiresAtMillis: null, quotaProject: null }

@@ -3,6 +3,7 @@
  * missing is noticed after seconds. `npm test` leaves them out, so that it stays quick; `npm run test:systems` runs them.
  */
 export const systems: ReadonlyArray<string> = [
+  "test/access/*.integration.test.ts",
   "test/cli/fleet.integration.test.ts",
   "test/deploy/*.integration.test.ts",
   "test/fleet/cluster*.integration.test.ts",

@@ -1,12 +1,14 @@
 import * as Clock from "effect/Clock"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as LlmError from "../../domain/LlmError.ts"
 import type * as AwsCredentials from "../AwsCredentials.ts"
 import { type Format, type HttpRequest } from "../Transport.ts"
 import * as AwsEventStream from "../wire/AwsEventStream.ts"
 import { type MakeDecoder } from "../wire/StreamDecoder.ts"
 import * as Address from "./address.ts"
+import * as AwsProfile from "./awsProfile.ts"
 import * as Variables from "./variables.ts"
 
 /**
@@ -30,18 +32,20 @@ interface Place {
 const regionalBase = ({ host }: Service, region: string): string =>
   `https://${host}.${region}.amazonaws.com${region.startsWith("cn-") ? ".cn" : ""}`
 
-/** The region and the address that were given or are set; LLMPerf's variable of the region comes first. */
+/** The region and the address that were given or are set; LLMPerf's variable of the region comes first, the profile's region last. */
 export const place = Effect.fnUntraced(function* (
   given: Partial<Place>,
   service: Service
 ): Effect.fn.Return<Required<Place>, LlmError.LlmError | Config.ConfigError> {
+  const names = ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"] as const
+  const set = given.region ?? Option.getOrUndefined(yield* Variables.text(names))
   const region = yield* Variables.givenOr(
-    given.region,
-    ["AWS_REGION_NAME", "AWS_REGION", "AWS_DEFAULT_REGION"],
-    "the region of the endpoint, such as us-east-1 (or AWS_REGION)"
+    set ?? (yield* AwsProfile.region),
+    names,
+    "the region of the endpoint, such as us-east-1 (or AWS_REGION, or the region of the profile in ~/.aws/config)"
   )
-  const names = [service.variable, "AWS_ENDPOINT_URL"]
-  const apiBase = yield* Variables.givenOrDefault(given.apiBase, names, regionalBase(service, region))
+  const addresses = [service.variable, "AWS_ENDPOINT_URL"]
+  const apiBase = yield* Variables.givenOrDefault(given.apiBase, addresses, regionalBase(service, region))
   return { region, apiBase }
 })
 

@@ -1,8 +1,10 @@
 /**
- * The places where AWS's own tools look for credentials. Only this module imports the package that knows them, and only a
- * run without keys in the environment imports this module.
+ * The places where AWS's own tools look for credentials. Only this module imports the packages that know them, and only a
+ * run without keys or without a region in the environment imports this module.
  */
+import type * as Https from "node:https"
 import { fromNodeProviderChain } from "@aws-sdk/credential-providers"
+import { getProfileName, parseKnownFiles } from "@smithy/core/config"
 
 export interface Identity {
   readonly accessKeyId: string
@@ -10,8 +12,32 @@ export interface Identity {
   readonly sessionToken?: string | undefined
 }
 
-/** Keeps what it found until shortly before it runs out. `region` is where roles are taken on. */
-export const makeChain = (region: string): (() => Promise<Identity>) => {
-  const provide = fromNodeProviderChain({ clientConfig: { region } })
-  return () => provide()
+/**
+ * Keeps what it found until shortly before it runs out, unless it is to be fetched anew. `region` is where roles are assumed, unless
+ * a profile says otherwise; `agent` connects to AWS.
+ */
+export const makeChain = (
+  region: string,
+  agent: Https.Agent | undefined
+): ((forceRefresh: boolean) => Promise<Identity>) => {
+  const provide = fromNodeProviderChain({
+    // Of the parent: single sign-on has a region of its own, which `clientConfig` would go over.
+    parentClientConfig: { region: () => Promise.resolve(region) },
+    clientConfig: agent === undefined ? {} : { requestHandler: { httpsAgent: agent } }
+  })
+  return (forceRefresh) => provide({ forceRefresh })
+}
+
+/** A profile of AWS's files: which one is used, whether it is there, and the region in it. */
+export interface Profile {
+  readonly name: string
+  readonly found: boolean
+  readonly region: string | undefined
+}
+
+/** The profile that `AWS_PROFILE` names, or `default`. */
+export const readProfile = async (): Promise<Profile> => {
+  const name = getProfileName({})
+  const profile = (await parseKnownFiles({}))[name]
+  return { name, found: profile !== undefined, region: profile?.["region"] }
 }

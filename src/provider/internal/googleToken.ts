@@ -1,3 +1,5 @@
+import * as Http from "node:http"
+import * as Https from "node:https"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -89,29 +91,40 @@ const unavailable = (problem: string): LlmError.LlmError =>
 const attempt = <A>(run: () => Promise<A>): Effect.Effect<A, LlmError.LlmError> =>
   Effect.tryPromise({ try: run, catch: (error) => unavailable(messageOf(error)) })
 
+/** What Google's library needs of Node's client. Plain HTTP is for the metadata server alone, which no proxy can reach. */
+const agentOf =
+  (agent: Https.Agent) =>
+  ({ protocol }: URL): Http.Agent =>
+    protocol === "https:" ? agent : Http.globalAgent
+
 /**
  * Application-default credentials, through Google's own library: `GOOGLE_APPLICATION_CREDENTIALS`, gcloud's file, or the
  * metadata server (`GCE_METADATA_HOST`). Fails with `LlmError` (`MissingCredential`) when there are none. The library is
- * loaded when this is run.
+ * loaded when this is run. `agent` connects to Google.
  */
-export const applicationDefault: Effect.Effect<Fetch, LlmError.LlmError> = attempt(
-  () => import("./googleAuth.ts")
-).pipe(
-  Effect.map(
-    ({ GoogleAuth }) => new GoogleAuth({ scopes: scope, clientOptions: { eagerRefreshThresholdMillis: marginMillis } })
-  ),
-  Effect.flatMap((auth) => attempt(() => auth.getClient())),
-  Effect.map((client) =>
-    Effect.flatMap(
-      attempt(() => client.getAccessToken()),
-      ({ token }) =>
-        token === undefined || token === null || token === ""
-          ? Effect.fail(unavailable("an empty answer"))
-          : Effect.succeed({
-              value: Redacted.make(token),
-              expiresAtMillis: client.credentials.expiry_date ?? null,
-              quotaProject: client.quotaProjectId ?? null
-            })
+export const applicationDefault = (agent: Https.Agent = Https.globalAgent): Effect.Effect<Fetch, LlmError.LlmError> =>
+  attempt(() => import("google-auth-library")).pipe(
+    Effect.flatMap(({ gaxios, GoogleAuth }) => {
+      const transporterOptions = { agent: agentOf(agent) }
+      // The package that asks the metadata server can be told in no other way.
+      gaxios.instance.defaults = { ...gaxios.instance.defaults, ...transporterOptions }
+      const auth = new GoogleAuth({
+        scopes: scope,
+        clientOptions: { eagerRefreshThresholdMillis: marginMillis, transporterOptions }
+      })
+      return attempt(() => auth.getClient())
+    }),
+    Effect.map((client) =>
+      Effect.flatMap(
+        attempt(() => client.getAccessToken()),
+        ({ token }) =>
+          token === undefined || token === null || token === ""
+            ? Effect.fail(unavailable("an empty answer"))
+            : Effect.succeed({
+                value: Redacted.make(token),
+                expiresAtMillis: client.credentials.expiry_date ?? null,
+                quotaProject: client.quotaProjectId ?? null
+              })
+      )
     )
   )
-)
