@@ -49,6 +49,8 @@ export const record: Texts = {
   retry_after_s: "How long the server asked to wait, in s",
   rate_limit: "The headers retry-after and x-ratelimit-*, as they came",
   sampled: "false for a request that is in the totals and in no distribution",
+  credential_renewed:
+    "`true` when the server rejected the credential and the request was sent once more with another; there is no such key otherwise",
   agent: "Which agent sent it, of several on other machines; there is no such key otherwise"
 }
 

@@ -21,6 +21,8 @@ const Count = Schema.NullOr(Schema.Int)
  * - `dns_s`, `connect_s`, `tls_s` are set when a connection was opened for this request
  * - `usage_…` are the server's own counts
  * - `sampled` is `false` for a request that counts in the totals only
+ * - `credential_renewed`: `true` when the server rejected the credential and the request was written once more with another; its
+ *   times are those of the second attempt. There is no such key otherwise
  * - `agent`: which one sent it, of several on other machines; there is no such key otherwise
  *
  * @category models
@@ -67,6 +69,7 @@ export const RequestRecord = Schema.Struct({
   retry_after_s: Seconds,
   rate_limit: Schema.NullOr(Schema.Record(Schema.String, Schema.String)),
   sampled: Schema.Boolean,
+  credential_renewed: Schema.optionalKey(Schema.Boolean),
   agent: Schema.optionalKey(Schema.String)
 })
 

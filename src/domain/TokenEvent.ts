@@ -31,6 +31,18 @@ export interface Sent {
 }
 
 /**
+ * The server rejected the credential (401); there is a new one, with which the request is written once more. What came before
+ * belongs to the first attempt.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface CredentialRenewed {
+  readonly _tag: "CredentialRenewed"
+  readonly at: number
+}
+
+/**
  * Status and headers of the answer arrived. `rateLimit` holds `retry-after` and every
  * `x-ratelimit-*` and `anthropic-ratelimit-*` header as sent.
  *
@@ -122,4 +134,4 @@ export interface Ended {
  * @category models
  * @since 0.1.0
  */
-export type TokenEvent = Sent | ResponseStarted | Content | Whole | Usage | Finished | Ended
+export type TokenEvent = Sent | CredentialRenewed | ResponseStarted | Content | Whole | Usage | Finished | Ended

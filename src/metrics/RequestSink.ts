@@ -20,6 +20,7 @@ import { type ContentKind, type Sent, type TokenEvent, type Usage } from "../dom
  * - `text`: everything that was generated, piece by piece, reasoning and tool arguments included
  * - `parts`: where in `text` the pieces of another kind begin
  * - `chunkAt`: the arrival of every chunk with content
+ * - `credentialRenewed`: whether it was written again with another credential, as the server had rejected the first
  *
  * @category models
  * @since 0.1.0
@@ -28,6 +29,7 @@ export interface Measurement {
   readonly plan: RequestPlan
   readonly intendedAt: number
   sent: Sent | null
+  credentialRenewed: boolean
   status: number | null
   rateLimit: { readonly [name: string]: string } | null
   firstAnswerAt: number | null
@@ -48,6 +50,7 @@ export const makeMeasurement = (plan: RequestPlan, intendedAt: number): Measurem
   plan,
   intendedAt,
   sent: null,
+  credentialRenewed: false,
   status: null,
   rateLimit: null,
   firstAnswerAt: null,
@@ -61,8 +64,8 @@ export const makeMeasurement = (plan: RequestPlan, intendedAt: number): Measurem
 })
 
 /**
- * Adds one event. A second `Sent` means that the request was written again (a refused option left out): what belonged to
- * the first attempt is forgotten.
+ * Adds one event. A second `Sent` means that the request was written again (a refused option left out, a credential renewed):
+ * what belonged to the first attempt is forgotten.
  *
  * @category folding
  * @since 0.1.0
@@ -81,7 +84,13 @@ export const add = (measurement: Measurement, event: TokenEvent): void => {
       measurement.text.push(event.text)
       break
     case "Sent":
-      Object.assign(measurement, makeMeasurement(measurement.plan, measurement.intendedAt), { sent: event })
+      Object.assign(measurement, makeMeasurement(measurement.plan, measurement.intendedAt), {
+        sent: event,
+        credentialRenewed: measurement.credentialRenewed
+      })
+      break
+    case "CredentialRenewed":
+      measurement.credentialRenewed = true
       break
     case "ResponseStarted":
       measurement.status = event.status
@@ -225,7 +234,8 @@ export const toOutcome = (
     usage_reasoning_tokens: usage?.reasoningTokens ?? null,
     retry_after_s: retryAfter,
     rate_limit: measurement.rateLimit,
-    sampled: plan.sampled
+    sampled: plan.sampled,
+    ...(measurement.credentialRenewed ? { credential_renewed: true } : {})
   }
   return { record, interChunkSeconds: gaps }
 }

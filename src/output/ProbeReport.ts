@@ -235,6 +235,9 @@ export const make = (screen: Screen): ProbeReport => {
           connected = true
           note(event.at, "sent")
           return [`${indent}${connectionLine(event.connection)}`, line(event.at, "sent")]
+        case "CredentialRenewed":
+          note(event.at, "credential renewed")
+          return [line(event.at, "renewed", "the credential was rejected; once more with another")]
         case "ResponseStarted": {
           note(event.at, "response", { status: event.status })
           const headers = requests.at(-1)?.response?.headers ?? []

@@ -30,8 +30,8 @@ export interface AwsCredentials {
  * - `current`: asked before every request, so that those that expire can be renewed; it should answer from memory as long as they
  *   are good
  * - `renew(rejected)`: others in place of those that a server has rejected as expired or invalid, for the one more try that the
- *   request then gets. All requests whose credentials were rejected ask, so it should fetch once for all of them. Without it
- *   there is no second try
+ *   request then gets; the same object when there are none. All requests whose credentials were rejected ask, so it should fetch
+ *   once for all of them. Without it there is no second try
  *
  * @category models
  * @since 0.2.0
@@ -83,7 +83,11 @@ const chain = Effect.fn("AwsCredentials.chain")(function* (region: string) {
   const source: Source = {
     current,
     // Others may have renewed them meanwhile. AWS's package fetches once for all who ask it at the same time.
-    renew: (rejected) => Effect.flatMap(current, (now) => (same(now, rejected) ? fetch(true) : Effect.succeed(now)))
+    renew: Effect.fnUntraced(function* (rejected) {
+      const known = yield* current
+      const renewed = same(known, rejected) ? yield* fetch(true) : known
+      return same(renewed, rejected) ? rejected : renewed
+    })
   }
   return source
 })

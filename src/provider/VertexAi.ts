@@ -12,7 +12,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
-import * as Stream from "effect/Stream"
 import type * as LlmError from "../domain/LlmError.ts"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
 import * as Anthropic from "./Anthropic.ts"
@@ -21,6 +20,7 @@ import * as GoogleBody from "./internal/googleBody.ts"
 import * as GoogleError from "./internal/googleError.ts"
 import * as GoogleToken from "./internal/googleToken.ts"
 import * as Json from "./internal/json.ts"
+import * as Renewal from "./internal/renewal.ts"
 import * as RequestParts from "./internal/requestParts.ts"
 import * as Variables from "./internal/variables.ts"
 import { type Service, Provider } from "./Provider.ts"
@@ -51,7 +51,8 @@ export type Route = "predict" | "raw" | "publisher"
  * - `route`: without it, `publisher` for `gemini-…` and `raw` for partners' models while there is no endpoint, else `predict`
  * - `publisher`: of the model, when its name does not tell
  * - `endpointId`: of the endpoint, or its full resource name; a `model` in digits stands for it, as with LiteLLM
- * - `accessToken`: `null` takes application-default credentials, whose tokens are renewed before they expire
+ * - `accessToken`: `null` takes application-default credentials, whose tokens are renewed
+ *   before they expire and when they are rejected
  * - `apiBase`: `https://host` gets `/v1`, any other path is kept; in full, with `endpoints/…:method` or `models/…:method`, it says
  *   what is asked. Without it, the host of the region
  *
@@ -217,6 +218,8 @@ const makeHeaders = (options: Options, accept: string) => {
   }
 }
 
+const isUnauthorized = ({ reason }: LlmError.LlmError): boolean => reason._tag === "HttpStatus" && reason.status === 401
+
 /**
  * Fails with `LlmError`: `MissingCredential` when an endpoint is to be asked and there is none, or when there is neither an
  * access token nor application-default credentials; `Protocol` when the base is not an address.
@@ -254,8 +257,8 @@ export const make = Effect.fn("VertexAi.make")(function* (options: Options) {
 
   let stream: Service["stream"]
   if (accessToken === null) {
-    const current = yield* GoogleToken.renewing(yield* GoogleToken.applicationDefault(transport.agent))
-    stream = (plan) => Stream.unwrap(Effect.map(current, (token) => send(plan, token)))
+    const tokens = yield* Renewal.renewable(yield* GoogleToken.applicationDefault(transport.agent))
+    stream = (plan) => Renewal.send(tokens, isUnauthorized, (token) => send(plan, token))
   } else {
     const token = { value: accessToken, expiresAtMillis: null, quotaProject: null }
     stream = (plan) => send(plan, token)

@@ -130,7 +130,7 @@ describe("RequestSink.toOutcome", () => {
       assert.deepStrictEqual(Schema.decodeSync(RequestRecord)(record), record)
       assert.deepStrictEqual(
         Object.keys(record),
-        Object.keys(RequestRecord.fields).filter((key) => key !== "agent")
+        Object.keys(RequestRecord.fields).filter((key) => key !== "agent" && key !== "credential_renewed")
       )
     }
   })
@@ -347,6 +347,15 @@ describe("RequestSink.add", () => {
       again
     ])
     assert.deepStrictEqual(measurement, { ...RequestSink.makeMeasurement(plan, intendedAt), sent: again })
+  })
+
+  it("remembers that a credential was renewed, of the first attempt nothing else", () => {
+    const again: TokenEvent = { _tag: "Sent", at: 9, connection: null }
+    const measurement = measure([sent, { ...started, status: 401 }, { _tag: "CredentialRenewed", at: 8 }, again, ended])
+    assert.deepInclude(measurement, { sent: again, status: null, credentialRenewed: true })
+    const { record } = RequestSink.toOutcome(measurement, { outputTokens: 0, start, xRequestId: null })
+    assert.isTrue(record.credential_renewed)
+    assert.deepStrictEqual(Schema.decodeSync(RequestRecord)(record), record)
   })
 
   it("takes the last word on usage and on the reason of the end", () => {

@@ -63,6 +63,44 @@ describe("AwsCredentials.fromEnvironment", () => {
     })
   )
 
+  it.live("fetches others once for all whose credentials were rejected", () =>
+    Effect.gen(function* () {
+      const server = yield* raw((socket, _request, ordinal) => {
+        const Expiration = new Date(Date.now() + 3_600_000).toISOString()
+        const body = { AccessKeyId: `id-${ordinal}`, SecretAccessKey: "secret", Token: "token", Expiration }
+        socket.write(answer("200 OK", JSON.stringify(body), { "content-type": "application/json" }))
+      })
+      const { current, renew } = yield* fromEnvironment({
+        AWS_CONTAINER_CREDENTIALS_FULL_URI: `${server.url}/role`
+      })
+      assert.isDefined(renew)
+      const first = yield* current
+      const renewed = yield* Effect.forEach(Array.from({ length: 20 }), () => renew(first), { concurrency: 20 })
+      for (const each of [...renewed, yield* renew(first), yield* current]) {
+        assert.deepStrictEqual(plain(each), ["id-2", "secret", "token"])
+      }
+      assert.strictEqual(server.received.length, 2)
+    })
+  )
+
+  it.live("has no others for the keys of a profile", () =>
+    Effect.gen(function* () {
+      const file = new URL("../fixtures/provider/aws-credentials", import.meta.url).pathname
+      const { current, renew } = yield* fromEnvironment({ AWS_SHARED_CREDENTIALS_FILE: file, AWS_PROFILE: "bench" })
+      assert.isDefined(renew)
+      const first = yield* current
+      assert.strictEqual(yield* renew(first), first)
+    })
+  )
+
+  it.live("names a profile that there is not", () =>
+    Effect.gen(function* () {
+      const file = new URL("../fixtures/provider/aws-credentials", import.meta.url).pathname
+      const error = yield* Effect.flip(fromEnvironment({ AWS_SHARED_CREDENTIALS_FILE: file, AWS_PROFILE: "missing" }))
+      assert.match(error.message, /^AWS_PROFILE must be set: .*none named missing$/)
+    })
+  )
+
   it.live("says what to set when there is nothing anywhere", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(fromEnvironment({}))

@@ -37,6 +37,35 @@ layer(simulator, { excludeTestServices: true })("Bedrock and the simulated serve
     })
   )
 
+  it.effect("a request whose credentials have expired is sent once more with others", () =>
+    Effect.gen(function* () {
+      const expired = aws.credentials({ token: "expired" })
+      const asked: Array<AwsCredentials.AwsCredentials> = []
+      const source = (other: AwsCredentials.AwsCredentials, current = expired): AwsCredentials.Source => ({
+        current: Effect.succeed(current),
+        renew: (rejected) => Effect.sync(() => (asked.push(rejected), other))
+      })
+      const renewed = yield* askSimulator(make({ credentials: source(aws.credentials({ token: "good" })) }))
+      assert.isUndefined(renewed.error)
+      assert.deepStrictEqual(tagsOf(renewed).slice(0, 5), [
+        "Sent",
+        "ResponseStarted",
+        "CredentialRenewed",
+        "Sent",
+        "ResponseStarted"
+      ])
+      assert.strictEqual(chunksOf(renewed), tokens)
+      assert.deepStrictEqual(asked, [expired])
+      const refused = yield* askSimulator(make({ credentials: source(expired) }))
+      assert.strictEqual(refused.error?.errorCode, 403)
+      assert.deepStrictEqual(tagsOf(refused), ["Sent", "ResponseStarted"])
+      // What is wrong with the request is not mended by other credentials.
+      const missing = yield* askSimulator(make({ credentials: source(expired, aws.credentials()) }), ["fault=404"])
+      assert.strictEqual(missing.error?.errorCode, 404)
+      assert.strictEqual(asked.length, 2)
+    })
+  )
+
   it.effect("reasoning and a tool", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(contentsOf(yield* askSimulator(make(), ["reason=3"])), [

@@ -292,6 +292,52 @@ describe("VertexAi with application-default credentials", () => {
     })
   )
 
+  it.live("replaces revoked tokens once for all requests, of which none fails", () =>
+    Effect.gen(function* () {
+      let issued = 0
+      let revoked = 0
+      const metadata = yield* raw((socket, { line }) => {
+        const flavor = { "metadata-flavor": "Google" }
+        if (!line.includes("/token")) return void socket.write(json("p", flavor))
+        issued += 1
+        socket.write(json({ access_token: `token-${issued}`, expires_in: 3_600, token_type: "Bearer" }, flavor))
+      })
+      yield* environment({
+        GCE_METADATA_HOST: `127.0.0.1:${metadata.port}`,
+        GOOGLE_APPLICATION_CREDENTIALS: undefined,
+        CLOUDSDK_CONFIG: yield* folder,
+        GOOGLE_CLOUD_PROJECT: "p"
+      })
+      const refused = answer("401 Unauthorized", transcript("vertex-expired.json"), {
+        "content-type": "application/json"
+      })
+      const vertex = yield* raw((socket, received) => {
+        const token = Number(/^Bearer token-(\d+)$/.exec(headerOf(received, "authorization") ?? "")?.[1])
+        socket.write(token > revoked ? goodAnswer : refused)
+      })
+      const transport = yield* Transport.make({ flushMs: 5 })
+      const provider = yield* Effect.provideService(
+        VertexAi.make({ ...base, apiBase: vertex.url, model: "gemini-2.0-flash", accessToken: null }),
+        Transport.Transport,
+        transport
+      )
+      const all = yield* Effect.forEach(
+        Array.from({ length: 48 }),
+        (_, index) =>
+          Effect.suspend(() => {
+            if (index === 10) revoked = 1
+            return collect(provider.stream(plan))
+          }),
+        { concurrency: 16 }
+      )
+      const renewed = all.filter((asked) => find(asked, "CredentialRenewed") !== undefined)
+      for (const asked of all) assert.isUndefined(asked.error)
+      assert.isAtLeast(renewed.length, 1)
+      assert.strictEqual(issued, 2)
+      assert.strictEqual(vertex.received.length, 48 + renewed.length)
+    })
+  )
+
   it.live("takes them with GOOGLE_APPLICATION_CREDENTIALS", () =>
     Effect.gen(function* () {
       const sts = yield* raw((socket) =>

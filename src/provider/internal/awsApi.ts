@@ -2,13 +2,16 @@ import * as Clock from "effect/Clock"
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import type * as LlmError from "../../domain/LlmError.ts"
 import type * as AwsCredentials from "../AwsCredentials.ts"
-import { type Format, type HttpRequest } from "../Transport.ts"
+import { type Format } from "../Transport.ts"
 import * as AwsEventStream from "../wire/AwsEventStream.ts"
 import { type MakeDecoder } from "../wire/StreamDecoder.ts"
 import * as Address from "./address.ts"
 import * as AwsProfile from "./awsProfile.ts"
+import { type Sign } from "./plainProvider.ts"
+import * as Renewal from "./renewal.ts"
 import * as Variables from "./variables.ts"
 
 /**
@@ -79,16 +82,28 @@ export const format = (makeDecoder: (codec: AwsEventStream.Codec) => MakeDecoder
     accepts: AwsEventStream.accepts
   }))
 
-/** What signs requests to a service. */
+/** What AWS says of temporary credentials that have expired or were revoked. */
+const rejected = /ExpiredToken|UnrecognizedClient|InvalidClientTokenId|credentials have expired/
+
+const isRejected = ({ reason }: LlmError.LlmError): boolean =>
+  reason._tag === "HttpStatus" &&
+  (reason.status === 401 || ((reason.status === 400 || reason.status === 403) && rejected.test(reason.body)))
+
+/** What signs requests to a service, and signs one again with new credentials when the first are rejected. */
 export const signing = Effect.fn("awsApi.signing")(function* (
   service: Service,
   region: string,
-  credentials: AwsCredentials.Source
-) {
+  { current, renew }: AwsCredentials.Source
+): Effect.fn.Return<Sign> {
   const { sign } = yield* sdk
   const clock = yield* Clock.Clock
   const now = () => Math.floor(clock.currentTimeMillisUnsafe() / 1_000)
   const scope = { service: service.name, region }
-  return (request: HttpRequest): Effect.Effect<HttpRequest, LlmError.LlmError> =>
-    Effect.flatMap(credentials.current, (found) => sign(request, scope, found, now()))
+  return (request, send) => {
+    const signed = (credentials: AwsCredentials.AwsCredentials) =>
+      Stream.unwrap(Effect.map(sign(request, scope, credentials, now()), send))
+    return renew === undefined
+      ? Stream.unwrap(Effect.map(current, signed))
+      : Renewal.send({ current, renew }, isRejected, signed)
+  }
 })

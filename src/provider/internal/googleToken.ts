@@ -1,8 +1,6 @@
 import * as Http from "node:http"
 import * as Https from "node:https"
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as LlmError from "../../domain/LlmError.ts"
 
@@ -16,63 +14,7 @@ export interface AccessToken {
   readonly quotaProject: string | null
 }
 
-/**
- * How long before its end a token is renewed. Google's metadata server hands out the old one until 4 minutes before, the
- * same as Google's own libraries do not ask earlier than 3 minutes 45 seconds before.
- */
-export const marginMillis = 225_000
-
-/** How long to wait after an attempt to renew a token that is still good. */
-const pauseMillis = 10_000
-
 type Fetch = Effect.Effect<AccessToken, LlmError.LlmError>
-
-const makeCurrent = (fetch: Fetch, first: AccessToken, clock: Clock.Clock): Fetch => {
-  let current = first
-  let pending: Fiber.Fiber<AccessToken, LlmError.LlmError> | undefined
-  let notBefore = 0
-
-  const fetched = fetch.pipe(
-    Effect.tap((token) =>
-      Effect.sync(() => {
-        current = token
-      })
-    ),
-    Effect.ensuring(
-      Effect.sync(() => {
-        pending = undefined
-        notBefore = clock.currentTimeMillisUnsafe() + pauseMillis
-      })
-    )
-  )
-
-  // A fiber of its own: the request that began it may be cancelled while others wait for it too.
-  const begin = Effect.suspend(() =>
-    pending !== undefined
-      ? Effect.succeed(pending)
-      : Effect.tap(Effect.forkDetach(fetched), (fiber) =>
-          Effect.sync(() => {
-            pending = fiber
-          })
-        )
-  )
-
-  return Effect.suspend((): Fetch => {
-    if (current.expiresAtMillis === null) return Effect.succeed(current)
-    const now = clock.currentTimeMillisUnsafe()
-    const left = current.expiresAtMillis - now
-    if (left > marginMillis) return Effect.succeed(current)
-    if (left <= 0) return Effect.flatMap(begin, Fiber.join)
-    return now < notBefore ? Effect.succeed(current) : Effect.as(begin, current)
-  })
-}
-
-/**
- * The current token, from `fetch`, which is called at once, and again before the token expires. While it is good a request
- * never waits: the new one is fetched beside it. There is one fetch at a time; all who need its token share it.
- */
-export const renewing = (fetch: Fetch): Effect.Effect<Fetch, LlmError.LlmError> =>
-  Effect.map(Effect.all({ first: fetch, clock: Clock.Clock }), ({ clock, first }) => makeCurrent(fetch, first, clock))
 
 const scope = "https://www.googleapis.com/auth/cloud-platform"
 
@@ -99,7 +41,7 @@ const agentOf =
 
 /**
  * Application-default credentials, through Google's own library: `GOOGLE_APPLICATION_CREDENTIALS`, gcloud's file, or the
- * metadata server (`GCE_METADATA_HOST`). Fails with `LlmError` (`MissingCredential`) when there are none. The library is
+ * metadata server (`GCE_METADATA_HOST`); each time another token, as far as there is one. Fails with `LlmError` (`MissingCredential`) when there are none. The library is
  * loaded when this is run. `agent` connects to Google.
  */
 export const applicationDefault = (agent: Https.Agent = Https.globalAgent): Effect.Effect<Fetch, LlmError.LlmError> =>
@@ -110,13 +52,17 @@ export const applicationDefault = (agent: Https.Agent = Https.globalAgent): Effe
       gaxios.instance.defaults = { ...gaxios.instance.defaults, ...transporterOptions }
       const auth = new GoogleAuth({
         scopes: scope,
-        clientOptions: { eagerRefreshThresholdMillis: marginMillis, transporterOptions }
+        clientOptions: { transporterOptions }
       })
       return attempt(() => auth.getClient())
     }),
     Effect.map((client) =>
       Effect.flatMap(
-        attempt(() => client.getAccessToken()),
+        attempt(() => {
+          // When to ask for another is decided elsewhere; a token that was revoked has not expired.
+          client.setCredentials({ ...client.credentials, access_token: null, expiry_date: 1 })
+          return client.getAccessToken()
+        }),
         ({ token }) =>
           token === undefined || token === null || token === ""
             ? Effect.fail(unavailable("an empty answer"))
