@@ -170,6 +170,23 @@ export class Protocol extends Schema.TaggedError<Protocol>("llmperf/domain/LlmEr
 }
 
 /**
+ * A defect in llmperf or in a provider of your own: an exception that nobody caught. `description` has its stack.
+ *
+ * @category reasons
+ * @since 0.2.0
+ */
+export class Internal extends Schema.TaggedError<Internal>("llmperf/domain/LlmError/Internal")("Internal", {
+  description: Schema.String
+}) {
+  get errorCode(): number | string {
+    return "internal_error"
+  }
+  override get message(): string {
+    return `Internal error: ${this.description}`
+  }
+}
+
+/**
  * llmperf itself ended the request: the time of the test was over, or the user stopped it.
  *
  * @category reasons
@@ -221,6 +238,7 @@ export const Reason = Schema.Union([
   InStream,
   Truncated,
   Protocol,
+  Internal,
   Cancelled,
   MissingCredential
 ])

@@ -93,5 +93,5 @@ const errorOf = (cause: Cause.Cause<LlmError.LlmError>, cancelled: () => string)
     return LlmError.fromReason(new LlmError.Cancelled({ description: cancelled() }))
   }
   // A defect of an adapter must not cost the other requests of the run.
-  return LlmError.fromReason(new LlmError.Protocol({ description: `Internal error: ${Cause.pretty(cause)}` }))
+  return LlmError.fromReason(new LlmError.Internal({ description: Cause.pretty(cause) }))
 }

@@ -165,12 +165,70 @@ describe.concurrent("--provider", { timeout: 30_000 }, () => {
         `${imports}\nexport const layer = Layer.succeed(Provider, { stream: () => Stream.fail(new Error("odd")) })`
       )
       const [row] = yield* ask(path)
-      assert.deepInclude(row, {
-        error_code: "protocol_error",
-        error_reason: "Protocol",
-        error_msg: "Internal error: odd"
-      })
+      assert.deepInclude(row, { error_code: "internal_error", error_reason: "Internal" })
+      assert.match(row?.error_msg ?? "", /^Internal error: the provider odd\.js failed: Error: odd\n +at .*odd\.js/)
     })
+  )
+
+  it.live("tells of an exception with its stack and the provider's name", () =>
+    Effect.gen(function* () {
+      const streams = {
+        thrown: 'stream: () => { throw new Error("odd") }',
+        died: 'stream: () => Stream.die(new Error("odd"))',
+        rejected: 'stream: () => Stream.fromEffect(Effect.promise(() => Promise.reject(new Error("odd"))))',
+        "died later":
+          'stream: () => Stream.concat(Stream.succeed({ _tag: "Sent", at: 1, connection: null }), Stream.suspend(() => { throw new Error("odd") }))'
+      }
+      for (const [what, stream] of Object.entries(streams)) {
+        const [row] = yield* ask(
+          yield* file("odd.js", `${imports}\nexport const layer = Layer.succeed(Provider, { ${stream} })`)
+        )
+        assert.deepInclude(row, { error_code: "internal_error", error_reason: "Internal" }, what)
+        assert.match(
+          row?.error_msg ?? "",
+          /^Internal error: the provider odd\.js failed: Error: odd\n +at .*odd\.js/,
+          what
+        )
+      }
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("tells an exception in its decoder from a lost connection", () =>
+    Effect.gen(function* () {
+      const transport = `import { Transport } from ${JSON.stringify(pathToFileURL(join(root, "src/provider/Transport.ts")).href)}`
+      const decoders = {
+        make: 'makeDecoder: () => { throw new Error("odd") }',
+        push: 'makeDecoder: () => ({ push: () => { throw new Error("odd") }, end: () => undefined, done: false })',
+        end: 'makeDecoder: () => ({ push: () => undefined, end: () => { throw new Error("odd") }, done: false })',
+        accepts:
+          'accepts: () => { throw new Error("odd") }, makeDecoder: () => ({ push: () => undefined, end: () => undefined, done: false })',
+        errorOf: 'accepts: () => false, makeDecoder: () => {}, errorOf: () => { throw new Error("odd") }'
+      }
+      for (const [what, decoder] of Object.entries(decoders)) {
+        const path = yield* file(
+          "odd.js",
+          `${imports}\n${transport}\n
+          export const layer = ({ apiBase, model }) => Layer.effect(Provider, Effect.map(Transport, (transport) => ({
+            stream: () => transport.stream(
+              () => ({
+                origin: apiBase,
+                path: "/v1/chat/completions",
+                headers: ["content-type", "application/json"],
+                body: JSON.stringify({ model, stream: true, messages: [{ role: "user", content: "Hi" }] })
+              }),
+              { errorOf: () => undefined, ${decoder} }
+            )
+          })))`
+        )
+        const [row] = yield* ask(path)
+        assert.strictEqual(row?.error_code, "internal_error", `${what}: ${row?.error_msg}`)
+        assert.match(
+          row?.error_msg ?? "",
+          /^Internal error: the provider odd\.js failed: Error: odd\n +at .*odd\.js/,
+          what
+        )
+      }
+    }).pipe(Effect.scoped)
   )
 
   it.live("says what is wrong with the file", () =>

@@ -254,7 +254,7 @@ describe("RequestRunner", () => {
       yield* runner(Scripted.plan(2), 0)
       assert.strictEqual(finished.length, 2)
       for (const measurement of finished) {
-        assert.strictEqual(measurement.error?.reason._tag, "Protocol")
+        assert.strictEqual(measurement.error?.reason._tag, "Internal")
         assert.include(measurement.error?.message, "Internal error")
         assert.include(measurement.error?.message, "x is not a function")
         assert.strictEqual(measurement.text.join(""), "some")
@@ -273,7 +273,7 @@ describe("RequestRunner", () => {
       })
       yield* runner(Scripted.plan(1), 0)
       const { error } = only(finished)
-      assert.strictEqual(error?.reason._tag, "Protocol")
+      assert.strictEqual(error?.reason._tag, "Internal")
       assert.include(error?.message, "no header may hold that")
     }).pipe(
       Effect.provideService(Provider, {

@@ -54,7 +54,7 @@ const errorOf = (exit: Exit.Exit<void, LlmError.LlmError>): LlmError.LlmError | 
   if (Exit.isSuccess(exit)) return null
   const error = Cause.findErrorOption(exit.cause)
   if (Option.isSome(error)) return error.value
-  return LlmError.fromReason(new LlmError.Protocol({ description: `Internal error: ${Cause.pretty(exit.cause)}` }))
+  return LlmError.fromReason(new LlmError.Internal({ description: Cause.pretty(exit.cause) }))
 }
 
 /** Sends the request in a fiber of its own; what is seen of it comes in the order in which it happens. */

@@ -12,7 +12,8 @@ import packageJson from "../../../package.json" with { type: "json" }
 import * as LlmError from "../../domain/LlmError.ts"
 import { Provider, type Service } from "../../provider/Provider.ts"
 import { type RequestOptions } from "../../provider/RequestOptions.ts"
-import { type Transport } from "../../provider/Transport.ts"
+import { type Format, Transport } from "../../provider/Transport.ts"
+import { type StreamDecoder } from "../../provider/wire/StreamDecoder.ts"
 import { type CommandError, usage } from "../CommandError.ts"
 
 /** What a module's `layer` is given when it is a function: what the flags say, `apiBase` as it was written. */
@@ -99,11 +100,73 @@ const layerOf = Effect.fnUntraced(function* (file: string, options: Options) {
   )
 })
 
-/** An adapter that breaks its promise must not bring rows without an error code. */
-const asLlmError = (error: unknown): LlmError.LlmError =>
-  error instanceof LlmError.LlmError || isForeignLlmError(error)
-    ? error
-    : LlmError.fromReason(new LlmError.Protocol({ description: `Internal error: ${messageOf(error)}` }))
+/** What a provider throws, dies of, or fails with though it is no `LlmError`: told with its stack and by the provider's name. */
+const defect = (file: string, cause: Cause.Cause<unknown>): LlmError.Internal =>
+  new LlmError.Internal({ description: `the provider ${nameOf(file)} failed: ${Cause.pretty(cause)}` })
+
+const asLlmError = (file: string, cause: Cause.Cause<unknown>): Effect.Effect<never, LlmError.LlmError> => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.interrupt
+  const error = Option.getOrUndefined(Cause.findErrorOption(cause))
+  const isKnown = error instanceof LlmError.LlmError || isForeignLlmError(error)
+  return Effect.fail(isKnown ? error : LlmError.fromReason(defect(file, cause)))
+}
+
+/**
+ * A transport that knows what comes from the provider's own reading of answers: an exception there, thrown into the callback of a
+ * socket, would else look like a lost connection.
+ */
+const guarded = (transport: Transport["Service"], file: string): Transport["Service"] => {
+  const attempt = <A>(run: () => A): A | LlmError.Internal => {
+    try {
+      return run()
+    } catch (error) {
+      return defect(file, Cause.die(error))
+    }
+  }
+  const guardedDecoder = (decoder: StreamDecoder): StreamDecoder => {
+    const { pushPart } = decoder
+    return {
+      push: (bytes, at) => attempt(() => decoder.push(bytes, at)),
+      ...(pushPart === undefined
+        ? {}
+        : {
+            pushPart: (bytes: Buffer, start: number, end: number, at: number) =>
+              attempt(() => pushPart.call(decoder, bytes, start, end, at))
+          }),
+      end: (at) => attempt(() => decoder.end(at)),
+      get done() {
+        return decoder.done
+      }
+    }
+  }
+  const failing = (reason: LlmError.Internal): StreamDecoder => ({ push: () => reason, end: () => reason, done: false })
+  const guardedFormat = ({ accepts, errorOf, makeDecoder }: Format): Format => {
+    // A body that is accepted gets its decoder at once.
+    let refused: LlmError.Internal | undefined
+    return {
+      makeDecoder: (out) => {
+        const made = refused ?? attempt(() => makeDecoder(out))
+        refused = undefined
+        return made instanceof LlmError.Internal ? failing(made) : guardedDecoder(made)
+      },
+      errorOf: (body, headers) => {
+        const error = attempt(() => errorOf(body, headers))
+        return error instanceof LlmError.Internal
+          ? new LlmError.InStream({ description: error.message, code: error.errorCode, type: null })
+          : error
+      },
+      accepts:
+        accepts &&
+        ((bytes, contentType) => {
+          const accepted = attempt(() => accepts(bytes, contentType))
+          if (!(accepted instanceof LlmError.Internal)) return accepted
+          refused = accepted
+          return true
+        })
+    }
+  }
+  return { ...transport, stream: (request, format) => transport.stream(request, guardedFormat(format)) }
+}
 
 /** One that was made by the copy of llmperf that the module imports. */
 const isForeignLlmError = (error: unknown): error is LlmError.LlmError =>
@@ -124,7 +187,9 @@ export const load = (
     Provider,
     Effect.gen(function* () {
       const own = yield* layerOf(file, { apiBase, headers, model, requestId, samplingParams })
-      const built = yield* Effect.exit(Layer.build(own))
+      const built = yield* Effect.exit(
+        Layer.build(own).pipe(Effect.updateService(Transport, (transport) => guarded(transport, file)))
+      )
       if (Exit.isFailure(built)) {
         return yield* Cause.hasInterruptsOnly(built.cause)
           ? Effect.interrupt
@@ -135,7 +200,11 @@ export const load = (
       return Provider.of({
         name: nameOf(file),
         origin: service.origin ?? null,
-        stream: (plan) => Stream.mapError(service.stream(plan), asLlmError)
+        stream: (plan) =>
+          Stream.catchCause(
+            Stream.suspend(() => service.stream(plan)),
+            (cause) => Stream.fromEffect(asLlmError(file, cause))
+          )
       })
     })
   )

@@ -95,8 +95,8 @@ export const ownErrorOf = (record: RequestRecord): string | null => {
     case "Connect":
     case "Truncated":
       return ownCodes.exec(record.error_msg)?.[1] ?? null
-    case "Protocol":
-      return record.error_msg.startsWith("Internal error:") ? "internal" : null
+    case "Internal":
+      return "internal"
     default:
       return null
   }

@@ -107,6 +107,8 @@ export const maskReason = (reason: LlmError.Reason, mask: (text: string) => stri
       return new LlmError.Truncated({ description: mask(reason.description) })
     case "Protocol":
       return new LlmError.Protocol({ description: mask(reason.description) })
+    case "Internal":
+      return new LlmError.Internal({ description: mask(reason.description) })
     default:
       return reason
   }

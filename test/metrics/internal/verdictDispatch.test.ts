@@ -88,7 +88,7 @@ describe("DispatchTally", () => {
     ["Connect", "Could not connect: connect EADDRNOTAVAIL 10.0.0.1:443", "EADDRNOTAVAIL"],
     ["Connect", "Could not connect: getaddrinfo ENFILE example.org", "ENFILE"],
     ["Truncated", "The answer was cut off: the connection was lost in the middle of the answer: ENOBUFS", "ENOBUFS"],
-    ["Protocol", "Internal error: TypeError: x is not a function", "internal"],
+    ["Internal", "Internal error: TypeError: x is not a function", "internal"],
     ["Connect", "Could not connect: connect ECONNREFUSED 10.0.0.1:443", null],
     ["Connect", "Could not connect: connect ETIMEDOUT 10.0.0.1:443", null],
     ["HttpStatus", "HTTP 500: EMFILE: too many open files", null],
