@@ -353,11 +353,11 @@ export const api = {
     url,
     "Address of the API, with or without /v1, or the full path; takes the place of OPENAI_API_BASE and of its like for the other APIs"
   ),
-  endpoint: Setting.withDefault(
+  endpoint: Setting.noted(
     "endpoint",
     Setting.oneOf("chat", "completions", "responses"),
     "chat",
-    "Of OpenAI's API, and all of its shape: chat completions, the older text completions, or responses"
+    "Of OpenAI's API, and all of its shape: chat completions, the older text completions, or responses; a full path in --api-base says it too"
   ),
   payloadStyle: Setting.optional(
     "payload-style",

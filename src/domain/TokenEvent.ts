@@ -43,8 +43,8 @@ export interface CredentialRenewed {
 }
 
 /**
- * Status and headers of the answer arrived. `rateLimit` holds `retry-after` and every
- * `x-ratelimit-*` and `anthropic-ratelimit-*` header as sent.
+ * Status and headers of the answer arrived. `rateLimit` holds `retry-after` and every `x-ratelimit-*` and
+ * `anthropic-ratelimit-*` header as sent, with the `llm_provider-` of a LiteLLM proxy before them or without.
  *
  * @category models
  * @since 0.1.0

@@ -118,12 +118,14 @@ export const layerConfig = (
   Layer.effect(
     Provider,
     Effect.gen(function* () {
-      const apiKey = yield* Variables.neededSecret(
+      const apiBase = yield* Variables.base(options.apiBase, ["ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"], {
+        fallback: defaultApiBase
+      })
+      const apiKey = yield* Variables.keyFor(
+        apiBase,
         ["ANTHROPIC_API_KEY"],
         "the key of the API; any word will do for a server that checks none"
       )
-      const names = ["ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL"]
-      const apiBase = yield* Variables.givenOrDefault(options.apiBase, names, defaultApiBase)
       return yield* make({ ...options, apiBase, apiKey })
     })
   )

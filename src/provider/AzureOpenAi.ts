@@ -35,38 +35,44 @@ export type Credential =
  *   the full path
  * - `apiVersion`: the `api-version`, where the base has none. The v1 route takes none
  * - `model`: the name of the deployment
- * - `ignoreEos`, `includeUsage`: as for `OpenAi`
+ * - `credential`: `null` for a server that wants none
+ * - `endpoint`, `ignoreEos`, `includeUsage`: as for `OpenAi`
  *
  * @category models
  * @since 0.2.0
  */
 export interface Options extends RequestOptions {
   readonly apiBase: string
-  readonly credential: Credential
+  readonly credential: Credential | null
   readonly apiVersion?: string | undefined
   readonly endpoint?: Endpoint | undefined
   readonly ignoreEos?: boolean | undefined
   readonly includeUsage?: boolean | undefined
 }
 
+const headersOf = (credential: Credential): { readonly [name: string]: string } =>
+  credential._tag === "Key"
+    ? { "api-key": Redacted.value(credential.key).trim() }
+    : { authorization: `Bearer ${Redacted.value(credential.token).trim()}` }
+
 /**
- * Fails with `LlmError` (`Protocol`) when the base is not an address.
+ * Fails with `LlmError` (`Protocol`) when the base is not an address, or says another endpoint than `endpoint`.
  *
  * @category constructors
  * @since 0.2.0
  */
 export const make = Effect.fn("AzureOpenAi.make")(function* (options: Options) {
   const transport = yield* Transport
+  const endpoint = yield* OpenAiApi.endpointFor(options.apiBase, options.endpoint)
   const to = yield* Address.orFail(
-    Azure.target(options.apiBase, options.model, options.endpoint ?? "chat", options.apiVersion),
+    Azure.target(options.apiBase, options.model, endpoint, options.apiVersion),
     options.apiBase
   )
   const { credential } = options
-  const own =
-    credential._tag === "Key"
-      ? { "api-key": Redacted.value(credential.key).trim() }
-      : { authorization: `Bearer ${Redacted.value(credential.token).trim()}` }
-  return OpenAiApi.make(transport, "azure", to, own, options)
+  return OpenAiApi.make(transport, "azure", to, credential === null ? {} : headersOf(credential), {
+    ...options,
+    endpoint
+  })
 })
 
 /**
@@ -91,25 +97,28 @@ export const layerConfig = (
   Layer.effect(
     Provider,
     Effect.gen(function* () {
-      const apiBase = yield* Variables.givenOr(
+      const apiBase = yield* Variables.base(
         options.apiBase,
         ["AZURE_API_BASE", "AZURE_OPENAI_ENDPOINT", "AZURE_OPENAI_API_BASE"],
-        "the address of the resource, such as https://name.openai.azure.com (or --api-base)"
+        { description: "the address of the resource, such as https://name.openai.azure.com (or --api-base)" }
       )
       const apiVersion =
         options.apiVersion ??
         Option.getOrUndefined(
           yield* Variables.text(["AZURE_API_VERSION", "AZURE_OPENAI_API_VERSION", "OPENAI_API_VERSION"])
         )
-      return yield* make({ ...options, apiBase, apiVersion, credential: yield* credentialFrom })
+      return yield* make({ ...options, apiBase, apiVersion, credential: yield* credentialFor(apiBase) })
     })
   )
 
-const credentialFrom = Effect.gen(function* (): Effect.fn.Return<Credential, LlmError | Config.ConfigError> {
+const credentialFor = Effect.fnUntraced(function* (
+  apiBase: string
+): Effect.fn.Return<Credential | null, LlmError | Config.ConfigError> {
   const keys = ["AZURE_API_KEY", "AZURE_OPENAI_API_KEY"] as const
   const key = yield* Variables.secret(keys)
   if (Option.isSome(key)) return { _tag: "Key", key: key.value }
   const token = yield* Variables.secret(["AZURE_AD_TOKEN", "AZURE_OPENAI_AD_TOKEN"])
   if (Option.isSome(token)) return { _tag: "Token", token: token.value }
-  return { _tag: "Key", key: yield* Variables.neededSecret(keys, "the key of the resource (or AZURE_AD_TOKEN)") }
+  yield* Variables.keyFor(apiBase, keys, "the key of the resource (or AZURE_AD_TOKEN)")
+  return null
 })

@@ -41,7 +41,7 @@ export const defaultApiBase = "https://generativelanguage.googleapis.com"
  */
 export interface Options extends RequestOptions {
   readonly apiBase?: string | undefined
-  readonly apiKey: Redacted.Redacted<string>
+  readonly apiKey: Redacted.Redacted<string> | null
 }
 
 const format: Format = { makeDecoder: GeminiChunk.makeDecoder, errorOf: GoogleError.errorOf }
@@ -67,9 +67,11 @@ export const make = Effect.fn("Gemini.make")(function* (options: Options) {
   return yield* PlainProvider.make({
     name: "gemini",
     to,
-    headers: RequestParts.headers(options, "text/event-stream", {
-      "x-goog-api-key": Redacted.value(options.apiKey).trim()
-    }),
+    headers: RequestParts.headers(
+      options,
+      "text/event-stream",
+      options.apiKey === null ? {} : { "x-goog-api-key": Redacted.value(options.apiKey).trim() }
+    ),
     body: GoogleBody.generateContent(options),
     format
   })
@@ -95,11 +97,12 @@ export const layerConfig = (
   Layer.effect(
     Provider,
     Effect.gen(function* () {
-      const apiKey = yield* Variables.neededSecret(
+      const apiBase = yield* Variables.base(options.apiBase, ["GEMINI_API_BASE"], { fallback: defaultApiBase })
+      const apiKey = yield* Variables.keyFor(
+        apiBase,
         ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         "a key of the Gemini API, from https://aistudio.google.com/apikey (or GOOGLE_API_KEY)"
       )
-      const apiBase = yield* Variables.givenOrDefault(options.apiBase, ["GEMINI_API_BASE"], defaultApiBase)
       return yield* make({ ...options, apiBase, apiKey })
     })
   )

@@ -173,7 +173,7 @@ export const layerConfig = (
   Layer.effect(
     Provider,
     Effect.gen(function* () {
-      const apiBase = yield* Variables.givenOrDefault(options.apiBase, ["HUGGINGFACE_API_BASE"], defaultApiBase)
+      const apiBase = yield* Variables.base(options.apiBase, ["HUGGINGFACE_API_BASE"], { fallback: defaultApiBase })
       const apiKey = yield* keyFor(apiBase)
       return yield* make({ ...options, apiBase, apiKey })
     })

@@ -63,12 +63,13 @@ const compatible =
     Layer.effect(
       Provider,
       Effect.gen(function* () {
-        const address =
-          apiBase === undefined
-            ? yield* Variables.givenOr(options.apiBase, bases, "the address of the API (or --api-base)")
-            : yield* Variables.givenOrDefault(options.apiBase, bases, apiBase)
+        const address = yield* Variables.base(
+          options.apiBase,
+          bases,
+          apiBase === undefined ? { description: "the address of the API (or --api-base)" } : { fallback: apiBase }
+        )
         const apiKey = needsKey
-          ? yield* Variables.neededSecret(keys, "the key of the API")
+          ? yield* Variables.keyFor(address, keys, "the key of the API")
           : Option.getOrNull(yield* Variables.secret(keys))
         const provider = yield* OpenAi.make({ ...options, model: modelOf(options.model), apiBase: address, apiKey })
         return Provider.of({ ...provider, name: "litellm" })
@@ -78,7 +79,9 @@ const compatible =
 const openAi: Api = (options) =>
   Layer.unwrap(
     Effect.map(
-      Variables.givenOrDefault(options.apiBase, ["OPENAI_API_BASE", "OPENAI_BASE_URL"], "https://api.openai.com/v1"),
+      Variables.base(options.apiBase, ["OPENAI_API_BASE", "OPENAI_BASE_URL"], {
+        fallback: "https://api.openai.com/v1"
+      }),
       (apiBase) => OpenAi.layerConfig({ ...options, apiBase })
     )
   )

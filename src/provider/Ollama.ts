@@ -138,7 +138,7 @@ export const layerConfig = (
   Layer.effect(
     Provider,
     Effect.gen(function* () {
-      const apiBase = yield* Variables.givenOrDefault(options.apiBase, ["OLLAMA_API_BASE"], defaultApiBase)
+      const apiBase = yield* Variables.base(options.apiBase, ["OLLAMA_API_BASE"], { fallback: defaultApiBase })
       return yield* make({ ...options, apiBase })
     })
   )

@@ -30,6 +30,7 @@ export type Endpoint = "chat" | "completions" | "responses"
 /**
  * - `apiBase`: `https://host`, `https://host/v1`, any other base path, or the full path of the endpoint. A base on one of
  *   Azure's own hosts is used as `AzureOpenAi` uses it, with the model as the deployment
+ * - `endpoint`: without it, that of a base in full, else `chat`
  * - `apiVersion`: the `api-version` of an Azure host, where the base has none
  * - `ignoreEos`: asks the server to go on until the asked number of tokens (vLLM, SGLang and others know `ignore_eos`)
  * - `includeUsage`: asks for `stream_options.include_usage`; a server that refuses it is asked again without. (Responses
@@ -68,14 +69,22 @@ export const target = (
 }
 
 /**
- * Fails with `LlmError` (`Protocol`) when the base is not an address.
+ * The endpoint that a base in full says, such as `https://host/v1/responses`; `undefined` for any other base.
+ *
+ * @category decoding
+ * @since 0.2.0
+ */
+export const endpointOf: (apiBase: string) => Endpoint | undefined = OpenAiApi.endpointOf
+
+/**
+ * Fails with `LlmError` (`Protocol`) when the base is not an address, or says another endpoint than `endpoint`.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = Effect.fn("OpenAi.make")(function* (options: Options) {
   const transport = yield* Transport
-  const endpoint = options.endpoint ?? "chat"
+  const endpoint = yield* OpenAiApi.endpointFor(options.apiBase, options.endpoint)
   const isAzure = Azure.isOwnHost(options.apiBase)
   const to = yield* Address.orFail(
     isAzure
@@ -85,7 +94,7 @@ export const make = Effect.fn("OpenAi.make")(function* (options: Options) {
   )
   const key = options.apiKey === null ? undefined : Redacted.value(options.apiKey).trim()
   const own = key === undefined ? {} : isAzure ? { "api-key": key } : { authorization: `Bearer ${key}` }
-  return OpenAiApi.make(transport, "openai", to, own, options)
+  return OpenAiApi.make(transport, "openai", to, own, { ...options, endpoint })
 })
 
 /**
@@ -96,8 +105,9 @@ export const layer = (options: Options): Layer.Layer<Provider, LlmError, Transpo
   Layer.effect(Provider, make(options))
 
 /**
- * Takes address and key from the environment where `options` do not give them, and the version of an Azure host from
- * `OPENAI_API_VERSION`. Fails with `LlmError` (`MissingCredential`, naming the variable) before anything is sent.
+ * Takes the address, unless it is given, from `OPENAI_API_BASE` or else `OPENAI_BASE_URL`, the key from `OPENAI_API_KEY`, and the
+ * version of an Azure host from `OPENAI_API_VERSION`. Without a key, servers on this computer and in private networks are asked
+ * without one. Fails with `LlmError` (`MissingCredential`, naming the variable) before anything is sent.
  *
  * @category layers
  * @since 0.1.0
@@ -108,12 +118,11 @@ export const layerConfig = (
   Layer.effect(
     Provider,
     Effect.gen(function* () {
-      const apiBase = yield* Variables.givenOr(
-        options.apiBase,
-        ["OPENAI_API_BASE"],
-        "the address of the API, such as https://api.openai.com/v1 (or --api-base)"
-      )
-      const apiKey = yield* Variables.neededSecret(
+      const apiBase = yield* Variables.base(options.apiBase, ["OPENAI_API_BASE", "OPENAI_BASE_URL"], {
+        description: "the address of the API, such as https://api.openai.com/v1 (or OPENAI_BASE_URL, or --api-base)"
+      })
+      const apiKey = yield* Variables.keyFor(
+        apiBase,
         ["OPENAI_API_KEY"],
         "the key of the API; any word will do for a server that checks none"
       )

@@ -9,7 +9,7 @@
 import type * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as LlmError from "../domain/LlmError.ts"
+import * as LlmError from "../domain/LlmError.ts"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
 import * as AwsCredentials from "./AwsCredentials.ts"
 import * as AwsApi from "./internal/awsApi.ts"
@@ -89,6 +89,18 @@ const service: AwsApi.Service = {
   variable: "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"
 }
 
+/** How the service tells that the container did not like the request. */
+const refusedByContainer = /Received client error \((400|422)\)/
+
+const named = (error: LlmError.InStream | undefined, style: SageMakerPayload.Style): LlmError.InStream | undefined =>
+  error === undefined || !refusedByContainer.test(error.description)
+    ? error
+    : new LlmError.InStream({
+        description: `${error.description} (The request was in the payload style ${style}; does the container take another? See --payload-style.)`,
+        code: error.code,
+        type: error.type
+      })
+
 /**
  * Fails with `LlmError` (`Protocol`) when the base is not an address.
  *
@@ -97,6 +109,7 @@ const service: AwsApi.Service = {
  */
 export const make = Effect.fn("SageMaker.make")(function* (options: Options) {
   const style = options.payload ?? "messages"
+  const format = yield* AwsApi.format((codec) => SageMakerPayload.makeDecoder(codec, style))
   return yield* PlainProvider.make({
     name: "sagemaker",
     to: yield* AwsApi.target(options, options.model, service),
@@ -104,7 +117,7 @@ export const make = Effect.fn("SageMaker.make")(function* (options: Options) {
       "x-amzn-sagemaker-custom-attributes": "accept_eula=true"
     }),
     body: bodyOf(options, style),
-    format: yield* AwsApi.format((codec) => SageMakerPayload.makeDecoder(codec, style)),
+    format: { ...format, errorOf: (body, headers) => named(format.errorOf(body, headers), style) },
     sign: yield* AwsApi.signing(service, options.region, options.credentials)
   })
 })

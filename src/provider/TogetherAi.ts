@@ -31,7 +31,7 @@ export const defaultApiBase = "https://api.together.xyz/v1"
  * @since 0.2.0
  */
 export interface Options extends RequestOptions {
-  readonly apiKey: Redacted.Redacted<string>
+  readonly apiKey: Redacted.Redacted<string> | null
   readonly apiBase?: string | undefined
   readonly endpoint?: OpenAi.Endpoint | undefined
   readonly ignoreEos?: boolean | undefined
@@ -69,14 +69,13 @@ export const layerConfig = (
   Layer.effect(
     Provider,
     Effect.gen(function* () {
-      const apiKey = yield* Variables.neededSecret(
+      const apiBase = yield* Variables.base(options.apiBase, ["TOGETHERAI_API_BASE", "TOGETHER_AI_API_BASE"], {
+        fallback: defaultApiBase
+      })
+      const apiKey = yield* Variables.keyFor(
+        apiBase,
         ["TOGETHERAI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_AI_TOKEN"],
         "the key of Together AI"
-      )
-      const apiBase = yield* Variables.givenOrDefault(
-        options.apiBase,
-        ["TOGETHERAI_API_BASE", "TOGETHER_AI_API_BASE"],
-        defaultApiBase
       )
       return yield* make({ ...options, apiBase, apiKey })
     })

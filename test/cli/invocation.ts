@@ -112,6 +112,7 @@ export const valuesOf = (input: LoadTestInput) => ({
   numConcurrentRequests: input.numConcurrentRequests.value,
   maxNumCompletedRequests: input.maxNumCompletedRequests.value,
   timeout: input.timeout.value,
+  endpoint: input.endpoint.value,
   arrival: input.arrival.value,
   whenFull: input.whenFull.value
 })

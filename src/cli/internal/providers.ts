@@ -36,7 +36,7 @@ export interface Settings extends Pick<
 /** What all APIs are told; each takes of it what it knows. */
 interface Options extends RequestOptions {
   readonly apiBase: string | undefined
-  readonly endpoint: OpenAi.Endpoint
+  readonly endpoint: OpenAi.Endpoint | undefined
   readonly ignoreEos: boolean
   readonly payload: "jumpstart" | "tgi" | "messages" | undefined
   readonly vertexRoute: "predict" | "raw" | "publisher" | undefined
@@ -185,7 +185,7 @@ const simulated = (input: Input, settings: Settings, options: Options) =>
 /** The first flag that was given and says nothing to the API, which would be overlooked in silence. */
 const meaningless = (input: Input, { flags }: Pick<Api, "flags">): string | undefined => {
   const given = {
-    endpoint: input.endpoint !== "chat",
+    endpoint: input.endpoint.value !== "chat",
     "ignore-eos": input.ignoreEos,
     "payload-style": Option.isSome(input.payloadStyle),
     "vertex-route": Option.isSome(input.vertexRoute)
@@ -213,7 +213,7 @@ export const layer = (
     headers: Object.fromEntries(input.header),
     requestId: requestIdHeader === null ? null : { header: requestIdHeader, of: requestIdOf(runId) },
     apiBase: Option.getOrUndefined(input.apiBase),
-    endpoint: input.endpoint,
+    endpoint: input.endpoint.given ? input.endpoint.value : undefined,
     ignoreEos: input.ignoreEos,
     payload: Option.getOrUndefined(input.payloadStyle),
     vertexRoute: Option.getOrUndefined(input.vertexRoute)

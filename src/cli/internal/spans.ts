@@ -7,6 +7,7 @@ import { type RunHooks } from "../../engine/RunHooks.ts"
 import { type RequestTap } from "../../engine/RequestTap.ts"
 import * as OtlpCollector from "../../output/OtlpCollector.ts"
 import * as OtlpSpans from "../../output/OtlpSpans.ts"
+import * as OpenAi from "../../provider/OpenAi.ts"
 import { Provider } from "../../provider/Provider.ts"
 import { usage } from "../CommandError.ts"
 import { type loadTest } from "../flags.ts"
@@ -30,6 +31,7 @@ export const make = (
   }
 ) => {
   const { agent, collector, config, origin } = options
+  const inBase = Option.map(input.apiBase, OpenAi.endpointOf)
   const { additionalSamplingParams: samplingParams, llmApi, model, runId } = config
   return OtlpSpans.make({
     collector,
@@ -39,7 +41,7 @@ export const make = (
     origin,
     llmApi,
     model,
-    endpoint: input.endpoint,
+    endpoint: input.endpoint.given ? input.endpoint.value : (Option.getOrUndefined(inBase) ?? "chat"),
     samplingParams,
     streams: !(llmApi === "vertexai" && Option.contains(input.vertexRoute, "predict"))
   })

@@ -262,8 +262,8 @@ const looksLikeEvents = (bytes: Buffer, type: string): boolean => {
   return fields.some((field) => start.startsWith(field) || field.startsWith(start))
 }
 
-/** Headers in which servers tell their limits; Anthropic's have a name of their own. */
-const rateLimitName = /^(retry-after$|(x|anthropic)-ratelimit-)/
+/** Headers in which servers tell their limits; Anthropic's have a name of their own, and LiteLLM puts one before all. */
+const rateLimitName = /^(llm_provider-)?(retry-after$|(x|anthropic)-ratelimit-)/
 
 const rateLimitOf = (headers: Headers): { readonly [name: string]: string } | null => {
   let found: { [name: string]: string } | null = null

@@ -1,3 +1,4 @@
+import * as Net from "node:net"
 import * as Effect from "effect/Effect"
 import * as LlmError from "../../domain/LlmError.ts"
 import * as Secrets from "../../domain/Secrets.ts"
@@ -20,6 +21,35 @@ export const parse = (address: string): Address | null => {
   return { origin, hostname, path: url.pathname.replace(/\/+$/, ""), search }
 }
 
+const privateNetworks = new Net.BlockList()
+privateNetworks.addAddress("0.0.0.0", "ipv4")
+for (const [network, bits] of [
+  ["10.0.0.0", 8],
+  ["127.0.0.0", 8],
+  ["169.254.0.0", 16],
+  ["172.16.0.0", 12],
+  ["192.168.0.0", 16]
+] as const) {
+  privateNetworks.addSubnet(network, bits, "ipv4")
+}
+privateNetworks.addAddress("::1", "ipv6")
+privateNetworks.addSubnet("fc00::", 7, "ipv6")
+privateNetworks.addSubnet("fe80::", 10, "ipv6")
+
+/**
+ * Whether a host is this computer or in a private network: by its address (RFC 1918, RFC 4193, loopback, link-local), or by a name
+ * that no public DNS knows (`localhost`, `*.local`, `*.internal`, a single label).
+ */
+export const isPrivate = (address: string): boolean => {
+  const hostname =
+    parse(address)
+      ?.hostname.replace(/^\[(.*)\]$/, "$1")
+      .replace(/\.$/, "") ?? ""
+  const version = Net.isIP(hostname)
+  if (version !== 0) return privateNetworks.check(hostname, version === 4 ? "ipv4" : "ipv6")
+  return hostname !== "" && (!hostname.includes(".") || /\.(localhost|local|internal)$/.test(hostname))
+}
+
 const hasUser = ({ password, username }: URL): boolean => username !== "" || password !== ""
 
 const problemOf = (apiBase: string): string =>
@@ -27,6 +57,18 @@ const problemOf = (apiBase: string): string =>
     ? "The API base has a user or a password in it. Give it without, and what it stands for as a header, " +
       "such as authorization: Basic …"
     : `The API base is not an http(s) address: ${Secrets.shownAddress(apiBase)}`
+
+/** Says what is wrong with an address, and where it came from. */
+export const checked = (apiBase: string, variable: string | null): Effect.Effect<string, LlmError.LlmError> =>
+  parse(apiBase) === null
+    ? Effect.fail(
+        LlmError.fromReason(
+          new LlmError.Protocol({
+            description: `${problemOf(apiBase)}${variable === null ? "" : ` (${variable} says so)`}`
+          })
+        )
+      )
+    : Effect.succeed(apiBase)
 
 /** Where requests go. */
 export interface Target {

@@ -47,8 +47,8 @@ export const place = Effect.fnUntraced(function* (
     names,
     "the region of the endpoint, such as us-east-1 (or AWS_REGION, or the region of the profile in ~/.aws/config)"
   )
-  const addresses = [service.variable, "AWS_ENDPOINT_URL"]
-  const apiBase = yield* Variables.givenOrDefault(given.apiBase, addresses, regionalBase(service, region))
+  const addresses = [service.variable, "AWS_ENDPOINT_URL"] as const
+  const apiBase = yield* Variables.base(given.apiBase, addresses, { fallback: regionalBase(service, region) })
   return { region, apiBase }
 })
 

@@ -133,7 +133,9 @@ export const fromStatus = (
     const value = headers[name]
     return Array.isArray(value) ? value[0] : value
   }
-  const retryAfter = retryAfterSeconds(header("retry-after"), header("date"))
+  // A proxy of LiteLLM hands on what the API behind it said, under names of its own.
+  const asked = header("retry-after") ?? header("llm_provider-retry-after")
+  const retryAfter = retryAfterSeconds(asked, header("llm_provider-date") ?? header("date"))
   const location = header("location")
   const body =
     status >= 300 && status < 400 && location !== undefined

@@ -1,12 +1,13 @@
+import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import type * as LlmError from "../../domain/LlmError.ts"
+import * as LlmError from "../../domain/LlmError.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type Service, Provider } from "../Provider.ts"
 import { type RequestOptions } from "../RequestOptions.ts"
 import { type Format, type HttpRequest, type Service as TransportService } from "../Transport.ts"
 import * as OpenAiChunk from "../wire/OpenAiChunk.ts"
 import * as ResponsesEvent from "../wire/ResponsesEvent.ts"
-import { type Target } from "./address.ts"
+import * as Address from "./address.ts"
 import * as Json from "./json.ts"
 import * as RequestParts from "./requestParts.ts"
 
@@ -18,6 +19,35 @@ export const endpointPaths = {
   completions: "/completions",
   responses: "/responses"
 } as const satisfies { readonly [E in Endpoint]: string }
+
+/** The endpoint of a base that was pasted in full; `undefined` for any other base. */
+export const endpointOf = (apiBase: string): Endpoint | undefined => {
+  const path = Address.parse(apiBase)?.path ?? ""
+  if (path.endsWith(endpointPaths.chat)) return "chat"
+  if (path.endsWith(endpointPaths.completions)) return "completions"
+  return path.endsWith(endpointPaths.responses) ? "responses" : undefined
+}
+
+/**
+ * The endpoint to ask: the one that was asked for, or that of a base in full, or chat completions. Fails with `LlmError`
+ * (`Protocol`) when the first two are not the same.
+ */
+export const endpointFor = (
+  apiBase: string,
+  asked: Endpoint | undefined
+): Effect.Effect<Endpoint, LlmError.LlmError> => {
+  const inBase = endpointOf(apiBase)
+  if (asked === undefined || inBase === undefined || asked === inBase) return Effect.succeed(asked ?? inBase ?? "chat")
+  return Effect.fail(
+    LlmError.fromReason(
+      new LlmError.Protocol({
+        description:
+          `The API base ends in ${endpointPaths[inBase]}, and the endpoint is to be ${asked} (${endpointPaths[asked]}): ` +
+          `leave out --endpoint, or give the base without ${endpointPaths[inBase]}`
+      })
+    )
+  )
+}
 
 /** The base of a path that may have been pasted in full. */
 export const basePath = (path: string): string => path.replace(/\/(chat\/completions|completions|responses)$/, "")
@@ -57,7 +87,7 @@ const withoutRefused = (asked: Wishes, error: LlmError.LlmError): Wishes | undef
 export const make = (
   transport: TransportService,
   name: string,
-  to: Target,
+  to: Address.Target,
   own: { readonly [name: string]: string },
   options: ApiOptions
 ): Service => {

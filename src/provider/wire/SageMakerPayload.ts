@@ -112,9 +112,33 @@ const innerOf = (style: Style, first: string, out: EventBuffer): StreamDecoder =
   }
 }
 
+/** As much of an answer as it takes to see its style. */
+const longestBeginning = 1_024
+
+/** By what the first event or document of a style is known. */
+const beginnings: ReadonlyArray<readonly [Style, RegExp]> = [
+  ["jumpstart", /^\[?\s*\{\s*"generation"\s*:/],
+  ["tgi", /^(data:\s*)?\{[^\n]*"token"\s*:\s*\{/],
+  ["messages", /^data:\s*\{[^\n]*"choices"\s*:\s*\[/]
+]
+
+const styleOf = (beginning: string): Style | undefined =>
+  beginnings.find(([, known]) => known.test(beginning.trimStart()))?.[0]
+
+/** A failure to read an answer, or that the answer is in another style than the one it was read in. */
+const named = (reason: LlmError.Reason | undefined, style: Style, beginning: string): LlmError.Reason | undefined => {
+  if (reason?._tag !== "Truncated" && reason?._tag !== "Protocol") return reason
+  const spoken = styleOf(beginning)
+  if (spoken === undefined || spoken === style) return reason
+  return new LlmError.Protocol({
+    description: `The container answers in the payload style ${spoken}, not ${style}: use --payload-style ${spoken}`
+  })
+}
+
 /**
  * Makes decoders of an endpoint's response streams out of a codec of their frames and the style of their payload. An
- * answer in one JSON document where a stream was expected is told as `Whole` too.
+ * answer in one JSON document where a stream was expected is told as `Whole` too; one in another style is told as such
+ * (`Protocol`).
  *
  * @category constructors
  * @since 0.2.0
@@ -123,6 +147,7 @@ export const makeDecoder =
   (codec: AwsEventStream.Codec, style: Style): MakeDecoder =>
   (out) => {
     let inner: StreamDecoder | undefined
+    let beginning = ""
     return AwsEventStream.make(codec, {
       onEvent: (type, payload, at) => {
         if (type !== "PayloadPart") return undefined
@@ -131,12 +156,13 @@ export const makeDecoder =
           if (first === "") return undefined
           inner = innerOf(style, first, out)
         }
-        return inner.push(payload, at)
+        if (beginning.length < longestBeginning) beginning += payload.toString("latin1", 0, longestBeginning)
+        return named(inner.push(payload, at), style, beginning)
       },
       atEnd: (at) =>
         inner === undefined
           ? new LlmError.Truncated({ description: "the stream ended without any payload" })
-          : inner.end(at),
+          : named(inner.end(at), style, beginning),
       isDone: () => inner?.done === true
     })
   }
