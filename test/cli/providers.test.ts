@@ -248,6 +248,44 @@ describe("Providers.layer", () => {
     })
   )
 
+  it.effect.each([
+    ["openai"],
+    ["azure"],
+    ["anthropic"],
+    ["together"],
+    ["huggingface"],
+    ["gemini"],
+    ["litellm", "--model", "groq/m"],
+    ["litellm", "--model", "openai/m"]
+  ])("needs no key for a server on this computer, only for others: %s", ([api, ...more]) =>
+    Effect.gen(function* () {
+      const asked = (host: string) => requestOf(["--llm-api", api, ...more, "--api-base", host], {})
+      const request = yield* asked("http://127.0.0.1:8000/v1")
+      const names = (request?.headers ?? []).filter((_, index) => index % 2 === 0)
+      assert.deepStrictEqual(
+        names.filter((name) => /authorization|key/.test(name)),
+        []
+      )
+      const host = api === "huggingface" ? "https://router.huggingface.co/v1" : "https://api.example/v1"
+      const error = yield* Effect.flip(asked(host))
+      assert.match(error.message, /^\w+_KEY must be set/)
+    })
+  )
+
+  it.effect("takes the endpoint from a full path", () =>
+    Effect.gen(function* () {
+      for (const [path, word] of [
+        ["completions", "prompt"],
+        ["responses", "input"],
+        ["chat/completions", "messages"]
+      ] as const) {
+        const request = yield* requestOf(["--api-base", `http://127.0.0.1:1/v1/${path}`], {})
+        assert.strictEqual(urlOf(request), `http://127.0.0.1:1/v1/${path}`)
+        assert.property(JSON.parse(request?.body ?? ""), word)
+      }
+    })
+  )
+
   it.effect("refuses a flag that says nothing to the API", () =>
     Effect.gen(function* () {
       for (const args of [

@@ -31,6 +31,9 @@ const refused = Effect.fnUntraced(function* ({ args, env, told }: Omit<Case, "na
   assert.strictEqual(server.connections(), 0)
 })
 
+/** A server on this computer is asked without a key. Nobody is at this address. */
+const elsewhere = { OPENAI_API_BASE: "https://api.invalid/v1" }
+
 const load = (...args: ReadonlyArray<string>) => ["load-test", "--model", "m", ...args]
 
 const cases: ReadonlyArray<Case> = [
@@ -117,8 +120,19 @@ const cases: ReadonlyArray<Case> = [
     env: { OPENAI_API_BASE: "localhost:8000" },
     told: [/localhost:8000/, /http/]
   },
-  { name: "no key", args: load(), env: { OPENAI_API_KEY: undefined }, told: [/OPENAI_API_KEY/] },
-  { name: "an empty key", args: load(), env: { OPENAI_API_KEY: "" }, told: [/OPENAI_API_KEY/] },
+  {
+    name: "an endpoint that the address contradicts",
+    args: load("--api-base", "http://127.0.0.1:1/v1/completions", "--endpoint", "chat"),
+    told: [/The API base ends in \/completions/, /leave out --endpoint/]
+  },
+  {
+    name: "an endpoint that the address in the environment contradicts",
+    args: load("--endpoint", "responses"),
+    env: { OPENAI_API_BASE: undefined, OPENAI_BASE_URL: "http://127.0.0.1:1/v1/chat/completions" },
+    told: [/The API base ends in \/chat\/completions/, /leave out --endpoint/]
+  },
+  { name: "no key", args: load(), env: { ...elsewhere, OPENAI_API_KEY: undefined }, told: [/OPENAI_API_KEY/] },
+  { name: "an empty key", args: load(), env: { ...elsewhere, OPENAI_API_KEY: "" }, told: [/OPENAI_API_KEY/] },
   {
     name: "a mean input length below the smallest prompt",
     args: load("--mean-input-tokens", "20"),
@@ -249,7 +263,7 @@ describe("wrong use", () => {
       const results = join(root, "results")
       yield* refused({
         args: load("--results-dir", results),
-        env: { OPENAI_API_KEY: undefined },
+        env: { ...elsewhere, OPENAI_API_KEY: undefined },
         told: [/OPENAI_API_KEY/]
       })
       assert.deepStrictEqual(readdirSync(root), [])

@@ -103,7 +103,7 @@ describe("Anthropic.layerConfig", () => {
 
   it.effect.each([{}, { ANTHROPIC_API_KEY: "" }, { ANTHROPIC_API_KEY: " \n" }])("needs a key: %j", (variables) =>
     Effect.gen(function* () {
-      assert.strictEqual(yield* missingVariable(layer("http://host"), variables), "ANTHROPIC_API_KEY")
+      assert.strictEqual(yield* missingVariable(layer("https://api.example"), variables), "ANTHROPIC_API_KEY")
     })
   )
 

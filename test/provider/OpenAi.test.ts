@@ -370,6 +370,38 @@ describe("OpenAi: the limit of tokens", () => {
   )
 })
 
+describe("the endpoint", () => {
+  it.effect.each([
+    ["https://host/v1/chat/completions", undefined, "/v1/chat/completions"],
+    ["https://host/v1/completions", undefined, "/v1/completions"],
+    ["https://host/v1/completions/", "completions", "/v1/completions"],
+    ["https://host/v1/responses?a=1", undefined, "/v1/responses?a=1"],
+    ["https://host/v1", undefined, "/v1/chat/completions"],
+    ["https://host/v1", "responses", "/v1/responses"]
+  ] as const)("of %s and %s", ([apiBase, endpoint, path]) =>
+    Effect.gen(function* () {
+      const request = yield* requestOf({ apiBase, endpoint })
+      assert.strictEqual(request?.path, path)
+      const wanted = path.includes("chat") ? "messages" : path.includes("responses") ? "input" : "prompt"
+      assert.property(bodyOf(request), wanted)
+    })
+  )
+
+  it.effect.each([
+    ["https://host/v1/completions", "chat"],
+    ["https://host/v1/chat/completions", "completions"],
+    ["https://host/v1/responses", "chat"],
+    ["https://name.openai.azure.com/openai/v1/responses", "completions"]
+  ] as const)("is not %s and %s at once", ([apiBase, endpoint]) =>
+    Effect.gen(function* () {
+      const { layer, requests } = recording()
+      const error = yield* Effect.flip(Effect.provide(OpenAi.make({ ...base, apiBase, endpoint }), layer))
+      assert.match(error.message, /^The API base ends in \/\S+, and the endpoint is to be \w+ .*: leave out --endpoint/)
+      assert.deepStrictEqual(requests, [])
+    })
+  )
+})
+
 describe("OpenAi.layerConfig", () => {
   const environment = (variables: { readonly [name: string]: string }) =>
     ConfigProvider.layer(ConfigProvider.fromEnvRecord(variables))
@@ -388,9 +420,9 @@ describe("OpenAi.layerConfig", () => {
     ["no base", { OPENAI_API_KEY: "k" }, "OPENAI_API_BASE"],
     ["an empty base", { OPENAI_API_BASE: "", OPENAI_API_KEY: "k" }, "OPENAI_API_BASE"],
     ["a blank base", { OPENAI_API_BASE: "  ", OPENAI_API_KEY: "k" }, "OPENAI_API_BASE"],
-    ["no key", { OPENAI_API_BASE: "http://host" }, "OPENAI_API_KEY"],
-    ["an empty key", { OPENAI_API_BASE: "http://host", OPENAI_API_KEY: "" }, "OPENAI_API_KEY"],
-    ["a blank key", { OPENAI_API_BASE: "http://host", OPENAI_API_KEY: "\n" }, "OPENAI_API_KEY"]
+    ["no key", { OPENAI_API_BASE: "https://api.example" }, "OPENAI_API_KEY"],
+    ["an empty key", { OPENAI_API_BASE: "https://api.example", OPENAI_API_KEY: "" }, "OPENAI_API_KEY"],
+    ["a blank key", { OPENAI_BASE_URL: "https://api.example", OPENAI_API_KEY: "\n" }, "OPENAI_API_KEY"]
   ] as const)("names what is missing when the environment has %s", ([_name, variables, variable]) =>
     Effect.gen(function* () {
       const error = yield* failing(variables)
@@ -402,11 +434,78 @@ describe("OpenAi.layerConfig", () => {
 
   it.effect("needs the key with a base given by the caller, too", () =>
     Effect.gen(function* () {
-      assert.include((yield* failing({}, "http://host")).message, "OPENAI_API_KEY")
+      assert.include((yield* failing({}, "https://api.example")).message, "OPENAI_API_KEY")
       assert.include(
         (yield* failing({ OPENAI_API_BASE: "http://x", OPENAI_API_KEY: "k" }, " ")).message,
         "OPENAI_API_BASE"
       )
+    })
+  )
+
+  it.effect.each([
+    [{ OPENAI_BASE_URL: "api.example" }, /address: api\.example \(OPENAI_BASE_URL says so\)$/],
+    [
+      { OPENAI_API_BASE: "one.example", OPENAI_BASE_URL: "https://two" },
+      /address: one\.example \(OPENAI_API_BASE says so\)$/
+    ]
+  ] as const)("says which variable holds no address: %j", ([variables, message]) =>
+    Effect.gen(function* () {
+      assert.match((yield* failing({ OPENAI_API_KEY: "k", ...variables })).message, message)
+    })
+  )
+
+  it.effect.each([
+    [{ OPENAI_BASE_URL: "http://sdk:1/v1" }, "http://sdk:1/v1/chat/completions"],
+    [{ OPENAI_API_BASE: " ", OPENAI_BASE_URL: "http://sdk:1/v1" }, "http://sdk:1/v1/chat/completions"],
+    [{ OPENAI_API_BASE: "http://old:1/v1", OPENAI_BASE_URL: "http://sdk:1/v1" }, "http://old:1/v1/chat/completions"]
+  ] as const)("takes OPENAI_BASE_URL where there is no OPENAI_API_BASE: %j", ([variables, url]) =>
+    Effect.gen(function* () {
+      const request = yield* requestIn(OpenAi.layerConfig({ model: "m" }), variables)
+      assert.strictEqual(urlOf(request), url)
+    })
+  )
+
+  it.effect.each([
+    "http://localhost:8000",
+    "http://llm.localhost",
+    "http://127.0.0.1:8000/v1",
+    "http://127.8.9.1",
+    "http://[::1]:8000",
+    "http://0.0.0.0:8000",
+    "http://10.1.2.3",
+    "https://172.16.0.1",
+    "http://172.31.255.255",
+    "http://192.168.178.20",
+    "http://169.254.1.1",
+    "http://[fd00::1]",
+    "http://[fe80::1]",
+    "http://[::ffff:10.0.0.1]",
+    "http://gpu-box:8000",
+    "http://gpu.local",
+    "http://vllm.llm.svc.cluster.local",
+    "http://host.docker.internal:8000"
+  ])("asks for no key for %s, and sends none", (apiBase) =>
+    Effect.gen(function* () {
+      const names = (request: HttpRequest | undefined) => headersOf(request).map(([name]) => name)
+      const none = yield* requestIn(OpenAi.layerConfig({ model: "m", apiBase }), { OPENAI_API_KEY: " " })
+      assert.notInclude(names(none), "authorization")
+      const given = yield* requestIn(OpenAi.layerConfig({ model: "m", apiBase }), { OPENAI_API_KEY: "k" })
+      assert.deepInclude(headersOf(given), ["authorization", "Bearer k"])
+    })
+  )
+
+  it.effect.each([
+    "https://api.openai.com",
+    "http://8.8.8.8",
+    "http://172.32.0.1",
+    "http://192.169.0.1",
+    "http://11.0.0.1",
+    "http://[2001:db8::1]",
+    "http://local.example",
+    "http://10.example.com"
+  ])("needs a key for %s", (apiBase) =>
+    Effect.gen(function* () {
+      assert.include((yield* failing({}, apiBase)).message, "OPENAI_API_KEY must be set")
     })
   )
 

@@ -26,6 +26,25 @@ const requestOf = (options: Partial<SageMaker.Options> = {}, outputTokens: numbe
 const variables = { AWS_ACCESS_KEY_ID: "AKID", AWS_SECRET_ACCESS_KEY: "secret", AWS_REGION_NAME: "us-east-1" }
 
 describe("SageMaker.make", () => {
+  it.effect("asks about the payload style when the container does not like the request", () =>
+    Effect.gen(function* () {
+      const { formats, layer } = recording()
+      const provider = yield* Effect.provide(SageMaker.make({ ...base, payload: "tgi" }), layer)
+      yield* collect(provider.stream(plan))
+      const said = (status: number) =>
+        formats[0]?.errorOf(
+          JSON.stringify({
+            ErrorCode: "CLIENT_ERROR_FROM_MODEL",
+            Message: `Received client error (${status}) from primary with message "no".`
+          }),
+          { "x-amzn-errortype": "ModelError" }
+        )?.description ?? ""
+      assert.match(said(422), /Received client error \(422\).*payload style tgi; .*--payload-style/)
+      assert.match(said(400), /--payload-style/)
+      assert.notMatch(said(429), /--payload-style/)
+    })
+  )
+
   it.effect("signs a request to the endpoint of the region", () =>
     Effect.gen(function* () {
       const { headers, provider, url } = yield* requestOf({

@@ -247,7 +247,11 @@ export const handle = Effect.fn("loadTest")(
       const load = yield* resolve(input, config)
       yield* checkMetadata(config.metadata, load)
       const senders = yield* Senders.sendersOf(input, load)
-      const liveRun = yield* LiveMetrics.start(input, load, workersIn(senders))
+      const liveRun = yield* LiveMetrics.start(
+        { ...input, endpoint: Providers.endpointOf(input) },
+        load,
+        workersIn(senders)
+      )
       const calibration = yield* calibrationOf(input, load, senders, tokenizer)
       const told = { liveRun, collector }
       const ofSummary = (summary: Summary) => ({

@@ -8,7 +8,7 @@ import { type Command } from "effect/cli"
 import { type LlmError } from "../../domain/LlmError.ts"
 import { type RunConfig } from "../../domain/RunConfig.ts"
 import { requestIdOf } from "../../engine/RequestId.ts"
-import type * as OpenAi from "../../provider/OpenAi.ts"
+import * as OpenAi from "../../provider/OpenAi.ts"
 import { type Provider } from "../../provider/Provider.ts"
 import { type RequestOptions } from "../../provider/RequestOptions.ts"
 import { type Transport } from "../../provider/Transport.ts"
@@ -181,6 +181,10 @@ const simulated = (input: Input, settings: Settings, options: Options) =>
       return simulatedAt(url, options)
     })
   )
+
+/** The endpoint as telemetry tells it: the flag's, or that of a full path in `--api-base`. */
+export const endpointOf = ({ apiBase, endpoint }: Pick<Input, "apiBase" | "endpoint">): OpenAi.Endpoint =>
+  (endpoint.given ? undefined : Option.getOrUndefined(Option.map(apiBase, OpenAi.endpointOf))) ?? endpoint.value
 
 /** The first flag that was given and says nothing to the API, which would be overlooked in silence. */
 const meaningless = (input: Input, { flags }: Pick<Api, "flags">): string | undefined => {

@@ -7,10 +7,10 @@ import { type RunHooks } from "../../engine/RunHooks.ts"
 import { type RequestTap } from "../../engine/RequestTap.ts"
 import * as OtlpCollector from "../../output/OtlpCollector.ts"
 import * as OtlpSpans from "../../output/OtlpSpans.ts"
-import * as OpenAi from "../../provider/OpenAi.ts"
 import { Provider } from "../../provider/Provider.ts"
 import { usage } from "../CommandError.ts"
 import { type loadTest } from "../flags.ts"
+import * as Providers from "./providers.ts"
 
 type Input = Command.Command.Config.Infer<typeof loadTest>
 
@@ -31,7 +31,6 @@ export const make = (
   }
 ) => {
   const { agent, collector, config, origin } = options
-  const inBase = Option.map(input.apiBase, OpenAi.endpointOf)
   const { additionalSamplingParams: samplingParams, llmApi, model, runId } = config
   return OtlpSpans.make({
     collector,
@@ -41,7 +40,7 @@ export const make = (
     origin,
     llmApi,
     model,
-    endpoint: input.endpoint.given ? input.endpoint.value : (Option.getOrUndefined(inBase) ?? "chat"),
+    endpoint: Providers.endpointOf(input),
     samplingParams,
     streams: !(llmApi === "vertexai" && Option.contains(input.vertexRoute, "predict"))
   })

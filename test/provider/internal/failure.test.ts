@@ -142,6 +142,8 @@ describe("failure.fromStatus", () => {
   const date = "Wed, 21 Oct 2026 07:28:00 GMT"
   it.each([
     ["seconds", { "retry-after": "30" }, 30],
+    ["what LiteLLM hands on", { "llm_provider-retry-after": "30" }, 30],
+    ["a proxy's own before what it hands on", { "retry-after": "1", "llm_provider-retry-after": "30" }, 1],
     ["parts of a second", { "retry-after": "0.25" }, 0.25],
     ["0", { "retry-after": "0" }, 0],
     ["the first of several", { "retry-after": ["3", "4"] }, 3],

@@ -108,6 +108,31 @@ describe("SageMakerPayload.makeDecoder", () => {
     }
   })
 
+  it("names the style of an answer that is in another", () => {
+    const outputs: { readonly [style in Style]: ReadonlyArray<string> } = {
+      messages: [`${chat}data: [DONE]\n\n`, chat],
+      tgi: [tgiLines.map((line) => `data:${line}\n\n`).join(""), tgiLines.map((line) => `${line}\n`).join("")],
+      jumpstart: ['[{"generation": {"role": "assistant", "content": "hello"}}]\n\n']
+    }
+    for (const [spoken, texts] of Object.entries(outputs)) {
+      for (const style of ["messages", "tgi", "jumpstart"] as const) {
+        // A document is read as one in every style.
+        if (style === spoken || spoken === "jumpstart") continue
+        for (const text of texts) {
+          for (const partBytes of [1, 9, 4_000]) {
+            const { reason } = decoding.decode(decoder(style), [aws.payloadParts(text, partBytes)])
+            assert.deepInclude(reason, {
+              _tag: "Protocol",
+              description: `The container answers in the payload style ${spoken}, not ${style}: use --payload-style ${spoken}`
+            })
+          }
+        }
+      }
+    }
+    // What is cut off in its own style stays that.
+    assert.strictEqual(inShort("messages", chat.slice(0, 250)).at(-1), "Truncated")
+  })
+
   it("tells of answers that are cut off", () => {
     assert.strictEqual(inShort("messages", chat.slice(0, 250)).at(-1), "Truncated")
     assert.strictEqual(inShort("tgi", `data:${tgiLines[0]}\n\n`).at(-1), "Truncated")
