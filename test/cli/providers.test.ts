@@ -257,7 +257,7 @@ describe("Providers.layer", () => {
     ["gemini"],
     ["litellm", "--model", "groq/m"],
     ["litellm", "--model", "openai/m"]
-  ])("needs no key for a server on this computer, only for others: %s", ([api, ...more]) =>
+  ])("needs no key for a server on this computer, only for others: %s", ([api = "", ...more]) =>
     Effect.gen(function* () {
       const asked = (host: string) => requestOf(["--llm-api", api, ...more, "--api-base", host], {})
       const request = yield* asked("http://127.0.0.1:8000/v1")
