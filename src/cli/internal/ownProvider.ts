@@ -111,6 +111,8 @@ const asLlmError = (file: string, cause: Cause.Cause<unknown>): Effect.Effect<ne
   return Effect.fail(isKnown ? error : LlmError.fromReason(defect(file, cause)))
 }
 
+const failing = (reason: LlmError.Internal): StreamDecoder => ({ push: () => reason, end: () => reason, done: false })
+
 /**
  * A transport that knows what comes from the provider's own reading of answers: an exception there, thrown into the callback of a
  * socket, would else look like a lost connection.
@@ -139,7 +141,6 @@ const guarded = (transport: Transport["Service"], file: string): Transport["Serv
       }
     }
   }
-  const failing = (reason: LlmError.Internal): StreamDecoder => ({ push: () => reason, end: () => reason, done: false })
   const guardedFormat = ({ accepts, errorOf, makeDecoder }: Format): Format => {
     // A body that is accepted gets its decoder at once.
     let refused: LlmError.Internal | undefined

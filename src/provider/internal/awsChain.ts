@@ -36,8 +36,11 @@ export interface Profile {
 }
 
 /** The profile that `AWS_PROFILE` names, or `default`. */
-export const readProfile = async (): Promise<Profile> => {
+export const readProfile = (): Promise<Profile> => {
   const name = getProfileName({})
-  const profile = (await parseKnownFiles({}))[name]
-  return { name, found: profile !== undefined, region: profile?.["region"] }
+  return parseKnownFiles({}).then(({ [name]: profile }) => ({
+    name,
+    found: profile !== undefined,
+    region: profile?.["region"]
+  }))
 }
