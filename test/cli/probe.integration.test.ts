@@ -99,7 +99,7 @@ describe("llmperf probe", () => {
 
   it.live("wrong use ends with 2, and sends nothing", () =>
     Effect.gen(function* () {
-      const noKey = yield* llmperf(["probe", "--model=m", "--api-base=http://127.0.0.1:1"])
+      const noKey = yield* llmperf(["probe", "--model=m", "--api-base=https://api.invalid"])
       assert.strictEqual(noKey.exitCode, 2)
       assert.include(noKey.stderr, "OPENAI_API_KEY")
       const noModel = yield* llmperf(["probe"])

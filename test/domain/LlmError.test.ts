@@ -27,6 +27,7 @@ const cases: ReadonlyArray<readonly [LlmError.Reason, code: number | string, mes
   ],
   [new LlmError.Truncated({ description: "reset" }), "truncated", "The answer was cut off: reset"],
   [new LlmError.Protocol({ description: "a page" }), "protocol_error", "a page"],
+  [new LlmError.Internal({ description: "odd" }), "internal_error", "Internal error: odd"],
   [new LlmError.Cancelled({ description: "over" }), "cancelled", "over"],
   [
     new LlmError.MissingCredential({ variable: "OPENAI_API_KEY", description: "the key" }),
