@@ -16,8 +16,8 @@ import { Provider } from "../provider/Provider.ts"
 import { type Transport } from "../provider/Transport.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
 import type * as Health from "./Health.ts"
-import * as AgentRows from "./internal/agentRows.ts"
 import * as AgentRun from "./internal/agentRun.ts"
+import * as SessionFolders from "./internal/sessionFolders.ts"
 import {
   AgentFailed,
   type AgentProfile,
@@ -77,8 +77,6 @@ const sameServer = (own: string | null, wanted: string | null) =>
 
 const failed = (description: string) => new AgentFailed({ description })
 
-const isName = (session: string): boolean => /^[\w.-]{1,200}$/.test(session) && !/^\.+$/.test(session)
-
 /**
  * An agent, over whatever carries the protocol. It has one session at a time; what the last one has left can be had until it is
  * released or another one begins.
@@ -95,6 +93,7 @@ export const layer = <E extends { readonly message: string }, R>(
       const scope = yield* Effect.scope
       const clock = yield* Clock.Clock
       const context = yield* Effect.context<R | FileSystem.FileSystem | Path.Path>()
+      const folders = folder === undefined ? null : yield* SessionFolders.make(folder)
       let session: Session | null = null
       let preparing: string | null = null
 
@@ -114,7 +113,7 @@ export const layer = <E extends { readonly message: string }, R>(
         const made = yield* Layer.buildWithScope(services(spec), own).pipe(
           Effect.tap((context) => sameServer(Context.get(context, Provider).origin, spec.job.origin)),
           Effect.flatMap((context) =>
-            AgentRun.make(spec, watch, spec.keepsRows ? (folder ?? null) : null).pipe(Effect.provideContext(context))
+            AgentRun.make(spec, watch, spec.keepsRows ? folders : null).pipe(Effect.provideContext(context))
           ),
           Scope.provide(own),
           Effect.mapError(({ message }) => failed(message)),
@@ -155,7 +154,8 @@ export const layer = <E extends { readonly message: string }, R>(
           Effect.suspend(() => {
             const busy = busyWith()
             if (busy !== null) return Effect.fail(failed(`it is busy with ${busy}`))
-            if (!isName(spec.session)) return Effect.fail(failed("a session has a name of letters, digits, ., _ and -"))
+            if (!SessionFolders.isSessionName(spec.session))
+              return Effect.fail(failed("a session has a name of letters, digits, ., _ and -"))
             preparing = spec.session
             return Effect.ensuring(
               prepare(spec),
@@ -179,8 +179,8 @@ export const layer = <E extends { readonly message: string }, R>(
             const { run } = session
             session = null
             yield* run.abandon
-            if (folder !== undefined) yield* AgentRows.remove(folder, id)
-          }).pipe(Effect.provideContext(context))
+            yield* run.forget
+          })
       })
     })
   )

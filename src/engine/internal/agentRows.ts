@@ -25,9 +25,6 @@ export interface AgentRows {
   readonly collect: (log: Log, from: number) => Stream.Stream<Piece, AgentFailed>
 }
 
-/** Sessions whose rows nobody has collected: of older ones than these the rows are deleted. */
-const MOST_KEPT = 8
-
 /** What is read and compressed at a time. */
 const PIECE_BYTES = 512 * 1024
 
@@ -71,41 +68,17 @@ const wholeLines = <E, R>(chunks: Stream.Stream<Uint8Array, E, R>): Stream.Strea
     }
   )
 
-/** Deletes what older sessions have left, but for the newest. */
-const forget = Effect.fnUntraced(function* (folder: string) {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const left = yield* Effect.forEach(yield* fs.readDirectory(folder), (name) =>
-    Effect.map(fs.stat(path.join(folder, name)), ({ mtime }) => ({
-      name,
-      at: mtime._tag === "Some" ? mtime.value.getTime() : 0
-    }))
-  )
-  const oldest = left.toSorted((a, b) => b.at - a.at).slice(MOST_KEPT - 1)
-  yield* Effect.forEach(oldest, ({ name }) => fs.remove(path.join(folder, name), { recursive: true }), {
-    discard: true
-  })
-})
-
 const unreadable = (problem: string) => new AgentFailed({ description: `its rows cannot be read: ${problem}` })
 
-/** Where the rows of a session lie in the folder of an agent. */
-export const folderOf = (path: Path.Path, folder: string, session: string): string => path.join(folder, session)
-
-/** Makes the files; they stay when the scope closes, until `remove`. */
+/** Makes the files in that folder; they stay when the scope closes. */
 export const make = Effect.fnUntraced(function* (options: {
   readonly folder: string
-  readonly session: string
   readonly logsSent: boolean
   readonly chunkTimes: boolean
 }): Effect.fn.Return<AgentRows, OutputError, FileSystem.FileSystem | Path.Path | Scope.Scope> {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const folder = folderOf(path, options.folder, options.session)
-  yield* Effect.mapError(fs.makeDirectory(folder, { recursive: true }), fromPlatformError(folder))
-  // What cannot be tidied up is in nobody's way
-  yield* Effect.ignore(forget(options.folder))
-  const files = RunDirectory.files(path, folder)
+  const files = RunDirectory.files(path, options.folder)
   const records = yield* Ndjson.makeWriter(files.records)
   const sent = options.logsSent ? yield* SentLog.makeWriter(files.requestsSent) : null
   const chunks = options.chunkTimes ? yield* ChunkTimes.makeBlockLog(files.chunks) : null
@@ -135,11 +108,4 @@ export const make = Effect.fnUntraced(function* (options: {
       ).pipe(Stream.provideService(FileSystem.FileSystem, fs))
     }
   }
-})
-
-/** Deletes what a session has left. */
-export const remove = Effect.fnUntraced(function* (folder: string, session: string) {
-  const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  yield* Effect.ignore(fs.remove(folderOf(path, folder, session), { recursive: true, force: true }))
 })

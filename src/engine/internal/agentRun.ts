@@ -48,11 +48,13 @@ import * as WarmUp from "../WarmUp.ts"
 import * as AgentRows from "./agentRows.ts"
 import * as Counters from "./counters.ts"
 import * as Measuring from "./measuring.ts"
+import { type SessionFolders } from "./sessionFolders.ts"
 
 /**
  * - `heard`: the coordinator has called
  * - `abandon`: cancels what is in flight and brings the run to its end
  * - `over`: ends when nothing more is sent and all that was sent is accounted for
+ * - `forget`: deletes the rows it has kept
  */
 export interface AgentRun {
   readonly ready: AgentReady
@@ -64,6 +66,7 @@ export interface AgentRun {
   readonly over: Effect.Effect<void>
   readonly account: Effect.Effect<Account, AgentFailed>
   readonly collect: (wanted: Wanted) => Stream.Stream<Piece, AgentFailed>
+  readonly forget: Effect.Effect<void>
 }
 
 /** How long requests that have ended gather before they are reported, and how long it takes to the next report at most. */
@@ -129,12 +132,12 @@ const makeEnded = (spec: AgentSpec, rows: AgentRows.AgentRows | null, encoder: C
 }
 
 /**
- * Makes the agent ready and warms up. It ends with the scope. `folder`: where rows are kept, if they are.
+ * Makes the agent ready and warms up. It ends with the scope. `folders`: where rows are kept, if they are.
  */
 export const make = Effect.fnUntraced(function* (
   spec: AgentSpec,
   watch: Effect.Effect<Health.Sampling, never, Scope.Scope> | undefined,
-  folder: string | null
+  folders: SessionFolders | null
 ): Effect.fn.Return<
   AgentRun,
   OutputError,
@@ -150,12 +153,15 @@ export const make = Effect.fnUntraced(function* (
   const stop = yield* StopSignal.make
   const plans = yield* Queue.unbounded<RequestPlan, Cause.Done>()
   const tap = yield* RequestTap
+  let isReady = false
+  const folder = folders === null || !spec.saves ? null : yield* folders.open(spec.session)
+  // One that cannot be made ready has no rows
+  if (folder !== null) yield* Effect.addFinalizer(() => (isReady ? Effect.void : folder.remove))
   const rows =
-    folder === null || !spec.saves
+    folder === null
       ? null
       : yield* AgentRows.make({
-          folder,
-          session: spec.session,
+          folder: folder.path,
           logsSent: spec.logsSent,
           chunkTimes: spec.chunkTimes
         })
@@ -333,6 +339,7 @@ export const make = Effect.fnUntraced(function* (
     })
   })
 
+  isReady = true
   return {
     ready: { tokenizer: counter.name, warmUp: warmUpReport },
     lease: (lease) =>
@@ -386,7 +393,8 @@ export const make = Effect.fnUntraced(function* (
           })
     ),
     collect: ({ from, log }) =>
-      !isDone || rows === null ? Stream.fromEffect(refused("its rows cannot be had yet")) : rows.collect(log, from)
+      !isDone || rows === null ? Stream.fromEffect(refused("its rows cannot be had yet")) : rows.collect(log, from),
+    forget: folder?.remove ?? Effect.void
   }
 })
 
