@@ -13,5 +13,5 @@ import { type RequestPlan } from "../domain/RequestPlan.ts"
  */
 export const requestIdOf =
   (runId: string) =>
-  (plan: RequestPlan): string =>
+  (plan: Pick<RequestPlan, "id">): string =>
     plan.id > 0 ? `${runId}-${plan.id}` : `${runId}-warmup-${-plan.id}`

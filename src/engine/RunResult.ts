@@ -26,6 +26,7 @@ export interface LostAgent {
 /**
  * An agent on another machine and what it did.
  *
+ * - `missingRows`: the ids of requests that are in the summary and of which there is no row
  * - `lag`: from the moment a request was due to the moment it was sent, in seconds
  * - `verdict`: of its own requests, by what it saw; `null` when it was lost and told nothing of that
  * - the rest: as in the summary's `agents`; see `docs/results.md`
@@ -37,7 +38,7 @@ export interface AgentResult {
   readonly name: string
   readonly profile: AgentProfile
   readonly requests: number
-  readonly missingRows: number
+  readonly missingRows: ReadonlyArray<number>
   readonly offsetSeconds: number
   readonly roundTripSeconds: number
   readonly driftSeconds: number

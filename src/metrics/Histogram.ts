@@ -272,7 +272,10 @@ export const decode = (bytes: Uint8Array): Result.Result<Histogram, HistogramDec
   }
   histogram.moments[COUNT] = total
   const moments = histogram.moments
-  if (total === 0 || !moments.every(Number.isFinite) || moments[MIN]! > moments[MAX]!) return fail("inconsistent")
+  const [min, max, mean] = [moments[MIN]!, moments[MAX]!, moments[MEAN]!]
+  const rounding = 1e-9 * Math.max(Math.abs(min), Math.abs(max))
+  const isOrdered = min <= max && mean >= min - rounding && mean <= max + rounding && moments[SQUARES]! >= 0
+  if (total === 0 || !moments.every(Number.isFinite) || !isOrdered) return fail("inconsistent")
   return Result.succeed(histogram)
 }
 

@@ -314,19 +314,45 @@ export const pack = (self: SummarySink): Uint8Array<ArrayBuffer> => {
 }
 
 /**
+ * What a packed summary that comes from elsewhere must be of: `requests` that ended within `seconds` after the start of the run.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Expected {
+  readonly requests: number
+  readonly seconds: number
+}
+
+/** Of the errors and the histograms of a packed summary, and of each of its requests, in bytes. */
+const MOST_FIXED_BYTES = 8 * 1024 * 1024
+const MOST_BYTES_EACH = 256
+
+/**
  * The summary in the making that `pack` made these bytes of. Merging it, or adding to it, is the same as with the original.
+ *
+ * With `expected` it fails too when it cannot be of these requests: other counts, negative or impossible durations, more bytes than
+ * they need. What passes need not be true.
  *
  * @category encoding
  * @since 0.2.0
  */
-export const unpack = (bytes: Uint8Array): Result.Result<SummarySink, SummaryDecodeError> => {
+export const unpack = (bytes: Uint8Array, expected?: Expected): Result.Result<SummarySink, SummaryDecodeError> => {
+  if (expected !== undefined && bytes.length > MOST_FIXED_BYTES + MOST_BYTES_EACH * expected.requests) {
+    return Result.fail(
+      new SummaryDecodeError({ description: `${bytes.length} bytes for ${expected.requests} requests` })
+    )
+  }
   const reader = new ByteReader(bytes)
   const version = reader.byte()
   if (version !== VERSION) {
     return Result.fail(new SummaryDecodeError({ description: `version ${version}, expected ${VERSION}` }))
   }
-  const sink = new SummarySink({ exactValues: reader.uint32() })
+  const exactValues = reader.uint32()
+  if (expected !== undefined && exactValues !== EXACT_VALUES) reader.fail(`${exactValues} exact values`)
+  const sink = new SummarySink({ exactValues })
   sink.parts.read(reader)
-  const problem = reader.end()
+  const problem =
+    reader.end() ?? (expected === undefined ? null : sink.parts.misfit(expected.requests, expected.seconds))
   return problem === null ? Result.succeed(sink) : Result.fail(new SummaryDecodeError({ description: problem }))
 }

@@ -263,6 +263,27 @@ export const readBlocks = (
   )
 
 /**
+ * What a block that another made is about, for whoever is to keep it: gives a function that tells the ids of the requests in
+ * whole blocks, `null` when they are none, or of more than `most` requests.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const makeIdReader: Effect.Effect<(blocks: Uint8Array, most: number) => ReadonlyArray<number> | null> =
+  Effect.map(chunkBlocks, ({ requestIds }) => (blocks, most) => {
+    const frames = makeFrames()
+    try {
+      const ids = frames.push(blocks).flatMap((frame) => {
+        if (frame._tag === "End" || rowsIn(frame.bytes) === null) throw new RangeError("no block")
+        return requestIds(frame.bytes, most)
+      })
+      return frames.isDamaged() || frames.rest() > 0 ? null : ids
+    } catch {
+      return null
+    }
+  })
+
+/**
  * Opens a file. Requests go through as they are read: a file of any length fits. The last block is left out when it is cut off,
  * and `ending` tells it.
  *

@@ -41,7 +41,7 @@ export const NetworkFields = Schema.Struct({
  * An agent on another machine, what it did, and the verdict on the requests that it sent.
  *
  * - `cores`, `memory_bytes`, `open_files`: of its machine
- * - `missing_rows`: requests whose rows could not be fetched from it
+ * - `missing_rows`: requests whose rows could not be fetched from it; `missing_row_ids`: their ids
  * - `clock_…`: its clock less ours, half of which the round trip may be wrong, and how far it drifted during the run
  * - `started_s`: when it began to send, seconds after the start
  * - `verdict`: `null` when it was lost before it could tell how it was
@@ -59,6 +59,7 @@ export const AgentFields = Schema.Struct({
   open_files: Schema.NullOr(Schema.Int),
   requests: Schema.Int,
   missing_rows: Schema.Int,
+  missing_row_ids: Schema.Array(Schema.Int),
   clock_offset_s: Schema.Finite,
   clock_round_trip_s: Schema.Finite,
   clock_drift_s: Schema.Finite,

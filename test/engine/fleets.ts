@@ -172,7 +172,10 @@ export const startClosed = Effect.fnUntraced(function* (
 /** A closed loop over agents that there are. */
 export const runClosed = Effect.fnUntraced(function* (
   fleet: Fleet.Sharing,
-  options: { readonly config?: Partial<LoadTestConfig>; readonly run?: Pick<LoadTest.Options, "userStop" | "details"> }
+  options: {
+    readonly config?: Partial<LoadTestConfig>
+    readonly run?: Pick<LoadTest.Options, "userStop" | "details" | "chunkTimes">
+  }
 ) {
   const live = LiveStats.make()
   const fiber = yield* LoadTest.run({

@@ -60,18 +60,21 @@ const stoppedText = ({ notSent, stopped }: RunResult, { flag, seconds }: Limit):
 /** So many ids are named; the summary has all. */
 const MOST_NAMED = 20
 
+const idsText = (ids: ReadonlyArray<number>): string => {
+  const named = ids.slice(0, MOST_NAMED).join(", ")
+  return ids.length > MOST_NAMED ? `${named} and ${ids.length - MOST_NAMED} others` : named
+}
+
 const lostText = ({ name, problem, requestIds }: LostAgent): string => {
   if (requestIds.length === 0) return `${name} was lost (${problem}); it held no requests.`
-  const named = requestIds.slice(0, MOST_NAMED).join(", ")
-  const others = requestIds.length > MOST_NAMED ? ` and ${requestIds.length - MOST_NAMED} others` : ""
   const held =
     requestIds.length === 1 ? "1 request it held is lost: id" : `${requestIds.length} requests it held are lost: ids`
-  return `${name} was lost (${problem}): ${held} ${named}${others}.`
+  return `${name} was lost (${problem}): ${held} ${idsText(requestIds)}.`
 }
 
 const missingText = ({ missingRows, name }: AgentResult): string =>
-  `${name} did not hand over the rows of ${missingRows} requests that are in the summary: they are missing from the files here, ` +
-  `and still in the --data-dir of that agent if it is there.`
+  `${name} did not hand over the rows of ${missingRows.length} requests that are in the summary (ids ${idsText(missingRows)}): ` +
+  `they are missing from the files here, and still in the --data-dir of that agent if it is there.`
 
 const lineOf = (agent: AgentResult): Report.AgentLine => ({
   name: agent.name,
@@ -92,7 +95,7 @@ export const remarks = (result: RunResult, limit: Limit): ReadonlyArray<string> 
     ...(result.stopped === null && result.notSent > 0 && result.lost.length > 0
       ? [`${result.notSent} requests were not sent: no agent was left.`]
       : []),
-    ...result.agents.filter(({ missingRows }) => missingRows > 0).map(missingText),
+    ...result.agents.filter(({ missingRows }) => missingRows.length > 0).map(missingText),
     ...(result.uncounted === null ? [] : [`Some answers could not be counted: ${result.uncounted.message}`])
   ]
 }
@@ -141,7 +144,7 @@ export const end = Effect.fnUntraced(function* (
 ) {
   if (stopped === "interrupted") return yield* new Ended({ exitCode: ExitCode.interrupted })
   const { num_completed_requests: completed, num_requests_started: started } = summary
-  const isPartial = stopped === "full" || lost.length > 0 || agents.some(({ missingRows }) => missingRows > 0)
+  const isPartial = stopped === "full" || lost.length > 0 || agents.some(({ missingRows }) => missingRows.length > 0)
   const isRefused = strict && verdict.grade === "INVALID"
   if (isPartial || isRefused || (completed === 0 && started > 0)) return yield* new Ended({ exitCode: ExitCode.failed })
 })

@@ -84,7 +84,7 @@ export interface Crew<E, R> {
 /**
  * What is known of an agent on another machine.
  *
- * - `missingRows`: of so many of its requests there is no row
+ * - `missingRows`: the requests that have ended and of which there is no row
  * - `offsetSeconds`: how far its monotonic clock was ahead of ours at the start, to within half of `roundTripSeconds`;
  *   `driftSeconds`: by how much the two have parted since
  * - `startedSeconds`: when it began to send, after the start of the run, by our clock; `null` when that is not known
@@ -96,7 +96,7 @@ export interface AgentAccount {
   readonly sink: SummarySink
   readonly health: HealthReport.HealthReport | null
   readonly dispatch: DispatchReport | null
-  readonly missingRows: number
+  readonly missingRows: ReadonlyArray<number>
   readonly offsetSeconds: number
   readonly roundTripSeconds: number
   readonly driftSeconds: number

@@ -15,12 +15,14 @@ import * as LiveStats from "../../metrics/LiveStats.ts"
 import { type RunStart } from "../../metrics/RequestSink.ts"
 import * as SummarySink from "../../metrics/SummarySink.ts"
 import * as Verdict from "../../metrics/Verdict.ts"
-import type * as Ndjson from "../../output/Ndjson.ts"
+import * as ChunkTimes from "../../output/ChunkTimes.ts"
 import * as OtlpSpans from "../../output/OtlpSpans.ts"
 import { type Agent, AgentLost, type Sharing } from "../Fleet.ts"
 import type { AgentReady, AgentSpec, Counters as CountersOfAgent, Log, Report, Stop } from "../LoadAgent.ts"
 import { type LostAgent } from "../RunResult.ts"
+import { requestIdOf } from "../RequestId.ts"
 import { type WarmUpReport } from "../WarmUp.ts"
+import * as AgentChecks from "./agentChecks.ts"
 import { AgentClock } from "./agentClock.ts"
 import * as Collection from "./collection.ts"
 import * as Counters from "./counters.ts"
@@ -40,13 +42,18 @@ const BEAT_MILLIS = 1_000
 const CLOCK_QUESTIONS = 8
 /** After so long without a call an agent stops by itself. */
 const SILENCE_SECONDS = 5
+/** How long an agent that has nothing more to send may take to end its run, after the last request that it reported. */
+const END_MILLIS = 30_000
+/** So many reports in a second that say nothing new are none of llmperf. */
+const MOST_EMPTY_REPORTS = 200
 /** How long an agent is waited for that is told that it is free. */
 const RELEASE_MILLIS = 3_000
 
 /**
  * An agent and what is known of it.
  *
- * - `open`: the requests it was given and has not reported as ended
+ * - `open`: the requests it was given and has not reported as ended; `ended`: those that it has
+ * - `told`: how many plans it was told of, the last ones included when `isLastTold`
  * - `ahead`: the lengths in tokens of the plans it has not begun, as far as it has said, in their order
  * - `untold`: the plans among these that it has not been told of; `isLast`: whether it is to be told that there are no more;
  *   `isBeingTold`: whether a call to it is under way
@@ -54,21 +61,27 @@ const RELEASE_MILLIS = 3_000
  * - `startedAt`: when it began to send, on its own clock
  * - `loopEnded`: whether it is done sending; `gone`: ends when nothing more comes from it
  * - `unreached`: fails when it cannot be handed what it is to send
- * - `lostAt`: when it was lost, on our clock; `isDead`: nothing can be had of it any more
- * - `collected`: how much of its files is here; `missingRows`: of so many requests that it reported no rows are here; `keepsRows`:
- *   whether it may have some still
+ * - `lostAt`: when it was lost, on our clock; `isDead`: nothing can be had of it any more, or nothing of it is believed
+ * - `empty`: how many reports have said nothing new since `emptySince`
+ * - `collected`: how much of its files is here; `rows`: the requests whose rows are; `keepsRows`: whether it may have some still
  */
 interface Post<E> {
   readonly agent: Agent<E>
   readonly slots: number
   readonly open: Set<number>
+  readonly rows: Set<number>
   readonly ahead: Array<number>
   readonly untold: Array<RequestPlan>
   readonly gone: Deferred.Deferred<void>
   readonly unreached: Deferred.Deferred<never, AgentLost>
   readonly clock: AgentClock
   readonly collected: Collection.Collected
+  ended: Set<number>
   sink: SummarySink.SummarySink
+  told: number
+  isLastTold: boolean
+  empty: number
+  emptySince: number
   aheadTokens: number
   leases: number
   isLast: boolean
@@ -80,11 +93,9 @@ interface Post<E> {
   dispatch: Verdict.DispatchReport | null
   health: HealthReport.HealthReport | null
   spans: OtlpSpans.Report | null
-  requests: number
   loopEnded: boolean
   lostAt: number
   isDead: boolean
-  missingRows: number
   keepsRows: boolean
   lost: LostAgent | null
 }
@@ -137,13 +148,24 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   let startNanos = 0
   let isBegun = false
   let isFinished = false
+  /** Agents are told to cancel what they have, or are about to be. */
+  let isCancelling = false
   let granted = 0
   let turn = 0
+
+  const idOf = requestIdOf(settings.runId)
+  const xRequestId = (id: number) => (settings.requestIdHeader === null ? null : idOf({ id }))
 
   const posts = fleet.agents.map((agent, index): Post<E> => ({
     agent,
     slots: Leases.split(allSlots, count, index),
     open: new Set(),
+    rows: new Set(),
+    ended: new Set(),
+    told: 0,
+    isLastTold: false,
+    empty: 0,
+    emptySince: 0,
     ahead: [],
     untold: [],
     gone: Deferred.makeUnsafe(),
@@ -162,11 +184,9 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     dispatch: null,
     health: null,
     spans: null,
-    requests: 0,
     loopEnded: false,
     lostAt: 0,
     isDead: false,
-    missingRows: 0,
     keepsRows: false,
     lost: null
   }))
@@ -218,7 +238,48 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     if (posts.every(({ loopEnded, lost }) => loopEnded || lost !== null)) Deferred.doneUnsafe(loopsEnded, Exit.void)
   }
 
-  const onReport = (post: Post<E>, report: Report): void => {
+  const isStopping = () => isCancelling || stop.isClosed()
+  const known = (post: Post<E>): AgentChecks.Known => ({
+    slots: post.slots,
+    told: post.told,
+    isLastTold: post.isLastTold,
+    open: post.open,
+    ended: post.ended,
+    taken: post.taken,
+    isStopping: isStopping(),
+    seconds: Math.max(0, (now() - startNanos) / 1e9) + AgentChecks.SLACK_SECONDS
+  })
+  const missingRows = ({ agent, ended, rows }: Post<E>): ReadonlyArray<number> =>
+    agent.profile === null || !options.saves ? [] : [...ended].filter((id) => !rows.has(id)).toSorted((a, b) => a - b)
+
+  /** Nothing more is asked of an agent that says what cannot be, and nothing that it says is taken over. */
+  const disbelieved = (post: Post<E>, problem: string): AgentLost => {
+    post.isDead = true
+    post.keepsRows = true
+    return new AgentLost({ agent: post.agent.name, problem: `what it reports cannot be true: ${problem}` })
+  }
+
+  /** Whether it reports more often than there can be something to report. */
+  const isFlooding = (post: Post<E>, report: Report): boolean => {
+    const at = now()
+    const isNew = report.ended !== null || report.taken > post.taken || report.loopEnded !== post.loopEnded
+    if (isNew || at - post.emptySince > 1e9) {
+      post.empty = 0
+      post.emptySince = at
+    }
+    return ++post.empty > MOST_EMPTY_REPORTS
+  }
+
+  const onReport = (post: Post<E>, report: Report): Effect.Effect<void, AgentLost> => {
+    if (isFlooding(post, report))
+      return Effect.fail(disbelieved(post, "hundreds of reports in a second say nothing new"))
+    const checked = AgentChecks.checkReport(report, known(post))
+    if (Result.isFailure(checked)) return Effect.fail(disbelieved(post, checked.failure))
+    takeReport(post, report, checked.success)
+    return Effect.void
+  }
+
+  const takeReport = (post: Post<E>, report: Report, sink: SummarySink.SummarySink | null): void => {
     for (const tokens of post.ahead.splice(0, report.taken - post.taken)) post.aheadTokens -= tokens
     post.taken = report.taken
     post.free = report.free
@@ -230,19 +291,19 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     if (report.dispatch !== null) post.dispatch = report.dispatch
     if (report.health !== null) post.health = report.health
     if (report.spans !== null) post.spans = report.spans
-    if (report.ended !== null) {
-      const { chunks, ids, records, sent, summary } = report.ended
-      for (const id of ids) post.open.delete(id)
-      post.requests += ids.length
-      // Bytes that another version made would be a mistake of ours
-      const sink = Result.getOrThrow(SummarySink.unpack(summary))
+    if (report.ended !== null && sink !== null) {
+      const { chunks, ids, records, sent } = report.ended
+      for (const id of ids) {
+        post.open.delete(id)
+        post.ended.add(id)
+      }
       post.sink.merge(sink)
       desk.onEnded(sink)
       if (post.agent.profile === null) {
         const lines = (bytes: Uint8Array) => ({ bytes, count: ids.length })
         desk.keepLines(lines(records), options.logsSent ? lines(sent) : null)
         if (options.chunkTimes) desk.keepChunks(lines(chunks))
-      } else if (options.saves) post.missingRows += ids.length
+      }
     }
     afterReport()
   }
@@ -257,22 +318,28 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       post.lostAt = now()
       post.free = 0
       post.untold.length = 0
-      post.counters = Counters.ofLost(post.counters, post.requests)
+      post.counters = Counters.ofLost(post.counters, post.ended.size)
       afterReport()
       // What one on another machine knows of the run may yet be had
-      return post.agent.profile === null ? Effect.asVoid(Effect.forkDetach(post.agent.close)) : Effect.void
+      return post.agent.profile === null || post.isDead
+        ? Effect.asVoid(Effect.forkDetach(post.agent.close))
+        : Effect.void
     })
 
   const listen = (post: Post<E>, start: RunStart) => {
     const { offsetNanos } = post.clock.mark()
     return post.agent.run({ session, ...start, monotonicNanos: start.monotonicNanos + offsetNanos }).pipe(
       Stream.interruptWhen(Deferred.await(post.unreached)),
-      Stream.runForEach((report) => Effect.sync(() => onReport(post, report))),
+      Stream.runForEach((report) => onReport(post, report)),
       // The report that tells of the end of its run may be lost while the stream ends in order
       Effect.filterOrFail(
         () => post.dispatch !== null,
         () => new AgentLost({ agent: post.agent.name, problem: "its last report is missing" })
       ),
+      Effect.flatMap(() => {
+        const problem = AgentChecks.checkEnd(known(post))
+        return problem === null ? Effect.void : Effect.fail(new AgentLost({ agent: post.agent.name, problem }))
+      }),
       Effect.catch((lost) => onLost(post, lost)),
       Effect.ensuring(Deferred.succeed(post.gone, undefined))
     )
@@ -280,16 +347,22 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
 
   /** Asks an agent that was lost for all that it knows: it may have been cut off only. */
   const recover = Effect.fnUntraced(function* (post: Post<E>) {
+    if (post.isDead) return
     const account = yield* Collection.account(post.agent, session, (now() - post.lostAt) / 1e6)
     if (account === null || post.lost === null) {
       post.isDead = true
       post.keepsRows = true
       return
     }
+    const checked = AgentChecks.checkAccount(account, known(post))
+    if (Result.isFailure(checked)) {
+      const { problem } = disbelieved(post, checked.failure)
+      post.lost = { ...post.lost, problem: `${post.lost.problem}; then ${problem}` }
+      return
+    }
     for (const id of account.ids) post.open.delete(id)
-    if (options.saves) post.missingRows = account.ids.length
-    post.requests = account.ids.length
-    post.sink = Result.getOrThrow(SummarySink.unpack(account.summary))
+    post.ended = new Set(account.ids)
+    post.sink = checked.success
     post.counters = account.counters
     post.dispatch = account.dispatch
     post.health = account.health
@@ -299,20 +372,56 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
 
   /** Brings the rows here that an agent has kept. */
   const collectRows = Effect.fnUntraced(function* (post: Post<E>) {
-    if (!options.saves || post.missingRows === 0 || post.isDead) return
-    const { agent, collected } = post
-    const bring = (log: Log, keep: (lines: Ndjson.Lines) => void) =>
-      Collection.rows(agent, { session, log }, collected, keep)
-    const isComplete = [
-      yield* bring("records", (lines) => {
-        post.missingRows -= lines.count
-        desk.keepLines(lines, null)
-      }),
-      !options.logsSent || (yield* bring("sent", (lines) => desk.keepLines(null, lines))),
-      !options.chunkTimes || (yield* bring("chunks", desk.keepChunks))
-    ]
-    post.keepsRows = isComplete.includes(false)
+    if (!options.saves || post.isDead || missingRows(post).length === 0) return
+    const { agent, collected, ended } = post
+    const seen = { records: post.rows, sent: new Set<number>(), chunks: new Set<number>() }
+    const rows: AgentChecks.Rows = { ended, agent: agent.name, xRequestId }
+    const readIds = options.chunkTimes ? yield* ChunkTimes.makeIdReader : null
+    const accept: { readonly [log in Log]: (bytes: Uint8Array) => AgentChecks.Accepted } = {
+      records: (bytes) => AgentChecks.acceptRecords(bytes, seen.records, rows),
+      sent: (bytes) => AgentChecks.acceptSent(bytes, seen.sent, rows),
+      chunks: (bytes) => AgentChecks.acceptChunks(bytes, seen.chunks, rows, readIds ?? (() => null))
+    }
+    const keep: { readonly [log in Log]: (lines: AgentChecks.Accepted) => void } = {
+      records: (lines) => desk.keepLines(lines, null),
+      sent: (lines) => desk.keepLines(null, lines),
+      chunks: desk.keepChunks
+    }
+    const logs: ReadonlyArray<Log> = ["records", "sent", "chunks"]
+    const wanted = { records: true, sent: options.logsSent, chunks: options.chunkTimes }
+    for (const log of logs.filter((name) => wanted[name])) {
+      const outcome = yield* Collection.rows(agent, { session, log }, collected, (bytes) => {
+        const accepted = accept[log](bytes)
+        if (accepted.count > 0) keep[log](accepted)
+        return accepted
+      })
+      if (outcome._tag !== "Complete") post.keepsRows = true
+      if (outcome._tag !== "Refused") continue
+      post.lost ??= {
+        name: agent.name,
+        problem: `what it hands over cannot be its rows: ${outcome.problem}`,
+        requestIds: [...post.open].toSorted((a, b) => a - b)
+      }
+      post.isDead = true
+      yield* Effect.forkDetach(agent.close)
+      return
+    }
   })
+
+  /** Ends when nothing more comes from it. One that neither ends its run nor reports that a request has ended is lost. */
+  const awaitEnd = (post: Post<E>) => {
+    const stuck = Effect.gen(function* () {
+      let before = -1
+      while (post.ended.size > before) {
+        before = post.ended.size
+        yield* Effect.sleep(END_MILLIS)
+      }
+      const problem = `it did not end its run within ${END_MILLIS / 1_000} s after it had nothing more to send`
+      yield* Deferred.fail(post.unreached, new AgentLost({ agent: post.agent.name, problem }))
+      yield* Deferred.await(post.gone)
+    })
+    return Effect.raceFirst(Deferred.await(post.gone), stuck)
+  }
 
   /** Has an agent cancel what it has in flight, and brings here what it has kept. */
   const handIn = Effect.fnUntraced(function* (post: Post<E>) {
@@ -362,15 +471,12 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
           ? Leases.spare(work.planned - granted, post.slots, allSlots) >> 1
           : post.ahead.length >> 1
       const give = (plans: ReadonlyArray<RequestPlan>, index: number) =>
-        Effect.suspend(() =>
-          post.agent.lease({
-            session,
-            number: ++post.leases,
-            plans,
-            last: isLast && index === parts.length - 1,
-            reportAt
-          })
-        )
+        Effect.suspend(() => {
+          const last = isLast && index === parts.length - 1
+          post.told += plans.length
+          post.isLastTold ||= last
+          return post.agent.lease({ session, number: ++post.leases, plans, last, reportAt })
+        })
       return Effect.forEach(parts, give, { discard: true }).pipe(
         Effect.catch((error) => Deferred.fail(post.unreached, error))
       )
@@ -444,8 +550,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   const release = Effect.suspend(() =>
     Effect.forEach(
       far.filter(
-        ({ gone, keepsRows, missingRows }) =>
-          !isBegun || (Deferred.isDoneUnsafe(gone) && !keepsRows && missingRows === 0)
+        (post) => !isBegun || (Deferred.isDoneUnsafe(post.gone) && !post.keepsRows && missingRows(post).length === 0)
       ),
       ({ agent }) => Effect.timeoutOption(agent.release(session), RELEASE_MILLIS),
       { concurrency: "unbounded", discard: true }
@@ -470,7 +575,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   })
 
   return {
-    shares: posts.map((post) => ({ requests: () => post.requests })),
+    shares: posts.map((post) => ({ requests: () => post.ended.size })),
     prepare: Effect.gen(function* () {
       const [ready] = yield* Effect.all([Effect.forEach(posts, prepare, { concurrency: "unbounded" }), work.ready], {
         concurrency: "unbounded"
@@ -503,8 +608,11 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       yield* source.failure
     }),
     finish: Effect.gen(function* () {
-      if (!Deferred.isDoneUnsafe(loopsEnded)) yield* stopAll({ how: "cancel", reason: stop.reason() })
-      for (const { gone } of posts) yield* Deferred.await(gone)
+      if (!Deferred.isDoneUnsafe(loopsEnded)) {
+        isCancelling = true
+        yield* stopAll({ how: "cancel", reason: stop.reason() })
+      }
+      yield* Effect.forEach(posts, awaitEnd, { concurrency: "unbounded", discard: true })
       yield* Effect.forEach(
         far.filter(({ lost }) => lost !== null),
         recover,
@@ -516,6 +624,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     }),
     abandon: Effect.gen(function* () {
       if (isFinished) return
+      isCancelling = true
       yield* Effect.forEach(living(), handIn, { concurrency: "unbounded", discard: true })
     }).pipe(Effect.timeoutOption(ABANDON_MILLIS), Effect.asVoid),
     lost: () => posts.flatMap(({ lost }) => lost ?? []),
@@ -536,11 +645,11 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
         return {
           name: post.agent.name,
           profile,
-          requests: post.requests,
+          requests: post.ended.size,
           sink: post.sink,
           health: post.health,
           dispatch: post.dispatch,
-          missingRows: post.missingRows,
+          missingRows: missingRows(post),
           offsetSeconds: offsetNanos / 1e9,
           roundTripSeconds: roundTripNanos / 1e9,
           driftSeconds: driftNanos / 1e9,

@@ -291,7 +291,7 @@ const sharing = (
   agents: ReadonlyArray<AgentResult>
 ): ResultFiles.Fields => ({
   requests_per_worker: shares.map(({ requests }) => requests()),
-  partial: lost().length > 0 || agents.some(({ missingRows }) => missingRows > 0),
+  partial: lost().length > 0 || agents.some(({ missingRows }) => missingRows.length > 0),
   lost_requests: lost().flatMap(({ requestIds }) => requestIds),
   ...(agents.length === 0 ? {} : AgentFields.describe(agents))
 })

@@ -70,8 +70,9 @@ const stat = (fs: FileSystem.FileSystem, pid: number) =>
     Effect.orElseSucceed(() => null)
   )
 
+const known = <A>(value: Effect.Effect<A, unknown>) => Effect.orElseSucceed(value, () => null)
+
 const thisProcess = Effect.fnUntraced(function* (fs: FileSystem.FileSystem) {
-  const known = <A>(value: Effect.Effect<A, unknown>) => Effect.orElseSucceed(value, () => null)
   return {
     host: hostname(),
     boot: yield* known(fs.readFileString("/proc/sys/kernel/random/boot_id").pipe(Effect.map((text) => text.trim()))),

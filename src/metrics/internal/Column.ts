@@ -66,6 +66,33 @@ export class Column {
     else addAll(this.#histogram, others, this.#unit.scale)
   }
 
+  /** Why these cannot be the values of so many requests, each within these bounds; `null` when they can. */
+  misfit(requests: number, least: number, most: number): string | null {
+    const { count, max, min } = this.#range()
+    if (count > requests) return `${count} values of ${requests} requests`
+    if (this.#histogram !== null && count <= this.#limit) return "a histogram of few values"
+    return count > 0 && (min < least || max > most) ? `values from ${min} to ${max}` : null
+  }
+
+  #range(): { readonly count: number; readonly min: number; readonly max: number } {
+    if (this.#histogram !== null) {
+      const count = Histogram.count(this.#histogram)
+      const { scale } = this.#unit
+      return {
+        count,
+        min: (Histogram.min(this.#histogram) ?? 0) / scale,
+        max: (Histogram.max(this.#histogram) ?? 0) / scale
+      }
+    }
+    let min = Number.POSITIVE_INFINITY
+    let max = Number.NEGATIVE_INFINITY
+    for (const value of this.#values.all()) {
+      if (value < min) min = value
+      if (value > max) max = value
+    }
+    return { count: this.#values.length, min, max }
+  }
+
   /** To be described. Sorts the values that are kept. */
   ranked(): Distribution.Ranked {
     return this.#histogram === null

@@ -30,6 +30,13 @@ export class ErrorTally {
     for (const group of that.groups()) this.add(group.reason, group.code, group.example, group.count)
   }
 
+  /** How many failures there were. */
+  get total(): number {
+    let total = 0
+    for (const { count } of this.#groups.values()) total += count
+    return total
+  }
+
   /** Most frequent first; among equals by name, so that the order does not depend on which came first. */
   groups(): Array<Summary.ErrorGroup> {
     return [...this.#groups.values()].toSorted(

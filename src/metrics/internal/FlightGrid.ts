@@ -60,6 +60,14 @@ export class FlightGrid {
     this.#requestSeconds += that.#requestSeconds
   }
 
+  /** Why it cannot be of so many requests; `null` when it can. */
+  misfit(requests: number): string | null {
+    const sum = (counts: Uint32Array) => counts.reduce((total, count) => total + count, 0)
+    return sum(this.#sent) === requests && sum(this.#ended) === requests && this.#requestSeconds >= 0
+      ? null
+      : "other requests were sent than ended"
+  }
+
   flight(): Flight {
     const width = this.#width
     let busySeconds = 0

@@ -48,6 +48,19 @@ export class Flights {
     else addAll(this.#grid, sent, end)
   }
 
+  /** Why these cannot be so many requests that ended before that moment; `null` when they can. */
+  misfit(requests: number, latest: number): string | null {
+    if (!Number.isSafeInteger(this.#count) || this.#count < 0 || this.#count > requests) {
+      return `${this.#count} of ${requests} requests were sent`
+    }
+    if (this.#grid !== null)
+      return this.#count > this.#limit ? this.#grid.misfit(this.#count) : "a grid of few requests"
+    const sent = this.#sent.all()
+    const end = this.#end.all()
+    const isPossible = sent.length === this.#count && end.every((at, index) => at >= sent[index]! && at <= latest)
+    return isPossible ? null : "requests that ended before they were sent, or have not ended yet"
+  }
+
   flight(): Flight {
     return this.#grid === null ? flight(this.#sent.sorted(), this.#end.sorted()) : this.#grid.flight()
   }

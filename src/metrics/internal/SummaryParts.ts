@@ -27,6 +27,8 @@ const makeColumns = (limit: number) => ({
   tls_s: new Column(seconds, limit)
 })
 
+type Columns = ReturnType<typeof makeColumns>
+
 /**
  * - `measuredErrors`: of the requests that are measured
  * - `requestSeconds`: the sum of the latencies of the requests that completed
@@ -47,6 +49,23 @@ const makeTotals = () => ({
   chunksWithTokens: 0
 })
 
+/** Those that can be negative: a timer may be early. */
+const signed = new Set<keyof Columns>(["dispatch_lag_s", "scheduled_ttft_s", "scheduled_end_to_end_latency_s"])
+/** Those that take place within the run, in seconds. */
+const within = new Set<keyof Columns>([
+  "inter_token_latency_s",
+  "sum_inter_token_latency_s",
+  "mean_inter_token_latency_s",
+  "ttft_s",
+  "end_to_end_latency_s",
+  "dispatch_lag_s",
+  "scheduled_ttft_s",
+  "scheduled_end_to_end_latency_s",
+  "time_to_first_answer_s"
+])
+/** No number of a request is larger, in whatever unit. */
+const MOST_VALUE = 1e12
+
 // What is written as an unsigned 32-bit integer
 const MOST = 2 ** 32 - 1
 
@@ -56,7 +75,7 @@ const totalNames = Record.keys(makeTotals())
 /** Everything that a summary in the making holds. */
 export class SummaryParts {
   readonly limit: number
-  readonly columns: ReturnType<typeof makeColumns>
+  readonly columns: Columns
   readonly flights: Flights
   readonly totals = makeTotals()
   gaps = Histogram.make()
@@ -82,6 +101,33 @@ export class SummaryParts {
     this.errors.append(that.errors)
     this.usageOutput.append(that.usageOutput)
     this.usageInput.append(that.usageInput)
+  }
+
+  /** Why these cannot be so many requests that ended within so many seconds after the start; `null` when they can. */
+  misfit(requests: number, seconds: number): string | null {
+    const { totals } = this
+    const { cancelled, completed, failed, requestSeconds, ...counts } = totals
+    const isCounted = [completed, failed, cancelled, ...Object.values(counts)].every(
+      (count) => Number.isSafeInteger(count) && count >= 0
+    )
+    const ended = completed + failed + cancelled
+    if (!isCounted || ended !== requests) return `${ended} requests of ${requests}`
+    if (Math.max(totals.unsampled, totals.late, totals.measuredErrors) > requests) return "more requests than there are"
+    if (!(requestSeconds >= 0 && requestSeconds <= completed * seconds))
+      return `latencies of ${requestSeconds} s in all`
+    if (this.errors.total !== failed + cancelled) return `${this.errors.total} errors of ${failed + cancelled}`
+    for (const name of columnNames) {
+      const most = within.has(name) ? seconds : MOST_VALUE
+      const problem = this.columns[name].misfit(requests, signed.has(name) ? -most : 0, most)
+      if (problem !== null) return `${problem} (${name})`
+    }
+    const gaps = Histogram.count(this.gaps)
+    const isPossible =
+      gaps === 0 || ((Histogram.min(this.gaps) ?? 0) >= 0 && (Histogram.max(this.gaps) ?? 0) <= seconds)
+    if (gaps > totals.chunks || !isPossible) return `${gaps} gaps between ${totals.chunks} chunks`
+    return (
+      this.flights.misfit(requests, seconds) ?? this.usageOutput.misfit(completed) ?? this.usageInput.misfit(completed)
+    )
   }
 
   write(writer: ByteWriter): void {

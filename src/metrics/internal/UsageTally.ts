@@ -25,6 +25,15 @@ export class UsageTally {
     this.#ratios += that.#ratios
   }
 
+  /** Why it cannot be of so many requests; `null` when it can. */
+  misfit(requests: number): string | null {
+    const counts = [this.#compared, this.#different, this.#withRatio]
+    const isCount = counts.every((count) => Number.isSafeInteger(count) && count >= 0 && count <= requests)
+    return isCount && this.#different <= this.#compared && this.#withRatio <= this.#compared && this.#ratios >= 0
+      ? null
+      : `${counts.join(", ")} counts of the server`
+  }
+
   comparison(): UsageComparison {
     return {
       num_requests_compared: this.#compared,

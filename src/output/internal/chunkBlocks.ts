@@ -38,6 +38,8 @@ const RUN_ID_KEY = "llmperf.run_id"
 
 /** A call of the compressor costs more than such a buffer takes. */
 const SMALL_BYTES = 128
+/** Of a column of a block, unpacked: eight million chunks. */
+const MOST_BYTES = 64 * 1024 * 1024
 /** The quickest level, with a table that is soon cleared; found by trying. */
 const params = { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_hashLog]: 10 }
 
@@ -45,7 +47,8 @@ setCompressionCodec(CompressionType.ZSTD, {
   // What gets no smaller is written as it is
   encode: (bytes) => (bytes.length < SMALL_BYTES ? bytes : zstdCompressSync(bytes, { params })),
   decode: (bytes, length) => {
-    const whole = zstdDecompressSync(bytes)
+    if (!(length >= 0 && length <= MOST_BYTES)) throw new RangeError(`${length} bytes`)
+    const whole = zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, length) })
     if (whole.length !== length) throw new RangeError(`${whole.length} bytes instead of ${length}`)
     return whole
   }
@@ -227,6 +230,30 @@ export const unpack = (head: Uint8Array, block: Uint8Array): ReadonlyArray<Reque
     }
     return { requestId: idOf(row) ?? 0, sentNanos: sentOf(row), chunkNanos }
   })
+}
+
+/**
+ * The ids of the requests of a block that comes from elsewhere, of which there are `most` at most. Throws when it is damaged; what
+ * it says of itself costs nothing before it is checked.
+ */
+export const requestIds = (block: Uint8Array, most: number): ReadonlyArray<number> => {
+  const table = tableFromIPC([bareHead, block])
+  const [ids, sent, first, gapLists] = table.children.map(({ data }) => data[0])
+  const [gapBatch] = gapLists?.children ?? []
+  if (ids === undefined || sent === undefined || first === undefined || gapLists === undefined) throw new RangeError()
+  const { length } = ids
+  if (!(length >= 1 && length <= most)) throw new RangeError(`${length} requests`)
+  const [idOf] = [ids, sent, first].map(valuesOf)
+  const ends = gapLists.offsets
+  let end = 0
+  for (let row = 0; row <= length; row++) {
+    const next = Number(ends[row])
+    if (!(next >= end)) throw new RangeError("a request ends before it begins")
+    end = next
+  }
+  if (end > 0 && (gapBatch === undefined || gapBatch.length < end)) throw new RangeError("gaps are missing")
+  if (gapBatch !== undefined) valuesOf(gapBatch)
+  return Array.from({ length }, (_, row) => idOf?.(row) ?? 0)
 }
 
 const valuesOf = (batch: Batch<unknown>): ((row: number) => number | null) => {
