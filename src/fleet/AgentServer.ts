@@ -66,7 +66,7 @@ export const make = Effect.fn("AgentServer.make")(function* (
       "Give --tls-cert, --tls-key and --tls-ca, or listen on 127.0.0.1; --insecure-listen does it all the same"
     )
   }
-  const port = yield* Effect.mapError(AgentPort.open({ address, credentials }), ({ reason }) =>
+  const port = yield* Effect.mapError(AgentPort.open({ address, credentials, token }), ({ reason }) =>
     failed(...AgentPort.explain(reason.cause))
   )
   yield* port.serve(

@@ -12,8 +12,8 @@ import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as RpcMiddleware from "effect/rpc/RpcMiddleware"
 import * as Schema from "effect/Schema"
-import { createHash, timingSafeEqual } from "node:crypto"
 import { LoadAgentRpcs } from "../engine/LoadAgent.ts"
+import * as Bearer from "./internal/bearer.ts"
 import * as Files from "./internal/files.ts"
 
 /** Fewer could be tried out. */
@@ -95,11 +95,6 @@ export const read = Effect.fn("AgentToken.read")(function* (
   return Redacted.make(token, { label: "token" })
 })
 
-const bearer = (token: Redacted.Redacted): string => `Bearer ${Redacted.value(token)}`
-
-/** Of one length whatever the text, which `timingSafeEqual` needs. */
-const digest = (text: string): Buffer => createHash("sha256").update(text).digest()
-
 /**
  * The side of the agent: calls without this token fail with `Unauthorized`. How long it takes to find out says nothing about the
  * token.
@@ -108,9 +103,9 @@ const digest = (text: string): Buffer => createHash("sha256").update(text).diges
  * @since 0.2.0
  */
 export const layerServer = (token: Redacted.Redacted): Layer.Layer<Token> => {
-  const expected = digest(bearer(token))
+  const isToken = Bearer.check(token)
   return Layer.succeed(Token, (call, { headers }) =>
-    timingSafeEqual(digest(headers["authorization"] ?? ""), expected) ? call : Effect.fail(new Unauthorized())
+    isToken(headers[Bearer.NAME]) ? call : Effect.fail(new Unauthorized())
   )
 }
 
@@ -122,5 +117,5 @@ export const layerServer = (token: Redacted.Redacted): Layer.Layer<Token> => {
  */
 export const layerClient = (token: Redacted.Redacted): Layer.Layer<RpcMiddleware.ForClient<Token>> =>
   RpcMiddleware.layerClient(Token, ({ next, request }) =>
-    next({ ...request, headers: Headers.set(request.headers, "authorization", bearer(token)) })
+    next({ ...request, headers: Headers.set(request.headers, Bearer.NAME, Bearer.value(token)) })
   )

@@ -122,7 +122,7 @@ export const make = Effect.fn("ClusterAgent.make")(function* (
     )
   }
   const directory = yield* Effect.mapError(openDirectory(cluster, options.onNotice), asFailed)
-  const port = yield* Effect.mapError(AgentPort.open({ address, credentials }), ({ reason }) =>
+  const port = yield* Effect.mapError(AgentPort.open({ address, credentials, token }), ({ reason }) =>
     failed(...AgentPort.explain(reason.cause))
   )
   const own = advertise ?? port.bound

@@ -127,6 +127,8 @@ export const connect = Effect.fn("Sockets.connect")(function* (
   const scope = yield* Effect.flatMap(Effect.scope, (parent) => Scope.fork(parent))
   const situation = { port: address.port, isSecure: credentials !== null, isFirst: true }
   const connected = Latch.makeUnsafe()
+  // A connection that shows no token is closed: one that was made anew, and over which nobody asks anything, too
+  let greet: Effect.Effect<unknown> = Effect.void
   const socket = yield* Connections.dial({
     ...address,
     openMillis: OPEN_MILLIS,
@@ -136,7 +138,13 @@ export const connect = Effect.fn("Sockets.connect")(function* (
   return yield* Effect.gen(function* () {
     const protocol = yield* RpcClient.makeProtocolSocket({ ...pings, retryPolicy }).pipe(
       Effect.provideService(Socket.Socket, socket),
-      Effect.provideService(RpcClient.ConnectionHooks, { onConnect: connected.open, onDisconnect: connected.close })
+      Effect.provideService(RpcClient.ConnectionHooks, {
+        onConnect: Effect.andThen(
+          connected.open,
+          Effect.suspend(() => Effect.asVoid(greet))
+        ),
+        onDisconnect: connected.close
+      })
     )
     const client = yield* RpcClient.make(AgentToken.SecuredRpcs, { disableTracing: true }).pipe(
       Effect.provideService(
@@ -157,6 +165,7 @@ export const connect = Effect.fn("Sockets.connect")(function* (
       silenceSeconds: SILENCE_SECONDS,
       close: Scope.close(scope, Exit.void)
     })
+    greet = Effect.forkIn(Effect.ignore(agent.clock(null)), scope)
     // What it has kept may be asked for just after the connection was lost
     const again = Effect.timeoutOption(connected.await, SILENCE_SECONDS * 1_000)
     return {
@@ -167,7 +176,7 @@ export const connect = Effect.fn("Sockets.connect")(function* (
       release: (session) => Effect.andThen(again, agent.release(session))
     } satisfies Reached
   }).pipe(
-    Effect.provide([AgentToken.layerClient(token), Wire.layerSerialization]),
+    Effect.provide([AgentToken.layerClient(token), Wire.layerClientSerialization]),
     Scope.provide(scope),
     Effect.onError((cause) => Scope.close(scope, Exit.failCause(cause)))
   )

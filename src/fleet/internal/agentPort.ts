@@ -4,6 +4,8 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import type * as Redacted from "effect/Redacted"
+import * as RpcSerialization from "effect/rpc/RpcSerialization"
 import * as RpcServer from "effect/rpc/RpcServer"
 import type * as Scope from "effect/Scope"
 import * as Socket from "effect/socket/Socket"
@@ -11,6 +13,7 @@ import * as SocketServer from "effect/socket/SocketServer"
 import { type Socket as NetSocket } from "node:net"
 import { type AgentAddress } from "../AgentAddress.ts"
 import * as Tls from "../Tls.ts"
+import * as Admission from "./admission.ts"
 import * as Connections from "./connections.ts"
 import * as Wire from "./wire.ts"
 
@@ -55,8 +58,10 @@ export const explain = (error: unknown): readonly [problem: string, advice: stri
 export const open = Effect.fnUntraced(function* (options: {
   readonly address: AgentAddress
   readonly credentials: Tls.Credentials | null
+  readonly token: Redacted.Redacted
 }): Effect.fn.Return<AgentPort, SocketServer.SocketServerError, Scope.Scope> {
-  const { address, credentials } = options
+  const { address, credentials, token } = options
+  const admit = Admission.make(token, yield* Effect.provide(RpcSerialization.RpcSerialization, Wire.layerSerialization))
   const where = { host: address.host, port: address.port, ...Wire.tcp }
   // The end of serving waits until callers have taken what they are told; one that hangs never does
   let goodbye: Fiber.Fiber<void> | null = null
@@ -73,7 +78,11 @@ export const open = Effect.fnUntraced(function* (options: {
           if (connection._tag === "None") return handler(socket)
           const { value } = connection
           connections.add(value)
-          return handler(Connections.guarded(socket, () => value)).pipe(
+          return admit(
+            value,
+            Connections.guarded(socket, () => value),
+            handler
+          ).pipe(
             // That a connection breaks is nothing to tell the user of an agent
             Effect.catchCauseIf(
               (cause) => Socket.isSocketError(Cause.squash(cause)),

@@ -98,7 +98,7 @@ export const make = (options: {
         )
       }
     }))
-  ).pipe(Layer.provide(Wire.layerSerialization))
+  ).pipe(Layer.provide(Wire.layerClientSerialization))
 
   /**
    * Effect Cluster sends a call again when its connection breaks, for as long as it takes: to an agent that was killed and started

@@ -1,18 +1,17 @@
 import * as Effect from "effect/Effect"
-import * as Redacted from "effect/Redacted"
+import type * as Redacted from "effect/Redacted"
 import * as RpcClient from "effect/rpc/RpcClient"
 import type { FromClientEncoded } from "effect/rpc/RpcMessage"
 import * as RpcServer from "effect/rpc/RpcServer"
-import { createHash, timingSafeEqual } from "node:crypto"
-
-const bearer = (token: Redacted.Redacted): string => `Bearer ${Redacted.value(token)}`
-
-const digest = (text: string): Buffer => createHash("sha256").update(text).digest()
+import * as Bearer from "./bearer.ts"
 
 /** Whoever knows the number of a call could end it with such a message. */
 const OF_A_CALL = "Envelope"
 
-/** Adds the token to what Effect Cluster says about calls, which has none by itself: that an answer is not wanted any more, or was taken. */
+/**
+ * Adds the token to all that Effect Cluster asks. Calls have their own, but what is said about calls has none by itself: that an
+ * answer is not wanted any more, or was taken. And a connection must show it soon; see `admission.ts`.
+ */
 export const carrying = (
   protocol: RpcClient.Protocol["Service"],
   token: Redacted.Redacted
@@ -22,8 +21,8 @@ export const carrying = (
     send: (clientId, message, transferables) =>
       protocol.send(
         clientId,
-        message._tag === "Request" && message.tag === OF_A_CALL
-          ? { ...message, headers: [...message.headers, ["authorization", bearer(token)]] }
+        message._tag === "Request"
+          ? { ...message, headers: [...message.headers, [Bearer.NAME, Bearer.value(token)]] }
           : message,
         transferables
       )
@@ -38,7 +37,7 @@ export const carrying = (
 export const guarded =
   (token: Redacted.Redacted) =>
   (protocol: RpcServer.Protocol["Service"]): RpcServer.Protocol["Service"] => {
-    const expected = digest(bearer(token))
+    const isToken = Bearer.check(token)
     const passes = (message: FromClientEncoded): boolean => {
       if (message._tag !== "Request") return true
       switch (message.tag) {
@@ -46,10 +45,8 @@ export const guarded =
         case "Effect":
         case "Stream":
           return true
-        case OF_A_CALL: {
-          const given = message.headers.find(([name]) => name === "authorization")
-          return timingSafeEqual(digest(given?.[1] ?? ""), expected)
-        }
+        case OF_A_CALL:
+          return isToken(Bearer.of(message.headers))
         default:
           return false
       }
