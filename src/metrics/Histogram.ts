@@ -118,6 +118,7 @@ export const merge = (self: Histogram, that: Histogram): void => {
   const right = that.moments
   const added = right[COUNT]!
   if (added === 0) return
+  const [first, last] = used(that)
   // Chan, Golub and LeVeque (1979); read before anything is written, because `that` may be `self`
   const before = left[COUNT]!
   const count = before + added
@@ -128,7 +129,7 @@ export const merge = (self: Histogram, that: Histogram): void => {
   left[COUNT] = count
   left[MIN] = Math.min(left[MIN]!, right[MIN]!)
   left[MAX] = Math.max(left[MAX]!, right[MAX]!)
-  for (let i = 0; i < BUCKETS; i++) self.buckets[i] = self.buckets[i]! + that.buckets[i]!
+  for (let i = first; i <= last; i++) self.buckets[i] = self.buckets[i]! + that.buckets[i]!
 }
 
 /**
@@ -229,7 +230,8 @@ export const encode = (self: Histogram): Uint8Array => {
   if (count(self) === 0) return Uint8Array.of(VERSION)
   const bytes: Array<number> = []
   let previous = 0
-  for (let bucket = 0; bucket < BUCKETS; bucket++) {
+  const [first, last] = used(self)
+  for (let bucket = first; bucket <= last; bucket++) {
     const values = self.buckets[bucket]!
     if (values === 0) continue
     pushVarint(bytes, bucket - previous)
@@ -259,6 +261,7 @@ export const decode = (bytes: Uint8Array): Result.Result<Histogram, HistogramDec
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   for (let i = MIN; i <= SQUARES; i++) histogram.moments[i] = view.getFloat64(1 + (i - MIN) * 8, true)
   const reader = { offset: HEADER_BYTES }
+  const [first, last] = used(histogram)
   let bucket = 0
   let total = 0
   while (reader.offset < bytes.length) {
@@ -266,7 +269,8 @@ export const decode = (bytes: Uint8Array): Result.Result<Histogram, HistogramDec
     const values = readVarint(bytes, reader)
     if (distance === undefined || values === undefined) return fail("a number is cut off or too large")
     bucket += distance
-    if (bucket >= BUCKETS) return fail("a bucket is out of range")
+    // The smallest value lies in the first bucket that is used, and the largest in the last
+    if (bucket < first || bucket > last) return fail("a bucket is out of range")
     histogram.buckets[bucket] = histogram.buckets[bucket]! + values
     total += values
   }
@@ -290,6 +294,12 @@ const bucketOf = (value: number): number => {
   const distance = offset < SIDE ? offset + 1 : SIDE
   return value > 0 ? ZERO + distance : ZERO - distance
 }
+
+/** The buckets of the smallest and the largest value. */
+const used = ({ moments }: Histogram): readonly [first: number, last: number] => [
+  bucketOf(moments[MIN]!),
+  bucketOf(moments[MAX]!)
+]
 
 const edgeOf = (offset: number): number => {
   double.setInt32(0, 0, true)

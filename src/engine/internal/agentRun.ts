@@ -69,8 +69,10 @@ export interface AgentRun {
   readonly forget: Effect.Effect<void>
 }
 
-/** How long requests that have ended gather before they are reported, and how long it takes to the next report at most. */
+/** How long it takes to the next report at most, and how long requests that have ended gather before they are reported. */
 const REPORT_MILLIS = 250
+/** The same of requests whose rows are reported with them: until then a process that is killed takes them along. */
+const ROWS_MILLIS = 50
 /** So many are reported sooner. */
 const MOST_ENDED = 1_024
 /** A run that is to begin later than this after its moment is not begun: the call was carried too late, or twice. */
@@ -320,23 +322,30 @@ export const make = Effect.fnUntraced(function* (
   }
 
   // A report is made when the one before has been taken: whoever is slow to take them gets fewer, and the load does not wait.
+  const endedMillis = rows === null && spec.saves ? ROWS_MILLIS : REPORT_MILLIS
   const reports = Effect.sync((): Pull.Pull<readonly [Report], AgentFailed> => {
     let nextReport = start.monotonicNanos
     let nextEnded = start.monotonicNanos
-    return Effect.suspend((): Pull.Pull<readonly [Report], AgentFailed> => {
+    const next = Effect.suspend((): Pull.Pull<readonly [Report], AgentFailed> => {
       if (failed !== null) return Effect.fail(failed)
       if (isReported) return Cause.done()
-      const left = Math.max(1, (nextReport - now()) / 1e6)
-      return Effect.map(Effect.timeoutOrElse(wake.await, { duration: left, orElse: () => Effect.void }), () => {
+      const left = Math.max(1, (Math.min(nextReport, nextEnded) - now()) / 1e6)
+      const woken = Effect.timeoutOrElse(Effect.as(wake.await, true), {
+        duration: left,
+        orElse: () => Effect.succeed(false)
+      })
+      return Effect.flatMap(woken, (isWoken) => {
         wake.closeUnsafe()
         const at = now()
-        isReported = isDone
         const withEnded = isDone || at >= nextEnded || ended.count() >= MOST_ENDED
-        if (withEnded) nextEnded = at + REPORT_MILLIS * 1e6
+        if (withEnded) nextEnded = at + endedMillis * 1e6
+        if (!isWoken && at < nextReport && ended.count() === 0) return next
+        isReported = isDone
         nextReport = at + REPORT_MILLIS * 1e6
-        return [report(withEnded)] as const
+        return Effect.succeed([report(withEnded)] as const)
       })
     })
+    return next
   })
 
   isReady = true

@@ -41,39 +41,37 @@ const frameLength = (bytes: Uint8Array): number | null => {
  * What somebody says who has not shown the token yet. `take` gives what may be passed on by now, nothing when the rest of a message
  * is still to come, and `null` for more than is allowed.
  */
-const makeStranger = (newParser: RpcSerialization.Parser, isToken: (message: unknown) => boolean) => {
-  let parser: RpcSerialization.Parser | null = newParser
+const makeStranger = (parser: RpcSerialization.Parser, isToken: (message: unknown) => boolean) => {
   let held: Uint8Array = new Uint8Array(0)
   let total = 0
-  let isKnown = false
+  let state: "stranger" | "known" | "garbled" = "stranger"
 
   /** Whether it shows the token. What is no message shows nothing, and neither does what follows. */
-  const reads = (frame: Uint8Array): boolean => {
+  const read = (frame: Uint8Array): typeof state => {
     try {
-      return parser?.decode(frame).some(isToken) ?? false
+      return parser.decode(frame).some(isToken) ? "known" : "stranger"
     } catch {
-      parser = null
-      return false
+      return "garbled"
     }
   }
 
   return {
-    isKnown: () => isKnown,
+    isKnown: () => state === "known",
     take: (chunk: Uint8Array): Uint8Array | null => {
-      if (isKnown) return chunk
+      if (state === "known") return chunk
       total += chunk.length
       const bytes = held.length === 0 ? chunk : Buffer.concat([held, chunk])
       let at = 0
-      while (!isKnown && parser !== null) {
+      while (state === "stranger") {
         const length = frameLength(bytes.subarray(at))
         if (length !== null && length > MOST_STRANGER_FRAME) return null
         if (length === null || at + length > bytes.length) break
-        isKnown = reads(bytes.subarray(at, at + length))
+        state = read(bytes.subarray(at, at + length))
         at += length
       }
-      if (!isKnown && total > MOST_STRANGER_BYTES) return null
+      if (state !== "known" && total > MOST_STRANGER_BYTES) return null
       // Whoever is known, or says what nobody understands, is answered elsewhere
-      const passed = isKnown || parser === null ? bytes.length : at
+      const passed = state === "stranger" ? at : bytes.length
       held = bytes.slice(passed)
       return bytes.subarray(0, passed)
     }

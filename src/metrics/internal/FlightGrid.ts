@@ -6,6 +6,8 @@ const FIRST_WIDTH = 2 ** -17
 // Far more than rounding adds to the mean of a cell, far less than a request
 const ROUNDING = 1e-6
 
+const sum = (counts: Uint32Array): number => counts.reduce((total, count) => total + count, 0)
+
 /**
  * When requests were in flight, in 2 MB whatever their number: time is cut into at most 131,072 cells of equal width, which
  * doubles whenever a request ends after the last one. A cell is thus at most 1/65,536 of the time until the last end. Of each cell
@@ -62,7 +64,6 @@ export class FlightGrid {
 
   /** Why it cannot be of so many requests; `null` when it can. */
   misfit(requests: number): string | null {
-    const sum = (counts: Uint32Array) => counts.reduce((total, count) => total + count, 0)
     return sum(this.#sent) === requests && sum(this.#ended) === requests && this.#requestSeconds >= 0
       ? null
       : "other requests were sent than ended"

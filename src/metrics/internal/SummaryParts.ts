@@ -78,7 +78,8 @@ export class SummaryParts {
   readonly columns: Columns
   readonly flights: Flights
   readonly totals = makeTotals()
-  gaps = Histogram.make()
+  /** Large: made when it is needed. */
+  #gaps: Histogram.Histogram | null = null
   readonly errors = new ErrorTally()
   readonly usageOutput = new UsageTally()
   readonly usageInput = new UsageTally()
@@ -89,6 +90,10 @@ export class SummaryParts {
     this.flights = new Flights(this.limit)
   }
 
+  get gaps(): Histogram.Histogram {
+    return (this.#gaps ??= Histogram.make())
+  }
+
   get isExact(): boolean {
     return columnNames.every((name) => this.columns[name].isExact)
   }
@@ -96,7 +101,7 @@ export class SummaryParts {
   merge(that: SummaryParts): void {
     for (const name of columnNames) this.columns[name].append(that.columns[name])
     for (const name of totalNames) this.totals[name] += that.totals[name]
-    Histogram.merge(this.gaps, that.gaps)
+    if (that.#gaps !== null) Histogram.merge(this.gaps, that.#gaps)
     this.flights.append(that.flights)
     this.errors.append(that.errors)
     this.usageOutput.append(that.usageOutput)
@@ -146,7 +151,7 @@ export class SummaryParts {
     for (const name of columnNames) this.columns[name].read(reader)
     const gaps = Histogram.decode(reader.bytes())
     if (Result.isFailure(gaps)) reader.fail(gaps.failure.message)
-    else this.gaps = gaps.success
+    else this.#gaps = gaps.success
     this.flights.read(reader)
     this.errors.read(reader)
     this.usageOutput.read(reader)
