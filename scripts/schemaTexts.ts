@@ -258,6 +258,7 @@ export const lists: Texts = {
   open_files: "How many files it may have open; null when that is not known",
   requests: "Requests that it sent",
   missing_rows: "Requests whose rows could not be fetched from it",
+  missing_row_ids: "The ids of the requests whose rows could not be fetched",
   clock_offset_s: "Its clock less ours, in s",
   clock_round_trip_s: "How long a question to it took, in s: the offset may be wrong by half of it",
   clock_drift_s: "By how much the offset changed during the run, in s",

@@ -70,7 +70,7 @@ const stat = (fs: FileSystem.FileSystem, pid: number) =>
     Effect.orElseSucceed(() => null)
   )
 
-const known = <A>(value: Effect.Effect<A, unknown>) => Effect.orElseSucceed(value, () => null)
+const known = <A, E>(value: Effect.Effect<A, E>) => Effect.orElseSucceed(value, () => null)
 
 const thisProcess = Effect.fnUntraced(function* (fs: FileSystem.FileSystem) {
   return {

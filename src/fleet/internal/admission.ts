@@ -141,11 +141,13 @@ export const make = (token: Redacted.Redacted, serialization: RpcSerialization.R
       const guarded = Socket.make({
         writer: socket.writer,
         reader: Effect.map(socket.reader, ({ pull, upgrade }) => {
-          const next: typeof pull = Effect.flatMap(pull, (chunks) => {
-            if (isCounted) return Effect.succeed(chunks)
-            return Effect.flatMap(pass(chunks), ([first, ...others]) =>
-              first === undefined ? next : Effect.succeed([first, ...others] as const)
-            )
+          const next: typeof pull = Effect.gen(function* () {
+            while (true) {
+              const chunks = yield* pull
+              if (isCounted) return chunks
+              const [first, ...others] = yield* pass(chunks)
+              if (first !== undefined) return [first, ...others] as const
+            }
           })
           return { pull: next, upgrade }
         })
