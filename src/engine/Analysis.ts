@@ -11,6 +11,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { type Fields } from "../domain/Fields.ts"
 import { CorrectnessSummary } from "../domain/CorrectnessResults.ts"
 import { Summary } from "../domain/Summary.ts"
 import * as AtomicFile from "../output/AtomicFile.ts"
@@ -184,7 +185,7 @@ interface Written {
 
 const PREFIX = "results_"
 
-const writtenOf = (summary: RunReader.Fields): Written => {
+const writtenOf = (summary: Fields): Written => {
   const hasPrefix = Object.keys(summary).some((key) => key.startsWith(PREFIX))
   const prefix = hasPrefix || !("schedule_file" in summary) ? PREFIX : ""
   const number = (key: string): number | null => {
@@ -232,7 +233,7 @@ const resultNames = Object.keys(Summary.fields)
 
 /** The summary's own keys stay, in their places, but for results and judgements. */
 const documentOf = (
-  written: RunReader.Fields,
+  written: Fields,
   prefix: string,
   made: { readonly name: string; readonly summary: Summary; readonly cut: Cut; readonly taken: Taken }
 ): ResultFiles.Document => {

@@ -3,7 +3,8 @@
  *
  * @since 0.2.0
  */
-import type { Fields, LoadedRun } from "./RunReader.ts"
+import type { Fields } from "../domain/Fields.ts"
+import type { LoadedRun } from "./RunReader.ts"
 
 /**
  * - `refusals`: differences of the load, which change the numbers by themselves

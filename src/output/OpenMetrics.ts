@@ -7,7 +7,7 @@ import { Grade } from "../metrics/Verdict.ts"
 import * as Exposition from "./internal/exposition.ts"
 import { type Family, families, type Sample } from "./internal/openMetricsFamilies.ts"
 import { numbersOf, resultsOf } from "./internal/openMetricsNumbers.ts"
-import type { Fields } from "./RunReader.ts"
+import type { Fields } from "../domain/Fields.ts"
 
 /**
  * @category models

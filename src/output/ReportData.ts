@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import type * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { type Fields } from "../domain/Fields.ts"
 import { makeColumns, type RunColumns, sortedValues } from "./internal/reportColumns.ts"
 import { type Distribution, distributions, type Percentiles, percentiles } from "./internal/reportDistribution.ts"
 import type * as Model from "./internal/reportModel.ts"
@@ -64,7 +65,7 @@ export interface PercentileRow extends Percentiles {
  */
 export interface ReportRun {
   readonly path: string
-  readonly summary: RunReader.Fields
+  readonly summary: Fields
   readonly summarized: boolean
   readonly totals: Totals
   readonly percentiles: ReadonlyArray<PercentileRow>
@@ -102,7 +103,7 @@ export const read = Effect.fn("ReportData.read")(function* (
 
 interface Loaded {
   readonly path: string
-  readonly summary: RunReader.Fields
+  readonly summary: Fields
   readonly summarized: boolean
   readonly columns: RunColumns
 }
@@ -149,7 +150,7 @@ const make = (loaded: ReadonlyArray<Loaded>): ReportData => {
 }
 
 /** Whether requests had due times: only then something is said of being late. */
-const isOpenLoop = (summary: RunReader.Fields): boolean => {
+const isOpenLoop = (summary: Fields): boolean => {
   const late = summary["results_num_late_requests"] ?? summary["num_late_requests"]
   return (
     typeof late === "number" ||
@@ -158,7 +159,7 @@ const isOpenLoop = (summary: RunReader.Fields): boolean => {
 }
 
 /** The slices that the verdict does not call VALID, neighbours as one. */
-const touchedOf = (summary: RunReader.Fields): RunCharts["touched"] => {
+const touchedOf = (summary: Fields): RunCharts["touched"] => {
   const slices: unknown = summary["verdict_slices"]
   const spans: Array<readonly [number, number]> = []
   for (const slice of Array.isArray(slices) ? slices : []) {

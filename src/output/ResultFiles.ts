@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
 import * as Stream from "effect/Stream"
+import { type Fields } from "../domain/Fields.ts"
 import type { Frequency, Summary } from "../domain/Summary.ts"
 import { SummarySink } from "../metrics/SummarySink.ts"
 import * as AtomicFile from "./AtomicFile.ts"
@@ -38,9 +39,7 @@ export type Document = Json.Ordered
  * @category models
  * @since 0.1.0
  */
-export interface Fields {
-  readonly [key: string]: unknown
-}
+export type { Fields }
 
 /**
  * What a load test was asked for, the first keys of its summary. `numConcurrentRequests` is `null` in an open loop, which

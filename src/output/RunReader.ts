@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { type Fields } from "../domain/Fields.ts"
 import * as RequestSeries from "../metrics/RequestSeries.ts"
 import { makeElements, parseLoosely } from "./internal/jsonElements.ts"
 import * as InputFile from "./InputFile.ts"
@@ -31,16 +32,6 @@ export class RunReadError extends Schema.TaggedError<RunReadError>("llmperf/outp
   override get message(): string {
     return `Cannot read a run from ${this.path}: ${this.problem}.${this.advice === "" ? "" : ` ${this.advice}`}`
   }
-}
-
-/**
- * The keys and values of a record or of a summary, as they stand in the file.
- *
- * @category models
- * @since 0.2.0
- */
-export interface Fields {
-  readonly [key: string]: unknown
 }
 
 /**

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
+import { type Fields } from "../../src/domain/Fields.ts"
 import * as Comparison from "../../src/metrics/Comparison.ts"
 import * as Gate from "../../src/metrics/Gate.ts"
 import * as RequestSeries from "../../src/metrics/RequestSeries.ts"
@@ -233,7 +234,7 @@ describe("ComparisonReport", () => {
 })
 
 describe("ComparisonSettings", () => {
-  const loaded = (summary: RunReader.Fields, more: Partial<RunReader.LoadedRun> = {}): RunReader.LoadedRun => ({
+  const loaded = (summary: Fields, more: Partial<RunReader.LoadedRun> = {}): RunReader.LoadedRun => ({
     path: "a",
     summary,
     summarized: true,
@@ -271,7 +272,7 @@ describe("ComparisonSettings", () => {
   })
 
   it("warns of runs whose numbers are not what they seem", () => {
-    const warned = (summary: RunReader.Fields, more: Partial<RunReader.LoadedRun> = {}) =>
+    const warned = (summary: Fields, more: Partial<RunReader.LoadedRun> = {}) =>
       ComparisonSettings.compare(loaded({}), loaded(summary, { path: "b", ...more })).warnings.join("\n")
     assert.strictEqual(
       warned({ verdict: "INVALID", verdict_reasons: ["late", { code: 1 }] }),

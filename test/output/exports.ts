@@ -4,12 +4,13 @@ import * as Stream from "effect/Stream"
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { type Fields } from "../../src/domain/Fields.ts"
 import * as Export from "../../src/output/Export.ts"
 import type * as RunReader from "../../src/output/RunReader.ts"
 import { outcomes } from "./results.ts"
 
 /** Records of all kinds, with texts that are hard on every format. */
-export const records: ReadonlyArray<RunReader.Fields> = outcomes.map(({ record }, index) => ({
+export const records: ReadonlyArray<Fields> = outcomes.map(({ record }, index) => ({
   ...record,
   error_msg: index === 3 ? 'a,"b"\r\nc;\t\u0000 🦜 é \\n' : record.error_msg,
   usage_input_tokens: index === 4 ? Number.MAX_SAFE_INTEGER : record.usage_input_tokens,
@@ -17,7 +18,7 @@ export const records: ReadonlyArray<RunReader.Fields> = outcomes.map(({ record }
   sampled: index !== 6
 }))
 
-export const run = (given: ReadonlyArray<RunReader.Fields>, summary: RunReader.Fields = {}): RunReader.FinishedRun => ({
+export const run = (given: ReadonlyArray<Fields>, summary: Fields = {}): RunReader.FinishedRun => ({
   path: "here",
   summary,
   summarized: Object.keys(summary).length > 0,

@@ -4,7 +4,7 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { RequestRecord } from "../../domain/RequestRecord.ts"
 import { SummarySink } from "../../metrics/SummarySink.ts"
-import type { Fields } from "../../output/RunReader.ts"
+import type { Fields } from "../../domain/Fields.ts"
 
 /**
  * Which requests are taken: sent at `fromSeconds` or later and before `toSeconds`, after the first `skipFirst` of the plan. With

@@ -1,6 +1,6 @@
 import type { CorrectnessRecord } from "../../domain/CorrectnessResults.ts"
 import { RequestRecord } from "../../domain/RequestRecord.ts"
-import type { Fields } from "../RunReader.ts"
+import type { Fields } from "../../domain/Fields.ts"
 
 /** `code` is a number or a text, and a text in a table. `json` is the text of any value. */
 export type Kind = "text" | "number" | "integer" | "boolean" | "code" | "json"

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { type Cell, cellOf, type Column, columnsOf, jsonOf } from "./exportColumns.ts"
-import type { Fields } from "../RunReader.ts"
+import type { Fields } from "../../domain/Fields.ts"
 
 export type Row = ReadonlyArray<Cell>
 

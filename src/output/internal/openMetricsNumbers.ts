@@ -1,4 +1,4 @@
-import type { Fields } from "../RunReader.ts"
+import type { Fields } from "../../domain/Fields.ts"
 
 /** A number of the results by its key in the summary, without the prefix; `null` where there is none. */
 export type Numbers = (key: string) => number | null

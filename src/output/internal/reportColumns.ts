@@ -1,4 +1,4 @@
-import { type Fields } from "../RunReader.ts"
+import { type Fields } from "../../domain/Fields.ts"
 
 /**
  * The requests of a run, a column for each number; NaN is what is not known. Seconds; moments are offsets from the start.

@@ -1,6 +1,6 @@
 import { Summary } from "../../domain/Summary.ts"
 import type { ReportRun } from "../ReportData.ts"
-import type { Fields } from "../RunReader.ts"
+import type { Fields } from "../../domain/Fields.ts"
 import { reasonText } from "./reportColumns.ts"
 import { count, escape, percent } from "./reportText.ts"
 

@@ -1,4 +1,4 @@
-import { type Fields } from "../RunReader.ts"
+import { type Fields } from "../../domain/Fields.ts"
 import { type RunColumns } from "./reportColumns.ts"
 import { spanOf } from "./reportTimeline.ts"
 

@@ -1,6 +1,6 @@
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
-import type { Fields } from "../RunReader.ts"
+import type { Fields } from "../../domain/Fields.ts"
 
 /** When the summary was written, such as `2026-11-24 09:30 UTC`; empty when it does not say. */
 export const startedAt = (summary: Fields): string => {
