@@ -180,7 +180,7 @@ describe("docs/schemas", () => {
       http2: false,
       proxy: "http://proxy:3128"
     }
-    const thresholds = ["ttft_s.p99 < 1", "error_rate <= 0"].map((text) => Result.getOrThrow(Threshold.parse(text)))
+    const thresholds = ["ttft_s.p99 < 1s", "error_rate <= 0"].map((text) => Result.getOrThrow(Threshold.parse(text)))
     const described = (details: ResultFiles.Fields) => {
       const document = ResultFiles.document({
         name: "n",

@@ -56,17 +56,35 @@ const FEWEST_BLOCKS = 4
 const LENGTHENED = 3
 
 /**
- * The length of a block for values in the order in which they came, NaN where there is none: three times that of Politis and
- * White (2004, corrected 2009), found on the ranks of the values so that a few huge ones do not decide; between 1 and a
- * quarter of the values.
+ * How values are cut into blocks.
+ *
+ * - `length`: of a block
+ * - `needed`: how many values it takes for enough blocks of the best length. With fewer, blocks are shorter than they should be,
+ *   and intervals too
  *
  * @category blocks
  * @since 0.2.0
  */
-export const blockLength = (values: Float64Array): number => {
+export interface BlockPlan {
+  readonly length: number
+  readonly needed: number
+}
+
+/**
+ * Blocks for values in the order in which they came, NaN where there is none: three times as long as those of Politis and White
+ * (2004, corrected 2009), found on the ranks of the values so that a few huge ones do not decide; between 1 and a quarter of
+ * the values.
+ *
+ * @category blocks
+ * @since 0.2.0
+ */
+export const planBlocks = (values: Float64Array): BlockPlan => {
   const ranks = Ranks.midranks(Ranks.rank(values))
   const best = Math.ceil(LENGTHENED * Blocks.politisWhite(ranks))
-  return Math.max(1, Math.min(best, Math.floor(values.length / FEWEST_BLOCKS)))
+  return {
+    length: Math.max(1, Math.min(best, Math.floor(values.length / FEWEST_BLOCKS))),
+    needed: FEWEST_BLOCKS * best
+  }
 }
 
 /**
@@ -208,14 +226,14 @@ export const ratio = (numerators: Float64Array, denominators: Float64Array): num
 const sum = (values: Float64Array): number => (Statistics.mean(values) ?? 0) * values.length
 
 /**
- * The length of a block for a ratio of sums: that of what each request adds to or takes from the ratio.
+ * Blocks for a ratio of sums: those of what each request adds to or takes from the ratio.
  *
  * @category blocks
  * @since 0.2.0
  */
-export const ratioBlockLength = (numerators: Float64Array, denominators: Float64Array): number => {
+export const planRatioBlocks = (numerators: Float64Array, denominators: Float64Array): BlockPlan => {
   const whole = ratio(numerators, denominators)
-  return blockLength(numerators.map((value, index) => value - whole * (denominators[index] ?? 0)))
+  return planBlocks(numerators.map((value, index) => value - whole * (denominators[index] ?? 0)))
 }
 
 /**

@@ -47,7 +47,8 @@ export interface Difference {
  * - `relative`: the second divided by the first, less 1: 0.12 is 12 % more. `null` where the first is 0
  * - `shown`: what the sample shows. `none`: no difference that it can show, as the interval holds 0; `unknown`: there is no
  *   interval
- * - `enough`: whether both samples are large enough for this number: see `neededFor`
+ * - `enough`: whether both samples are large enough for this number: they have `needed` values, which is `neededFor` it or, where
+ *   neighbours are so much alike that there are too few blocks, what it takes for those (see `Bootstrap.planBlocks`)
  *
  * @category models
  * @since 0.2.0
@@ -188,7 +189,7 @@ export const compare = (
         unit: metric.unit,
         better: metric.better,
         count: { baseline: sides.baseline.count, candidate: sides.candidate.count },
-        blockLength: { baseline: sides.baseline.blockLength, candidate: sides.candidate.blockLength },
+        blockLength: { baseline: sides.baseline.plan.length, candidate: sides.candidate.plan.length },
         effect,
         statistics: names.map((name, at) => compared(name, at, sides.baseline, sides.candidate, settings.level))
       }
@@ -210,8 +211,8 @@ interface Streams {
 /** A number of one run after the other, with what its resamples gave. */
 interface Side {
   readonly count: number
-  readonly blockLength: number
-  readonly blocks: number
+  readonly length: number
+  readonly plan: Bootstrap.BlockPlan
   readonly points: ReadonlyArray<number | null>
   readonly estimates: ReadonlyArray<Float64Array>
 }
@@ -231,15 +232,15 @@ const distributions = (
   const side = (series: RequestSeries, stream: number) => {
     const values = series.distributions[key]
     const { sorted } = Ranks.rank(values)
-    const blockLength = Bootstrap.blockLength(values)
+    const plan = Bootstrap.planBlocks(values)
     const points = statistics.map((statistic) =>
       statistic._tag === "Mean" ? Statistics.mean(sorted) : Quantile.quantile(sorted, statistic.q)
     )
     const estimates =
       sorted.length < FEWEST_FOR_INTERVAL
         ? []
-        : Bootstrap.resample(values, statistics, { ...settings, blockLength, stream })
-    return { count: sorted.length, blockLength, blocks: values.length / blockLength, points, estimates, sorted }
+        : Bootstrap.resample(values, statistics, { ...settings, blockLength: plan.length, stream })
+    return { count: sorted.length, length: values.length, plan, points, estimates, sorted }
   }
   const sides = { baseline: side(baseline, streams.baseline), candidate: side(candidate, streams.candidate) }
   if (sides.baseline.count === 0 && sides.candidate.count === 0) return null
@@ -256,20 +257,20 @@ const ratios = (
   const side = (series: RequestSeries, stream: number): Side => {
     const { closedLoop, elapsed, length, wallSeconds } = series
     if (length === 0 || (metric.per === "second" && (wallSeconds === null || wallSeconds <= 0))) {
-      return { count: 0, blockLength: 1, blocks: 0, points: [null], estimates: [] }
+      return { count: 0, length: 0, plan: { length: 1, needed: 0 }, points: [null], estimates: [] }
     }
     const numerators = metric.numerators(series)
     const denominators = metric.per === "second" ? elapsed : new Float64Array(length).fill(1)
-    const blockLength = Bootstrap.ratioBlockLength(numerators, denominators)
-    const options = { ...settings, blockLength, stream }
+    const plan = Bootstrap.planRatioBlocks(numerators, denominators)
+    const options = { ...settings, blockLength: plan.length, stream }
     const resampled = (): Float64Array =>
       metric.per === "second" && closedLoop !== null && wallSeconds !== null
         ? Bootstrap.resampleClosedLoop(numerators, { ...closedLoop, wallSeconds }, options)
         : Bootstrap.resampleRatio(numerators, denominators, options)
     return {
       count: length,
-      blockLength,
-      blocks: length / blockLength,
+      length,
+      plan,
       points: [Bootstrap.ratio(numerators, denominators)],
       estimates: length < FEWEST_FOR_INTERVAL ? [] : [resampled()]
     }
@@ -287,11 +288,12 @@ const compared = (
 ): StatisticComparison => {
   const from = baseline.points[at] ?? null
   const to = candidate.points[at] ?? null
-  const needed = neededFor(statistic)
+  const forBlocks = [baseline, candidate].map(({ length, plan }) => (length < plan.needed ? plan.needed : 0))
+  const needed = Math.max(neededFor(statistic), ...forBlocks)
   const enough = Math.min(baseline.count, candidate.count) >= needed
   const nothing = { statistic, baseline: from, candidate: to, absolute: null, relative: null, enough, needed }
   if (from === null || to === null) return { ...nothing, shown: "unknown" }
-  const blocks = Math.min(baseline.blocks, candidate.blocks)
+  const blocks = Math.min(...[baseline, candidate].map(({ length, plan }) => length / plan.length))
   const before = baseline.estimates[at]
   const after = candidate.estimates[at]
   const between = (of: (from: number, to: number) => number): Bootstrap.Interval | null =>

@@ -127,6 +127,15 @@ export const holds = (left: number, operator: Operator, right: number): boolean 
 }
 
 /**
+ * What to write for a bare number of seconds, which might be meant as milliseconds: `500 s? write 500ms or 500s`.
+ *
+ * @category parsing
+ * @since 0.2.0
+ */
+export const unitNeeded = ({ amount, sign }: Pick<Expression, "amount" | "sign">): string =>
+  `a unit: ${sign ?? ""}${amount} s? write ${sign ?? ""}${amount}ms or ${sign ?? ""}${amount}s`
+
+/**
  * How many seconds the unit of a duration is; `null` for any other unit.
  *
  * @category parsing

@@ -41,8 +41,9 @@ export type FailWhen = "estimate" | "significant" | "certain"
 
 /**
  * - `difference`: relative or absolute as the rule is; its value is infinite when anything is compared with 0
- * - `outcome`: `unknown` when the runs do not have the number, or too few requests to tell chance from change. A gate lets
- *   only `passed` through
+ * - `outcome`: `unknown` when the rule cannot be judged
+ * - `unknown`: why it cannot be: one of the runs does not have the number (`missing`), too few requests for it or for an
+ *   interval (`few`), or no interval for another reason (`interval`); `null` when it can
  *
  * @category models
  * @since 0.2.0
@@ -51,6 +52,7 @@ export interface Judgement {
   readonly rule: Rule
   readonly difference: Comparison.Difference | null
   readonly outcome: "passed" | "failed" | "unknown"
+  readonly unknown: "missing" | "few" | "interval" | null
 }
 
 /**
@@ -85,6 +87,7 @@ export const parse = (text: string): Result.Result<Rule, Expression.ExpressionEr
         rises ? "a difference with its sign: a rise is > +5%" : "a difference with its sign: a fall is < -5%"
       )
     }
+    if (metric.unit === "s" && unit === "" && amount !== 0) return fail(at.amount, Expression.unitNeeded(expression))
     const scale = unit === "%" ? 0.01 : scaleOf(metric.unit, unit)
     if (scale === null) return fail(at.unit, unitsOf(metric.unit))
     return Result.succeed({
@@ -124,25 +127,33 @@ export const judge = (
     .find(({ metric }) => metric === rule.metric)
     ?.statistics.find(({ statistic }) => statistic === rule.statistic)
   const difference = found === undefined ? null : differenceOf(rule, found)
-  if (found === undefined || difference === null) return { rule, difference: null, outcome: "unknown" }
-  return { rule, difference, outcome: outcomeOf(rule, found, difference, when) }
+  if (found === undefined || difference === null) {
+    return { rule, difference: null, outcome: "unknown", unknown: "missing" }
+  }
+  const outcome = outcomeOf(rule, found, difference, when)
+  return { rule, difference, ...(typeof outcome === "string" ? { outcome, unknown: null } : outcome) }
 }
+
+type Unknown = Pick<Judgement, "unknown"> & { readonly outcome: "unknown" }
 
 const outcomeOf = (
   rule: Rule,
   found: Comparison.StatisticComparison,
   difference: Comparison.Difference,
   when: FailWhen
-): Judgement["outcome"] => {
+): "passed" | "failed" | Unknown => {
+  if (!found.enough) return { outcome: "unknown", unknown: "few" }
+  if (when !== "estimate" && found.shown === "unknown") return { outcome: "unknown", unknown: "interval" }
   const beyond = (value: number): boolean => Expression.holds(value, rule.operator, rule.limit)
   if (!beyond(difference.value)) return "passed"
   if (when === "estimate") return "failed"
-  if (found.shown === "unknown") return "unknown"
   const changed = found.shown === (rule.operator.startsWith(">") ? "higher" : "lower")
   if (when === "significant" || !changed) return changed ? "failed" : "passed"
   const { interval } = difference
   // Compared with 0, every change is infinite, and so is the interval
-  if (interval === null) return Number.isFinite(difference.value) ? "unknown" : "failed"
+  if (interval === null) {
+    return Number.isFinite(difference.value) ? { outcome: "unknown", unknown: "interval" } : "failed"
+  }
   return beyond(rule.operator.startsWith(">") ? interval.low : interval.high) ? "failed" : "passed"
 }
 
@@ -167,7 +178,7 @@ const scaleOf = (unit: Metrics.Unit, given: string): number | null => {
 const unitsOf = (unit: Metrics.Unit): string => {
   switch (unit) {
     case "s":
-      return "% for a relative difference; s, ms, us or min, or no unit for seconds"
+      return "% for a relative difference; s, ms, us or min for an absolute one"
     case "share":
       return "% for a relative difference, pp for percentage points, or no unit for a share of one"
     default:

@@ -33,9 +33,9 @@ export interface Threshold {
 /**
  * A threshold and what became of it.
  *
- * - `value`: the number of the run, infinite where requests that failed count as never ended; `null` when there is none, and
- *   the threshold is then missed
- * - `enough`: whether there are as many requests as the number needs (`needed`)
+ * - `value`: the number of the run, infinite where requests that failed count as never ended; `null` when there is none
+ * - `outcome`: `unknown` when the run has no such number, or fewer values (`count`) than a percentile needs (`needed`, see
+ *   `Comparison.neededFor`)
  *
  * @category models
  * @since 0.2.0
@@ -43,15 +43,15 @@ export interface Threshold {
 export interface Checked {
   readonly threshold: Threshold
   readonly value: number | null
-  readonly passed: boolean
-  readonly enough: boolean
+  readonly outcome: "passed" | "failed" | "unknown"
+  readonly count: number
   readonly needed: number
 }
 
 /**
  * Reads a threshold. Names are those of the summary, with a dot before each further part: `ttft_s.p99`,
  * `end_to_end_latency_s.mean`, `failed_as_infinite.ttft_s.p99`, `error_rate`, `error_code_frequency.429`. Durations take
- * `s`, `ms`, `us`, `min`, shares take `%`; a bare number is in the unit of the summary (seconds, shares of one).
+ * `s`, `ms`, `us`, `min`, and need one; shares take `%`, and a bare number is a share of one.
  *
  * With `answers`, which is for a correctness test, names are first those of its own numbers, such as `answer_mismatch_rate`
  * and `num_mismatched_requests`. Two of these are names of the requests' numbers too: with `results_` before it, as in the file
@@ -72,6 +72,9 @@ export const parse = (
     const problem = about === "answers" ? null : problemOf(path, answers)
     if (problem !== null) return fail(expression.at.name, problem)
     const unit = unitOf(path)
+    if (unit === "s" && expression.unit === "" && expression.amount !== 0) {
+      return fail(expression.at.amount, Expression.unitNeeded(expression))
+    }
     const scale = scaleOf(unit, expression.unit)
     if (scale === null) return fail(expression.at.unit, unitsOf(unit))
     if (expression.sign === "+") {
@@ -82,8 +85,7 @@ export const parse = (
   })
 
 /**
- * Checks every threshold against a summary, and against that of a correctness test where it is about answers. The run has
- * passed when all have.
+ * Checks every threshold against a summary, and against that of a correctness test where it is about answers.
  *
  * @category checking
  * @since 0.2.0
@@ -95,19 +97,35 @@ export const check = (
 ): ReadonlyArray<Checked> =>
   thresholds.map((threshold) => {
     const { about, limit, operator, path } = threshold
-    const isOfRequests = about === "requests"
-    const value = isOfRequests ? valueOf(path, summary) : answersOf(path, correctness)
+    const value = about === "requests" ? valueOf(path, summary) : answersOf(path, correctness)
     const last = path.at(-1) ?? ""
-    const needed = quantileOf(last) === null ? 1 : neededFor(last)
-    const completed = isOfRequests ? summary.num_completed_requests : (correctness?.num_completed_requests ?? 0)
-    return {
-      threshold,
-      value,
-      passed: value !== null && Expression.holds(value, operator, limit),
-      enough: completed >= needed,
-      needed
-    }
+    const isQuantile = quantileOf(last) !== null
+    const count = countOf(path, summary)
+    const needed = isQuantile ? neededFor(last) : 0
+    const isKnown = value !== null && (!isQuantile || count >= needed)
+    const outcome = !isKnown ? "unknown" : Expression.holds(value, operator, limit) ? "passed" : "failed"
+    return { threshold, value, outcome, count, needed }
   })
+
+/**
+ * Whether the run as a whole has passed: every threshold has, or cannot be judged where that is allowed.
+ *
+ * @category checking
+ * @since 0.2.0
+ */
+export const passed = (
+  checked: ReadonlyArray<Checked>,
+  { allowUnknown }: { readonly allowUnknown: boolean }
+): boolean => checked.every(({ outcome }) => outcome === "passed" || (allowUnknown && outcome === "unknown"))
+
+/** How many values a quantile is of. */
+const countOf = (path: ReadonlyArray<string>, summary: Summary): number => {
+  const counted = walk(summary, [...path.slice(0, -1), "count"])
+  if (typeof counted === "number") return counted
+  const { num_completed_requests, num_failed_requests, num_unsampled_requests } = summary
+  const failed = path[0] === "failed_as_infinite" ? num_failed_requests : 0
+  return Math.max(0, num_completed_requests + failed - num_unsampled_requests)
+}
 
 const answersOf = (path: ReadonlyArray<string>, correctness: CorrectnessSummary | undefined): number | null => {
   const found = walk(correctness, path)
@@ -205,7 +223,7 @@ const scaleOf = (unit: Threshold["unit"], given: string): number | null => {
 const unitsOf = (unit: Threshold["unit"]): string => {
   switch (unit) {
     case "s":
-      return "s, ms, us or min, or no unit for seconds"
+      return "s, ms, us or min"
     case "share":
       return "%, or no unit for a share of one"
     case "":

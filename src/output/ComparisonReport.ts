@@ -39,7 +39,7 @@ export interface Candidate {
 }
 
 /**
- * All runs against the first.
+ * All runs against the first. `allowUnknown`: whether a rule that cannot be judged lets a run pass.
  *
  * @category models
  * @since 0.2.0
@@ -50,16 +50,20 @@ export interface Report {
   readonly resamples: number
   readonly seed: number
   readonly failWhen: FailWhen
+  readonly allowUnknown: boolean
 }
 
 /**
- * Whether every rule was passed by every run. A rule that cannot be judged is not passed.
+ * Whether every rule was passed by every run. A rule that cannot be judged is not passed, unless that is allowed.
  *
  * @category judging
  * @since 0.2.0
  */
 export const passed = (report: Report): boolean =>
-  report.candidates.every(({ judgements }) => judgements.every(({ outcome }) => outcome === "passed"))
+  report.candidates.every(({ judgements }) => judgements.every(({ outcome }) => lets(outcome, report)))
+
+const lets = (outcome: Judgement["outcome"], { allowUnknown }: Report): boolean =>
+  outcome === "passed" || (allowUnknown && outcome === "unknown")
 
 /**
  * A number of both runs in a sentence: `TTFT p99 is 12 % higher (95 % CI 4…19 %)`.
@@ -100,9 +104,12 @@ export const render = (report: Report, options: RenderOptions): string => {
         ? []
         : [marks.bold(header), ...lines.map((line, index) => marks[rows[index]?.mark ?? "dim"](line))],
       inWords(view).flatMap((words) => wrapped(words, "- ")),
-      judgements.map((judgement) => {
-        const line = `${verdicts[judgement.outcome]}  fail if ${judgement.rule.text}: ${judgedIn(metrics, judgement)}`
-        return judgement.outcome === "passed" ? marks.green(line) : marks.red(line)
+      judgements.flatMap((judgement) => {
+        const { outcome, rule } = judgement
+        const longest = Math.max(...judgements.map(({ outcome }) => verdicts[outcome].length))
+        const mark = outcome === "passed" ? marks.green : lets(outcome, report) ? marks.yellow : marks.red
+        const words = `fail if ${rule.text}: ${judgedIn(metrics, judgement)}`
+        return wrapped(words, `${verdicts[outcome].padEnd(longest)}  `).map(mark)
       })
     ]
   })
@@ -152,7 +159,7 @@ const seen = ({ judgements, metrics }: Candidate): Seen => {
   return { metrics: metrics.filter((metric) => isPlain(metric) && !echoes.includes(metric)), echoes }
 }
 
-const verdicts = { passed: "passed", failed: "FAILED", unknown: "FAILED" } as const
+const verdicts = { passed: "passed", failed: "FAILED", unknown: "UNKNOWN" } as const
 
 const runText = ({ model, path, requests }: Run): string =>
   `${path}: ${requests} requests${model === null ? "" : `, ${model}`}`
@@ -255,7 +262,7 @@ export const markdown = (report: Report): string =>
       })
       const rules = judgements.map(
         (judgement) =>
-          `| ${judgement.outcome === "passed" ? "passed" : "**FAILED**"} | ${code(judgement.rule.text)} | ${escapeMarkdown(judgedIn(metrics, judgement))} |`
+          `| ${inMarkdown(judgement.outcome, report)} | ${code(judgement.rule.text)} | ${escapeMarkdown(judgedIn(metrics, judgement))} |`
       )
       return [
         `### ${code(run.path)} against ${code(report.baseline.path)}`,
@@ -280,14 +287,19 @@ export const markdown = (report: Report): string =>
     .join("\n\n")
     .concat("\n")
 
+const inMarkdown = (outcome: Judgement["outcome"], report: Report): string => {
+  const word = verdicts[outcome]
+  return lets(outcome, report) ? word : `**${word}**`
+}
+
 const code = (text: string): string => `\`${Text.oneLine(text).replaceAll("`", "'").replaceAll("|", "\\|")}\``
 
 const escapeMarkdown = (text: string): string =>
   Text.oneLine(text).replaceAll(/[\\`*_|<>[\]]/g, (character) => `\\${character}`)
 
 /**
- * The same as JUnit XML: a suite for every run, a case for every rule; a rule that cannot be judged is an error. Without
- * rules there is one case, which passes. Ends with a newline.
+ * The same as JUnit XML: a suite for every run, a case for every rule. A rule that cannot be judged is an error, which CI systems
+ * count as failed, or skipped where it is allowed. Without rules there is one case, which passes. Ends with a newline.
  *
  * @category rendering
  * @since 0.2.0
@@ -301,18 +313,27 @@ export const junit = (report: Report): string => {
       const attributes = { classname: `llmperf.compare.${run.path}`, name: `fail if ${rule.text}`, time: "0" }
       const words = judgedIn(metrics, judgement)
       if (outcome === "passed") return Xml.element("testcase", attributes, [])
-      const inner = { message: `${rule.text}: ${words}`, type: outcome === "failed" ? "regression" : "unknown" }
-      return Xml.element("testcase", attributes, [Xml.element(outcome === "failed" ? "failure" : "error", inner, [])])
+      const message = `${rule.text}: ${words}`
+      if (lets(outcome, report)) {
+        return Xml.element("testcase", attributes, [Xml.element("skipped", { message }, [])])
+      }
+      const inner = { message, type: outcome === "failed" ? "regression" : "unknown" }
+      const name = outcome === "failed" ? "failure" : "error"
+      // Some CI systems show the attribute, others the text
+      return Xml.element("testcase", attributes, [Xml.element(name, inner, [Xml.text(message)])])
     })
     const only = Xml.element("testcase", { classname: `llmperf.compare.${run.path}`, name: "compared", time: "0" }, [])
-    const counts = countsOf(judgements)
+    const counts = countsOf(judgements, report)
     const words = [...warnings.map((warning) => `Warning: ${warning}`), ...inWords(seen(candidate))].join("\n")
-    return Xml.element("testsuite", { name, ...counts, skipped: "0", time: "0" }, [
+    return Xml.element("testsuite", { name, ...counts, time: "0" }, [
       ...(cases.length === 0 ? [only] : cases),
       Xml.element("system-out", {}, [Xml.text(words)])
     ])
   })
-  const all = countsOf(report.candidates.flatMap(({ judgements }) => judgements))
+  const all = countsOf(
+    report.candidates.flatMap(({ judgements }) => judgements),
+    report
+  )
   const bare = report.candidates.filter(({ judgements }) => judgements.length === 0).length
   return Xml.document(
     Xml.element(
@@ -328,10 +349,14 @@ export const junit = (report: Report): string => {
   )
 }
 
-const countsOf = (judgements: ReadonlyArray<Judgement>) => {
-  const count = (wanted: Judgement["outcome"]): string =>
-    String(judgements.filter(({ outcome }) => outcome === wanted).length)
-  return { tests: String(Math.max(1, judgements.length)), failures: count("failed"), errors: count("unknown") }
+const countsOf = (judgements: ReadonlyArray<Judgement>, { allowUnknown }: Report) => {
+  const count = (wanted: Judgement["outcome"]): number => judgements.filter(({ outcome }) => outcome === wanted).length
+  return {
+    tests: String(Math.max(1, judgements.length)),
+    failures: String(count("failed")),
+    errors: String(allowUnknown ? 0 : count("unknown")),
+    skipped: String(allowUnknown ? count("unknown") : 0)
+  }
 }
 
 /**
@@ -356,18 +381,26 @@ const document = (report: Report) => ({
   resamples: report.resamples,
   seed: report.seed,
   fail_when: report.failWhen,
+  allow_unknown: report.allowUnknown,
   passed: passed(report),
   baseline: report.baseline,
   candidates: report.candidates.map(({ judgements, metrics, run, warnings }) => ({
     ...run,
     warnings,
-    rules: judgements.map(({ difference, outcome, rule }) => ({
-      rule: rule.text,
-      outcome,
-      difference: known(difference?.value),
-      low: known(difference?.interval?.low),
-      high: known(difference?.interval?.high)
-    })),
+    rules: judgements.map((judgement) => {
+      const { difference, outcome, rule } = judgement
+      const metric = metrics.find(({ metric }) => metric === rule.metric)
+      return {
+        rule: rule.text,
+        outcome,
+        found: judgedIn(metrics, judgement),
+        difference: known(difference?.value),
+        low: known(difference?.interval?.low),
+        high: known(difference?.interval?.high),
+        num_values: metric?.count ?? null,
+        needed: metric?.statistics.find(({ statistic }) => statistic === rule.statistic)?.needed ?? null
+      }
+    }),
     metrics: Object.fromEntries(metrics.map((metric) => [metric.metric, metricDocument(metric)]))
   }))
 })

@@ -3,8 +3,11 @@
  *
  * @since 0.2.0
  */
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import type { Fields } from "../domain/Fields.ts"
 import type { LoadedRun } from "./RunReader.ts"
+import * as VerdictText from "./VerdictText.ts"
 
 /**
  * - `refusals`: differences of the load, which change the numbers by themselves
@@ -113,12 +116,14 @@ const ownWarnings = ({ path, series, summarized, summary }: LoadedRun): Readonly
   return found
 }
 
-const reasonsOf = (reasons: unknown): string => {
-  if (typeof reasons === "string") return reasons
-  return Array.isArray(reasons)
-    ? reasons.map((reason) => (typeof reason === "string" ? reason : JSON.stringify(reason))).join("; ")
-    : ""
-}
+const decodeReasons = Schema.decodeUnknownOption(VerdictText.VerdictFields.fields.verdict_reasons)
+
+const reasonsOf = (reasons: unknown): string =>
+  Option.match(decodeReasons(reasons), {
+    onNone: () => (reasons === undefined ? "" : textOf(reasons)),
+    onSome: (all) =>
+      all.map((reason) => VerdictText.sentence({ ...reason, grade: reason.verdict }, Number.POSITIVE_INFINITY)).join("; ")
+  })
 
 const result = (summary: Fields, key: string): unknown => summary[key] ?? summary[`results_${key}`]
 
@@ -147,5 +152,13 @@ const differing = (key: string, words: string, baseline: Fields, candidate: Fiel
 const said = (key: string, words: string, baseline: Fields, candidate: Fields): string =>
   `${words} ${textOf(baseline[key])} against ${textOf(candidate[key])}`
 
-const textOf = (value: unknown): string =>
-  value === undefined || value === null ? "none" : typeof value === "string" ? value : JSON.stringify(value)
+/** A setting in words: `none`, `0.7`, `type json_object, strict true`. */
+const textOf = (value: unknown): string => {
+  if (value === undefined || value === null) return "none"
+  if (Array.isArray(value)) return value.length === 0 ? "none" : value.map(textOf).join(", ")
+  if (typeof value !== "object") return String(value)
+  const entries = Object.entries(value)
+  return entries.length === 0 ? "none" : entries.map(([key, inner]) => `${key} ${innerText(inner)}`).join(", ")
+}
+
+const innerText = (value: unknown): string => (typeof value === "object" ? `(${textOf(value)})` : textOf(value))

@@ -6,7 +6,7 @@
 import type { DetailedDistribution, Distribution, Summary } from "../domain/Summary.ts"
 import type { Grade, Verdict } from "../metrics/Verdict.ts"
 import { LATE_SECONDS } from "../metrics/SummarySink.ts"
-import { failures, nothingCompleted } from "./internal/failures.ts"
+import { allFailed, failures, nothingCompleted } from "./internal/failures.ts"
 import { style, type Style } from "./internal/style.ts"
 import { table, type TableColumn, type TableRow } from "./internal/table.ts"
 import * as Text from "./internal/text.ts"
@@ -64,6 +64,14 @@ const USAGE_TOLERANCE = 0.05
 /** Above this many tokens per chunk the difference between chunks and tokens is pointed out. */
 const TOKENS_PER_CHUNK_NOTE = 1.05
 const MIN_COLUMNS = 40
+
+/**
+ * In one line that every request failed and why; `null` when one succeeded or none was sent.
+ *
+ * @category rendering
+ * @since 0.2.0
+ */
+export { allFailed }
 
 /**
  * The table of distributions, then totals, failures, warnings and files. No line is wider than `columns` (but never
@@ -127,7 +135,7 @@ type AnyDistribution = Distribution | DetailedDistribution
 const distributionRows = (summary: Summary): Array<TableRow> => {
   const rows: ReadonlyArray<TableRow | null> = [
     time("TTFT", summary.ttft_s),
-    time("inter-token latency", summary.inter_token_latency_s),
+    time("inter-token latency, TPOT", summary.inter_token_latency_s),
     time("end-to-end latency", summary.end_to_end_latency_s),
     amount("request throughput", "tok/s", summary.request_output_throughput_token_per_s),
     amount("input tokens", "", summary.number_input_tokens),
@@ -176,7 +184,7 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
   const cancelled = summary.num_cancelled_requests > 0 ? `, ${summary.num_cancelled_requests} cancelled` : ""
   const rows: Array<readonly [label: string, value: string]> = [
     ["requests", `${ok}, ${failed}${cancelled}`],
-    ["completed requests", `${Text.number(summary.num_completed_requests_per_min)} per minute`],
+    ["completed requests", completed(summary)],
     [
       "output throughput",
       `${perSecond(summary.mean_output_throughput_token_per_s)} over ${seconds(summary.wall_time_s)} of wall time`
@@ -185,6 +193,7 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
       "",
       `${perSecond(summary.busy_output_throughput_token_per_s)} over ${seconds(summary.busy_time_s)} with requests in flight`
     ],
+    ["total throughput", `${perSecond(totalThroughput(summary))}, input and output`],
     [
       "in flight",
       `${Text.number(summary.mean_requests_in_flight)} on average, ${summary.max_requests_in_flight} at most`
@@ -202,6 +211,13 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
     )
   )
 }
+
+const completed = ({ num_completed_requests_per_min: perMinute }: Summary): string =>
+  `${Text.number(perMinute === null ? null : perMinute / 60)} requests/s, ${Text.number(perMinute)} per minute`
+
+/** Tokens per second of wall time, those of the prompts too. */
+const totalThroughput = ({ total_input_tokens, total_output_tokens, wall_time_s }: Summary): number | null =>
+  wall_time_s === null || wall_time_s <= 0 ? null : (total_input_tokens + total_output_tokens) / wall_time_s
 
 const agentColumns: ReadonlyArray<TableColumn> = [
   { title: "requests", priority: 0 },

@@ -19,26 +19,38 @@ import * as Text from "./internal/text.ts"
 export const render = (checked: ReadonlyArray<Checked>, options: RenderOptions): string => {
   if (checked.length === 0) return ""
   const marks = style(options.color)
-  const missed = checked.filter(({ passed }) => !passed).length
-  const heading = missed === 0 ? "Thresholds: all met" : `Thresholds: ${missed} of ${checked.length} missed`
+  const countOf = (wanted: Checked["outcome"]): number => checked.filter(({ outcome }) => outcome === wanted).length
+  const counts = [
+    ...(countOf("failed") === 0 ? [] : [`${countOf("failed")} of ${checked.length} missed`]),
+    ...(countOf("unknown") === 0 ? [] : [`${countOf("unknown")} of ${checked.length} cannot be judged`])
+  ]
+  const heading = `Thresholds: ${counts.length === 0 ? "all met" : counts.join(", ")}`
   const width = Math.max(...checked.map(({ threshold }) => Text.width(threshold.text)))
-  const lines = checked.map((one) => {
-    const line = `  ${one.passed ? "met   " : "MISSED"}  ${Text.padEnd(one.threshold.text, width)}  ${found(one)}`
-    return one.passed ? marks.green(line) : marks.red(line)
-  })
+  const longest = Math.max(...checked.map(({ outcome }) => words[outcome].length))
+  const markOf = { passed: marks.green, failed: marks.red, unknown: marks.yellow }
+  const lines = checked.map((one) =>
+    markOf[one.outcome](`  ${words[one.outcome].padEnd(longest)}  ${Text.padEnd(one.threshold.text, width)}  ${found(one)}`)
+  )
   return `${[marks.bold(heading), ...lines].join("\n")}\n`
 }
 
-const found = ({ enough, needed, threshold, value }: Checked): string => {
+const words = { passed: "met", failed: "MISSED", unknown: "UNKNOWN" } as const
+
+const found = ({ count, needed, outcome, threshold, value }: Checked): string => {
   if (value === null) return "there is no such number in this run"
-  if (value === Infinity) return "never, for requests that failed"
-  const text = threshold.unit === "" ? Text.number(value) : amount(threshold.unit, value)
-  return enough ? text : `${text} (of few requests: it wants ${needed})`
+  const text =
+    value === Infinity
+      ? "never, for requests that failed"
+      : threshold.unit === ""
+        ? Text.number(value)
+        : amount(threshold.unit, value)
+  if (outcome !== "unknown") return text
+  return `${text}, but ${threshold.path.at(-1)} needs ${needed} values, and there ${count === 1 ? "is" : "are"} ${count}`
 }
 
 /**
- * A threshold in a summary: as it was given, the number of the run (`null` where there is none or where it is infinite), and
- * whether it was met.
+ * A threshold in a summary: as it was given, the number of the run (`null` where there is none or where it is infinite), whether it
+ * was met, and `outcome`, which is `unknown` when it cannot be judged.
  *
  * @category models
  * @since 0.2.0
@@ -46,7 +58,8 @@ const found = ({ enough, needed, threshold, value }: Checked): string => {
 export const ThresholdFields = Schema.Struct({
   threshold: Schema.String,
   value: Schema.NullOr(Schema.Finite),
-  passed: Schema.Boolean
+  passed: Schema.Boolean,
+  outcome: Schema.Literals(["passed", "failed", "unknown"])
 })
 
 /**
@@ -62,8 +75,9 @@ export interface ThresholdFields extends Schema.Schema.Type<typeof ThresholdFiel
  * @since 0.2.0
  */
 export const document = (checked: ReadonlyArray<Checked>): ReadonlyArray<ThresholdFields> =>
-  checked.map(({ passed, threshold, value }) => ({
+  checked.map(({ outcome, threshold, value }) => ({
     threshold: threshold.text,
     value: value !== null && Number.isFinite(value) ? value : null,
-    passed
+    passed: outcome === "passed",
+    outcome
   }))

@@ -2,16 +2,18 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { uniformOf } from "../metrics/latencies.ts"
 import { record } from "../metrics/records.ts"
 import { folder, llmperf } from "./invocation.ts"
 
 const summary = "m_50_10_summary.json"
 
-/** A results folder with 300 requests whose latencies are those of a fixed pattern, so many times as long. */
-const results = (scale: number, more: { readonly [key: string]: unknown } = {}) =>
+/** A results folder with requests whose latencies are the same draws, so many times as long. */
+const results = (scale: number, more: { readonly [key: string]: unknown } = {}, requests = 300) =>
   Effect.map(folder, (path) => {
-    const rows = Array.from({ length: 300 }, (_, index) => {
-      const latency = scale * (0.1 + ((index * 37) % 101) / 500)
+    const uniform = uniformOf(1)
+    const rows = Array.from({ length: requests }, (_, index) => {
+      const latency = scale * (0.1 + uniform() / 5)
       return record({ request_id: index + 1, sent_offset_s: index, ttft_s: latency, end_to_end_latency_s: latency + 1 })
     })
     mkdirSync(path, { recursive: true })
@@ -62,6 +64,39 @@ describe("compare", () => {
     }).pipe(Effect.scoped)
   )
 
+  it.effect("lets nothing through that five requests cannot tell, unless that is allowed", () =>
+    Effect.gen(function* () {
+      const [before, after] = [yield* results(1, {}, 5), yield* results(1, {}, 5)]
+      const gate = (...args: ReadonlyArray<string>) =>
+        llmperf(["compare", before, after, "--fail-if", "ttft_s.p99 > +5%", "--fail-if", "error_rate > +1pp", ...args])
+      const refused = yield* gate()
+      assert.deepStrictEqual([refused.exitCode, refused.unreported], [1, ""])
+      assert.match(
+        refused.stdout,
+        /\nUNKNOWN {2}fail if ttft_s\.p99 > \+5%: cannot be judged: p99 needs 1000 requests, and there are 5 and 5 /
+      )
+      assert.match(refused.stdout, /\nUNKNOWN {2}fail if error_rate > \+1pp: .*a total needs 30 requests/)
+      assert.strictEqual((yield* gate("--fail-when", "estimate")).exitCode, 1)
+      assert.strictEqual((yield* gate("--allow-unknown")).exitCode, 0)
+      assert.match((yield* gate("--format", "junit")).stdout, /<error message="ttft_s\.p99 &gt; \+5%: cannot be judged/)
+      assert.match((yield* gate("--format", "junit", "--allow-unknown")).stdout, /<skipped message="[^"]*needs 1000/)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("says why a run is not to be trusted in words", () =>
+    Effect.gen(function* () {
+      const reason = { check: "loop_delay", verdict: "DEGRADED", what: "event-loop delay", value: 0.02, unit: "s" }
+      const verdict_reasons = [{ ...reason, limit: 0.01, slices: [{ from_s: 1, to_s: 2 }], advice: "Use less." }]
+      const before = yield* results(1)
+      const after = yield* results(1, { verdict: "DEGRADED", verdict_reasons })
+      for (const format of ["table", "markdown", "junit"]) {
+        const { stdout } = yield* llmperf(["compare", before, after, "--resamples", "50", "--format", format])
+        assert.match(stdout, /is DEGRADED \(event-loop delay: 20\.0 ms, limit 10\.0 ms, at 1\.0–2\.0 s\)/)
+        assert.notMatch(stdout, /[{}]/)
+      }
+    }).pipe(Effect.scoped)
+  )
+
   it.effect("prints JSON, Markdown and JUnit XML", () =>
     Effect.gen(function* () {
       const [before, after] = [yield* results(1), yield* results(1.2)]
@@ -97,6 +132,7 @@ describe("compare", () => {
           [before, before, "--fail-if", "ttft_s.p99 >> 5"],
           /Invalid value for --fail-if: at character 13, expected .*\n {2}ttft_s\.p99 >> 5\n {14}\^/
         ],
+        [[before, before, "--fail-if", "ttft_s.p99 > +20"], /a unit: \+20 s\? write \+20ms or \+20s\n/],
         [[before, before, "--format", "yaml"], /one of table, json, markdown, junit/],
         [[before, before, "--resamples", "0"], /a whole number above 0/]
       ] as const) {
@@ -111,7 +147,7 @@ describe("compare", () => {
     Effect.gen(function* () {
       const { exitCode, stderr, stdout } = yield* llmperf(["compare", "--help"])
       assert.deepStrictEqual([exitCode, stderr], [0, ""])
-      for (const flag of ["fail-if", "fail-when", "format", "json", "allow-different", "resamples", "seed"]) {
+      for (const flag of ["fail-if", "fail-when", "allow-unknown", "format", "json", "allow-different", "resamples", "seed"]) {
         assert.match(stdout, new RegExp(`\n  --${flag}(?: .*)?\n      \\S`), flag)
       }
       for (const line of stdout.split("\n")) assert.isAtMost(line.length, 100, line)

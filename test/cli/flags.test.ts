@@ -88,6 +88,7 @@ describe("defaults", () => {
         strict: false,
         verdictLimit: [],
         threshold: [],
+        allowUnknown: false,
         report: false,
         calibrate: false,
         warmup: true,

@@ -93,6 +93,7 @@ const ofLoadTest: ReadonlyArray<Facts> = [
   ["verdict-limit", "<name=value>", "may be repeated"],
   ["strict", "", "default: off"],
   ["threshold", "<condition>", "may be repeated"],
+  ["allow-unknown", "", "default: off"],
   ["prometheus-port", "<port>", "/metrics"],
   ["prometheus-host", "<host>", "127.0.0.1"],
   ["otlp", "<url>", "OTEL_EXPORTER_OTLP_HEADERS"],

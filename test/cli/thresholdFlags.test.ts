@@ -38,10 +38,12 @@ describe("thresholdFlags", () => {
     Effect.gen(function* () {
       const check = (...texts: ReadonlyArray<string>) =>
         Effect.map(thresholdsOf({ threshold: texts }), (thresholds) => Threshold.check(thresholds, summary))
-      yield* endBy(yield* check("error_rate < 1%"))
-      yield* endBy([])
-      const ended = yield* Effect.flip(endBy(yield* check("error_rate < 1%", "ttft_s.p99 < 1")))
+      const strict = { allowUnknown: false }
+      yield* endBy(yield* check("error_rate < 1%"), strict)
+      yield* endBy([], strict)
+      const ended = yield* Effect.flip(endBy(yield* check("error_rate < 1%", "ttft_s.p99 < 1s"), strict))
       assert.strictEqual(ended.exitCode, 1)
+      yield* endBy(yield* check("error_rate < 1%", "ttft_s.p99 < 1s"), { allowUnknown: true })
     })
   )
 })

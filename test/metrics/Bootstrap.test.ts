@@ -9,6 +9,10 @@ import * as Quantile from "../../src/metrics/Quantile.ts"
 import * as Statistics from "../../src/metrics/Statistics.ts"
 import { autoregressive, uniformOf } from "./latencies.ts"
 
+const lengthOf = (values: Float64Array): number => Bootstrap.planBlocks(values).length
+const ratioLengthOf = (...ratio: readonly [Float64Array, Float64Array]): number =>
+  Bootstrap.planRatioBlocks(...ratio).length
+
 const deviation = (values: Float64Array): number => Statistics.standardDeviation(values) ?? NaN
 
 describe("Bootstrap", () => {
@@ -43,9 +47,9 @@ describe("Bootstrap", () => {
 
   it("takes long blocks where neighbours are alike, and short ones where they are not", () => {
     const n = 4_000
-    const alike = Bootstrap.blockLength(autoregressive(n, 0.9, uniformOf(1)))
-    const less = Bootstrap.blockLength(autoregressive(n, 0.5, uniformOf(1)))
-    const independent = Bootstrap.blockLength(autoregressive(n, 0, uniformOf(1)))
+    const alike = lengthOf(autoregressive(n, 0.9, uniformOf(1)))
+    const less = lengthOf(autoregressive(n, 0.5, uniformOf(1)))
+    const independent = lengthOf(autoregressive(n, 0, uniformOf(1)))
     assert.isAbove(alike, 120)
     assert.isBelow(alike, 480)
     assert.isAbove(less, 25)
@@ -66,12 +70,22 @@ describe("Bootstrap", () => {
   })
 
   it("takes short blocks where there is nothing to go by", () => {
-    assert.strictEqual(Bootstrap.blockLength(new Float64Array(1_000).fill(0.3)), 3)
-    assert.strictEqual(Bootstrap.blockLength(new Float64Array(50).fill(NaN)), 3)
-    assert.strictEqual(Bootstrap.blockLength(new Float64Array()), 1)
-    assert.strictEqual(Bootstrap.blockLength(Float64Array.of(1, 2, 3)), 1)
+    assert.strictEqual(lengthOf(new Float64Array(1_000).fill(0.3)), 3)
+    assert.strictEqual(lengthOf(new Float64Array(50).fill(NaN)), 3)
+    assert.strictEqual(lengthOf(new Float64Array()), 1)
+    assert.strictEqual(lengthOf(Float64Array.of(1, 2, 3)), 1)
     // Never more than a quarter, however alike
-    assert.isAtMost(Bootstrap.blockLength(Float64Array.from({ length: 40 }, (_, i) => i)), 10)
+    assert.isAtMost(lengthOf(Float64Array.from({ length: 40 }, (_, i) => i)), 10)
+  })
+
+  it("says how many values it takes for enough blocks", () => {
+    const needed = (values: Float64Array): boolean => Bootstrap.planBlocks(values).needed > values.length
+    assert.isFalse(needed(autoregressive(1_000, 0, uniformOf(1))))
+    assert.isFalse(needed(autoregressive(4_000, 0.9, uniformOf(1))))
+    // Forty that only rise are less than four stretches that do not depend on each other
+    const rising = Bootstrap.planBlocks(Float64Array.from({ length: 40 }, (_, i) => i))
+    assert.strictEqual(rising.length, 10)
+    assert.isAbove(rising.needed, 40)
   })
 
   it("gives the statistics of each resample exactly", () => {
@@ -135,7 +149,7 @@ describe("Bootstrap", () => {
     assert.closeTo(Statistics.mean(estimates) ?? NaN, 0.1, 0.002)
     assert.closeTo(deviation(estimates), Math.sqrt((0.1 * 0.9) / 400), 0.0015)
     assert.deepStrictEqual([...new Set(Bootstrap.resampleRatio(ones, ones, { ...options, blockLength: 9 }))], [1])
-    assert.strictEqual(Bootstrap.ratioBlockLength(ones, ones), 3)
+    assert.strictEqual(ratioLengthOf(ones, ones), 3)
   })
 
   it("plays a closed loop once more", () => {

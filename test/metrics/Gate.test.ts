@@ -68,7 +68,8 @@ describe("Gate", () => {
       ["ttft_s.p99 > +5%", ["ttft_s", "p99", ">", "relative", 0.05]],
       ["ttft_s.p99 >= +20ms", ["ttft_s", "p99", ">=", "absolute", 0.02]],
       ["results_ttft_s.quantiles.p99.9 > + 1 s", ["ttft_s", "p99.9", ">", "absolute", 1]],
-      ["end_to_end_latency_s.mean > +0.1", ["end_to_end_latency_s", "mean", ">", "absolute", 0.1]],
+      ["end_to_end_latency_s.mean > +0.1s", ["end_to_end_latency_s", "mean", ">", "absolute", 0.1]],
+      ["end_to_end_latency_s.mean > +0", ["end_to_end_latency_s", "mean", ">", "absolute", 0]],
       [
         "mean_output_throughput_token_per_s < -5%",
         ["mean_output_throughput_token_per_s", "value", "<", "relative", -0.05]
@@ -90,6 +91,8 @@ describe("Gate", () => {
       ["ttft_s.max > +5%", 0, /ttft_s\.p99/],
       ["error_rate.p99 > +5%", 0, /error_rate alone/],
       ["tttft_s.p99 > +5%", 0, /one of ttft_s, /],
+      ["ttft_s.p99 > +20", 13, /^13: a unit: \+20 s\? write \+20ms or \+20s$/],
+      ["ttft_s.p99 < -20", 13, /write -20ms or -20s/],
       ["ttft_s.p99 > +5pp", 15, /% for a relative difference; s, ms/],
       ["request_rate_per_s < -2ms", 23, /1\/s/]
     ] as const) {
@@ -121,12 +124,28 @@ describe("Gate", () => {
   })
 
   it("lets nothing through that cannot be judged", () => {
+    const judge = (text: string, compared: ReadonlyArray<Comparison.MetricComparison>, when: Gate.FailWhen) => {
+      const judged = Gate.judge(Result.getOrThrow(Gate.parse(text)), compared, when)
+      return [judged.outcome, judged.unknown]
+    }
     const unsure: Comparison.Difference = { value: 0.5, interval: null }
-    assert.strictEqual(outcome("ttft_s.p99 > +5%", comparison(unsure)), "unknown")
-    assert.strictEqual(outcome("ttft_s.p99 > +5%", comparison(unsure), "estimate"), "failed")
-    assert.strictEqual(outcome("ttft_s.p99 > +60%", comparison(unsure)), "passed")
-    assert.strictEqual(outcome("ttft_s.p99 > +5%", []), "unknown")
-    assert.strictEqual(outcome("ttft_s.p50 > +5%", comparison(difference(0, 0, 0))), "unknown")
+    const few = { enough: false }
+    for (const when of ["significant", "certain"] as const) {
+      for (const rule of ["ttft_s.p99 > +5%", "ttft_s.p99 > +60%"]) {
+        assert.deepStrictEqual(judge(rule, comparison(unsure), when), ["unknown", "interval"])
+      }
+    }
+    // An estimate needs no interval, and yet enough requests
+    assert.deepStrictEqual(judge("ttft_s.p99 > +5%", comparison(unsure), "estimate"), ["failed", null])
+    assert.deepStrictEqual(judge("ttft_s.p99 > +60%", comparison(unsure), "estimate"), ["passed", null])
+    for (const when of ["estimate", "significant", "certain"] as const) {
+      for (const change of [difference(0.08, 0.06, 0.2), difference(0, -0.1, 0.1)]) {
+        assert.deepStrictEqual(judge("ttft_s.p99 > +5%", comparison(change, few), when), ["unknown", "few"])
+      }
+      assert.deepStrictEqual(judge("ttft_s.p99 > +5%", [], when), ["unknown", "missing"])
+      const other = comparison(difference(0, 0, 0))
+      assert.deepStrictEqual(judge("ttft_s.p50 > +5%", other, when), ["unknown", "missing"])
+    }
   })
 
   it("takes any change from 0 for infinite", () => {

@@ -25,7 +25,8 @@ const summary = (failures: number) => {
 describe("Threshold", () => {
   it("reads names, comparisons, numbers and units", () => {
     for (const [text, wanted] of [
-      ["ttft_s.p99 < 0.5", ["ttft_s.p99", "<", 0.5, "s"]],
+      ["ttft_s.p99 < 0.5s", ["ttft_s.p99", "<", 0.5, "s"]],
+      ["dispatch_lag_s.max <= 0", ["dispatch_lag_s.max", "<=", 0, "s"]],
       ["ttft_s.p99<500ms", ["ttft_s.p99", "<", 0.5, "s"]],
       ["  results_ttft_s.quantiles.p50 <= .25 s ", ["ttft_s.p50", "<=", 0.25, "s"]],
       ["dispatch_lag_s.p99.9 < 2000us", ["dispatch_lag_s.p999", "<", 0.002, "s"]],
@@ -62,7 +63,9 @@ describe("Threshold", () => {
       ["ttft_s.p99 < 5%", 14, /s, ms, us or min/],
       ["error_rate < 5ms", 14, /%, or no unit/],
       ["num_late_requests < 5%", 21, /no unit/],
-      ["ttft_s.p99 < +5", 13, /without \+/],
+      ["ttft_s.p99 < +5s", 13, /without \+/],
+      ["ttft_s.p99 < 500", 13, /^13: a unit: 500 s\? write 500ms or 500s$/],
+      ["wall_time_s < -0.5", 14, /-0\.5 s\? write -0\.5ms or -0\.5s/],
       ["ttft_s < 0.5", 0, /ttft_s\.p25, .*ttft_s\.p99, .*ttft_s\.mean/],
       ["  ttft_s.p98 < 0.5", 2, /p99/],
       ["ttft.p99 < 0.5", 0, /such as ttft_s/],
@@ -88,10 +91,11 @@ describe("Threshold", () => {
   })
 
   it("checks a summary", () => {
-    const passed = (text: string, failures = 0) => Threshold.check([threshold(text)], summary(failures))[0]?.passed
-    assert.isTrue(passed("ttft_s.p50 < 0.51"))
-    assert.isFalse(passed("ttft_s.p50 < 0.505"))
-    assert.isTrue(passed("ttft_s.p50 <= 0.505"))
+    const passed = (text: string, failures = 0) =>
+      Threshold.passed(Threshold.check([threshold(text)], summary(failures)), { allowUnknown: false })
+    assert.isTrue(passed("ttft_s.p50 < 0.51s"))
+    assert.isFalse(passed("ttft_s.p50 < 0.505s"))
+    assert.isTrue(passed("ttft_s.p50 <= 0.505s"))
     assert.isTrue(passed("ttft_s.p50 >= 505ms"))
     assert.isFalse(passed("ttft_s.p50 > 505ms"))
     assert.isTrue(passed("error_rate < 1%"))
@@ -101,18 +105,35 @@ describe("Threshold", () => {
     assert.isTrue(passed("error_code_frequency.500 < 1", 2))
   })
 
-  it("misses a threshold whose number is infinite or is not there", () => {
-    const [never, none, few] = Threshold.check(
-      [
-        threshold("failed_as_infinite.ttft_s.p99 < 1min"),
-        threshold("num_late_requests < 5"),
-        threshold("ttft_s.p99 < 5")
-      ],
-      summary(50)
-    )
-    assert.deepStrictEqual([never?.value, never?.passed], [Infinity, false])
-    assert.deepStrictEqual([none?.value, none?.passed], [null, false])
-    assert.deepStrictEqual([few?.passed, few?.enough, few?.needed], [true, false, 1_000])
+  it("does not judge a number that is not there, or a percentile with fewer than ten requests beyond it", () => {
+    const round = (value: number | null) => (value === null ? null : Number(value.toFixed(3)))
+    const check = (text: string, failures = 50) => {
+      const [found] = Threshold.check([threshold(text)], summary(failures))
+      return [found?.outcome, round(found?.value ?? null), found?.count, found?.needed]
+    }
+    assert.deepStrictEqual(check("num_late_requests < 5").slice(0, 2), ["unknown", null])
+    assert.deepStrictEqual(check("ttft_s.p99 < 5s"), ["unknown", 0.99, 100, 1_000])
+    assert.deepStrictEqual(check("ttft_s.p99 < 1ms"), ["unknown", 0.99, 100, 1_000])
+    assert.deepStrictEqual(check("ttft_s.p90 < 5s").slice(2), [100, 100])
+    assert.strictEqual(check("ttft_s.p90 < 5s")[0], "passed")
+    assert.strictEqual(check("ttft_s.p95 < 5s")[0], "unknown")
+    assert.strictEqual(check("ttft_s.p25 < 5s")[0], "passed")
+    // Those that failed are among the values here
+    assert.deepStrictEqual(check("failed_as_infinite.ttft_s.p90 < 1min"), ["failed", Infinity, 150, 100])
+    assert.deepStrictEqual(check("failed_as_infinite.ttft_s.p95 < 1min", 100).slice(0, 2), ["failed", Infinity])
+    assert.deepStrictEqual(check("failed_as_infinite.ttft_s.p99 < 1min").slice(0, 2), ["unknown", Infinity])
+    // What is of the run as a whole is what it is
+    assert.strictEqual(check("ttft_s.max < 5s")[0], "passed")
+    assert.strictEqual(check("error_rate < 1%")[0], "failed")
+  })
+
+  it("lets a run pass whose thresholds cannot be judged only where that is allowed", () => {
+    const unknown = Threshold.check([threshold("error_rate < 1%"), threshold("ttft_s.p99 < 5s")], summary(0))
+    assert.isFalse(Threshold.passed(unknown, { allowUnknown: false }))
+    assert.isTrue(Threshold.passed(unknown, { allowUnknown: true }))
+    const failed = Threshold.check([threshold("error_rate < 1%")], summary(50))
+    assert.isFalse(Threshold.passed(failed, { allowUnknown: true }))
+    assert.isTrue(Threshold.passed([], { allowUnknown: false }))
   })
 
   it("reads the numbers of a correctness test, where there is one", () => {
@@ -143,16 +164,16 @@ describe("Threshold", () => {
     const check = (text: string, correctness = sink.summary()) => {
       const parsed = Result.getOrThrow(Threshold.parse(text, { answers: true }))
       const [checked] = Threshold.check([parsed], summary(1), correctness)
-      return [checked?.value, checked?.passed, checked?.enough]
+      return [checked?.value, checked?.outcome]
     }
-    assert.deepStrictEqual(check("num_completed_requests >= 4"), [4, true, true])
-    assert.deepStrictEqual(check("results_num_completed_requests >= 4"), [100, true, true])
-    assert.deepStrictEqual(check("answer_mismatch_rate < 33%"), [1 / 3, false, true])
-    assert.deepStrictEqual(check("error_rate < 25%"), [0.25, false, true])
-    assert.deepStrictEqual(check("error_rate <= 25%"), [0.25, true, true])
-    assert.deepStrictEqual(check("num_no_number_requests <= 0"), [0, true, true])
+    assert.deepStrictEqual(check("num_completed_requests >= 4"), [4, "passed"])
+    assert.deepStrictEqual(check("results_num_completed_requests >= 4"), [100, "passed"])
+    assert.deepStrictEqual(check("answer_mismatch_rate < 33%"), [1 / 3, "failed"])
+    assert.deepStrictEqual(check("error_rate < 25%"), [0.25, "failed"])
+    assert.deepStrictEqual(check("error_rate <= 25%"), [0.25, "passed"])
+    assert.deepStrictEqual(check("num_no_number_requests <= 0"), [0, "passed"])
     // A share of nothing is not known, and what is not known is not met
     const nothing = new CorrectnessSink().summary()
-    assert.deepStrictEqual(check("answer_mismatch_rate < 5%", nothing), [null, false, false])
+    assert.deepStrictEqual(check("answer_mismatch_rate < 5%", nothing), [null, "unknown"])
   })
 })

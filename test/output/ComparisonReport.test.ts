@@ -11,13 +11,15 @@ import * as ComparisonSettings from "../../src/output/ComparisonSettings.ts"
 import * as Xml from "../../src/output/internal/xml.ts"
 import type * as RunReader from "../../src/output/RunReader.ts"
 import * as ThresholdReport from "../../src/output/ThresholdReport.ts"
+import { uniformOf } from "../metrics/latencies.ts"
 import { outcome, record } from "../metrics/records.ts"
 
-/** `failing`: how many requests fail, evenly spread. */
-const run = (requests: number, scale: number, failing = 0) =>
-  RequestSeries.make(
+/** Latencies of one to two times `scale`, drawn. `failing`: how many requests fail, evenly spread. */
+const run = (requests: number, scale: number, failing = 0) => {
+  const uniform = uniformOf(1)
+  return RequestSeries.make(
     Array.from({ length: requests }, (_, start): RequestSeries.RequestRow => {
-      const latency = scale * (1 + ((start * 37) % 101) / 100)
+      const latency = scale * (1 + uniform())
       return {
         start,
         succeeded: failing === 0 || start % Math.round(requests / failing) !== 7,
@@ -29,6 +31,7 @@ const run = (requests: number, scale: number, failing = 0) =>
     }),
     { wallSeconds: requests, places: null }
   )
+}
 
 const report = (
   rules: ReadonlyArray<string>,
@@ -43,7 +46,8 @@ const report = (
     ],
     resamples: 100,
     seed: 1,
-    failWhen: "significant"
+    failWhen: "significant",
+    allowUnknown: false
   }
 }
 
@@ -119,9 +123,9 @@ describe("ComparisonReport", () => {
       /\n- TTFT p50 is 15 % higher \(95 % CI \d+…\d+ %\)\.\n/,
       /\n- No difference that this sample can show: .*request rate/,
       /\n- Left out, as within 1 %.*: scheduled TTFT\.\n/,
-      /\nFAILED {2}fail if ttft_s\.p99 > \+5%: \+15 %, 95 % CI \+/,
-      /\npassed {2}fail if error_rate > \+5pp: \+2\.0 pp, 95 % CI /,
-      /\nFAILED {2}fail if dispatch_lag_s\.p50 > \+5ms: cannot be judged: the runs do not both have this number\n$/
+      /\nFAILED {3}fail if ttft_s\.p99 > \+5%: \+15 %, 95 % CI \+/,
+      /\npassed {3}fail if error_rate > \+5pp: \+2\.0 pp, 95 % CI /,
+      /\nUNKNOWN {2}fail if dispatch_lag_s\.p50 > \+5ms: cannot be judged: the runs do not both have this number\n$/
     ]) {
       assert.match(text, part)
     }
@@ -132,7 +136,8 @@ describe("ComparisonReport", () => {
 
   it("keeps to the width, and colours what is better and worse", () => {
     for (const columns of [40, 60, 80]) {
-      const text = ComparisonReport.render(report([], { warnings: ["word ".repeat(40)] }), { columns, color: false })
+      const long = report(["dispatch_lag_s.p50 > +5ms"], { warnings: ["word ".repeat(40)] })
+      const text = ComparisonReport.render(long, { columns, color: false })
       for (const line of text.split("\n")) assert.isAtMost(line.length, columns, line)
     }
     const colored = ComparisonReport.render(report(["ttft_s.p99 > +50%"]), { columns: 120, color: true })
@@ -145,6 +150,32 @@ describe("ComparisonReport", () => {
     assert.isTrue(ComparisonReport.passed(report(["ttft_s.p99 > +50%"])))
     assert.isFalse(ComparisonReport.passed(report(["ttft_s.p99 > +50%", "ttft_s.p99 > +5%"])))
     assert.isFalse(ComparisonReport.passed(report(["dispatch_lag_s.p99 > +50%"])))
+    const allowed = (...rules: ReadonlyArray<string>) => ({ ...report(rules), allowUnknown: true })
+    assert.isTrue(ComparisonReport.passed(allowed("dispatch_lag_s.p99 > +50%")))
+    assert.isFalse(ComparisonReport.passed(allowed("dispatch_lag_s.p99 > +50%", "ttft_s.p99 > +5%")))
+  })
+
+  it("says of what cannot be judged how many requests it needs", () => {
+    const metrics = Comparison.compare(run(300, 0.2), run(1_200, 0.23, 24), { seed: 1, resamples: 100 })
+    const rule = Result.getOrThrow(Gate.parse("ttft_s.p99 > +50%"))
+    const unknown = report([], { metrics, judgements: [Gate.judge(rule, metrics, "significant")] })
+    const words = /cannot be judged: p99 needs 1000 requests, and there are 300 and 1200 \(found \+[\d.]+ %, 95 % CI /
+    assert.match(ComparisonReport.render(unknown, screen), new RegExp(`\nUNKNOWN {2}fail if .*${words.source}`))
+    assert.match(ComparisonReport.markdown(unknown), /\| \*\*UNKNOWN\*\* \| `ttft_s\.p99 > \+50%` \| cannot be judged/)
+    const [found] = JSON.parse(ComparisonReport.json(unknown)).candidates[0].rules
+    assert.deepStrictEqual([found.outcome, found.needed], ["unknown", 1_000])
+    assert.deepStrictEqual(found.num_values, { baseline: 300, candidate: 1_200 })
+    assert.match(found.found, words)
+    assert.match(
+      ComparisonReport.junit(unknown),
+      /tests="1" failures="0" errors="1" skipped="0".*<error message="[^"]+" type="unknown">ttft_s\.p99 &gt; \+50%: cannot/
+    )
+    const allowed = { ...unknown, allowUnknown: true }
+    assert.match(ComparisonReport.markdown(allowed), /\| UNKNOWN \| /)
+    assert.match(
+      ComparisonReport.junit(allowed),
+      /tests="1" failures="0" errors="0" skipped="1".*<skipped message="[^"]+needs 1000/
+    )
   })
 
   it("writes Markdown that no name can break", () => {
@@ -179,7 +210,7 @@ describe("ComparisonReport", () => {
     )
     assert.match(
       text,
-      /<testcase [^>]*name="fail if ttft_s\.p99 &gt; \+5%" time="0"><failure message="[^"]+" type="regression"\/><\/testcase>/
+      /<testcase [^>]*name="fail if ttft_s\.p99 &gt; \+5%" time="0"><failure message="([^"]+)" type="regression">[^<]+<\/failure><\/testcase>/
     )
     assert.match(text, /<testcase [^>]*name="fail if ttft_s\.p99 &gt; \+50%" time="0"\/>/)
     assert.match(text, /<error message="dispatch_lag_s\.p50 &gt; \+5ms: cannot be judged/)
@@ -213,6 +244,7 @@ describe("ComparisonReport", () => {
       "resamples",
       "seed",
       "fail_when",
+      "allow_unknown",
       "passed",
       "baseline",
       "candidates"
@@ -221,9 +253,12 @@ describe("ComparisonReport", () => {
     assert.deepStrictEqual(candidate.rules[0], {
       rule: "error_rate > +5%",
       outcome: "failed",
+      found: "+∞ %",
       difference: null,
       low: null,
-      high: null
+      high: null,
+      num_values: { baseline: 1_200, candidate: 1_200 },
+      needed: 30
     })
     assert.isFalse(json.passed)
     assert.closeTo(candidate.metrics.ttft_s.statistics.p99.relative_difference, 0.15, 0.01)
@@ -251,14 +286,16 @@ describe("ComparisonSettings", () => {
         num_concurrent_requests: 8,
         model: "m",
         seed: 1,
-        additional_sampling_params_top_p: 1
+        additional_sampling_params_top_p: 1,
+        additional_sampling_params_response_format: { type: "json_schema", json_schema: { strict: true, of: [] } }
       }),
       loaded({ mean_input_tokens: 500, num_concurrent_requests: null, model: "n", seed: 1, prompt_mode: "exact" })
     )
     assert.deepStrictEqual(refusals, [
       "mean input tokens 550 against 500",
       "requests in flight 8 against none",
-      "sampling parameter top_p 1 against none"
+      "sampling parameter top_p 1 against none",
+      "sampling parameter response_format type json_schema, json_schema (strict true, of (none)) against none"
     ])
     assert.deepStrictEqual(warnings, ["model m against n"])
   })
@@ -276,7 +313,12 @@ describe("ComparisonSettings", () => {
       ComparisonSettings.compare(loaded({}), loaded(summary, { path: "b", ...more })).warnings.join("\n")
     assert.strictEqual(
       warned({ verdict: "INVALID", verdict_reasons: ["late", { code: 1 }] }),
-      'b is INVALID (late; {"code":1}): its numbers are not those of the server.'
+      "b is INVALID (late, code 1): its numbers are not those of the server."
+    )
+    const reason = { check: "loop_delay", verdict: "INVALID", what: "event-loop delay", value: 0.2, unit: "s" }
+    assert.strictEqual(
+      warned({ verdict: "INVALID", verdict_reasons: [{ ...reason, limit: 0.1, slices: [], advice: "Use less." }] }),
+      "b is INVALID (event-loop delay: 200.0 ms, limit 100.0 ms): its numbers are not those of the server."
     )
     assert.match(warned({ results_verdict: "DEGRADED" }), /^b is DEGRADED: its numbers are partly/)
     assert.match(warned({ stopped: "timeout" }), /^b did not come to its end by itself \(timeout\)/)
@@ -303,20 +345,20 @@ describe("ThresholdReport", () => {
   it("shows every threshold with what was found", () => {
     assert.strictEqual(
       ThresholdReport.render(
-        checked("ttft_s.mean < 0.5", "error_rate > 1%", "ttft_s.p99 < 1", "num_late_requests < 1"),
+        checked("ttft_s.mean < 0.5s", "error_rate > 1%", "ttft_s.p99 < 1s", "num_late_requests < 1"),
         screen
       ),
       [
-        "Thresholds: 2 of 4 missed",
-        "  met     ttft_s.mean < 0.5      250.0 ms",
-        "  MISSED  error_rate > 1%        0.00 %",
-        "  met     ttft_s.p99 < 1         250.0 ms (of few requests: it wants 1000)",
-        "  MISSED  num_late_requests < 1  there is no such number in this run",
+        "Thresholds: 1 of 4 missed, 2 of 4 cannot be judged",
+        "  met      ttft_s.mean < 0.5s     250.0 ms",
+        "  MISSED   error_rate > 1%        0.00 %",
+        "  UNKNOWN  ttft_s.p99 < 1s        250.0 ms, but p99 needs 1000 values, and there is 1",
+        "  UNKNOWN  num_late_requests < 1  there is no such number in this run",
         ""
       ].join("\n")
     )
     assert.strictEqual(
-      ThresholdReport.render(checked("ttft_s.mean < 0.5"), screen).split("\n")[0],
+      ThresholdReport.render(checked("ttft_s.mean < 0.5s"), screen).split("\n")[0],
       "Thresholds: all met"
     )
     assert.strictEqual(ThresholdReport.render([], screen), "")
@@ -324,8 +366,8 @@ describe("ThresholdReport", () => {
 
   it("gives objects for the summary", () => {
     assert.deepStrictEqual(ThresholdReport.document(checked("ttft_s.mean < 500ms", "num_late_requests < 1")), [
-      { threshold: "ttft_s.mean < 500ms", value: 0.25, passed: true },
-      { threshold: "num_late_requests < 1", value: null, passed: false }
+      { threshold: "ttft_s.mean < 500ms", value: 0.25, passed: true, outcome: "passed" },
+      { threshold: "num_late_requests < 1", value: null, passed: false, outcome: "unknown" }
     ])
   })
 })

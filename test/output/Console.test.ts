@@ -44,7 +44,7 @@ describe("Console", () => {
     ])
     assert.deepStrictEqual(cellsOf(text, "output tokens").slice(6, 9), ["36.5", "20.0", "53.0"])
     for (const label of [
-      "inter-token latency (ms)",
+      "inter-token latency, TPOT (ms)",
       "end-to-end latency (ms)",
       "request throughput (tok/s)",
       "input tokens",
@@ -59,13 +59,14 @@ describe("Console", () => {
   it("shows the totals", () => {
     const text = Console.render({ title, summary: demo }, { columns: 200, color: false })
     assert.match(text, /^requests +12 ok, 3 failed, 1 cancelled$/m)
-    assert.match(text, /^completed requests +144\.0 per minute$/m)
+    assert.match(text, /^completed requests +2\.40 requests\/s, 144\.0 per minute$/m)
+    assert.match(text, /^total throughput +1421 tok\/s, input and output$/m)
     assert.match(text, /^output throughput +87\.6 tok\/s over 5\.0 s of wall time$/m)
     assert.match(text, /^ +109\.5 tok\/s over 4\.0 s with requests in flight$/m)
     assert.match(text, /^p99 incl\. failures +TTFT ∞, end-to-end ∞$/m)
     assert.match(text, /^Not completed: 4 of 16 requests \(25\.0 %\)$/m)
     assert.match(text, /^ {2}2 × RateLimited 429: HTTP 429: slow down$/m)
-    assert.match(text, /^ {2}1 × connect_error: Could not connect: "refused" é$/m)
+    assert.match(text, /^ {2}1 × Connect: Could not connect: "refused" é$/m)
     assert.match(text, /Little's law: 2\.31 requests .* is 1\.91 \(-17\.3 %\)/)
     assert.match(text, /disagree on 4 of 12 requests, by 1\.1 % on average/)
   })

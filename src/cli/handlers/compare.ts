@@ -51,7 +51,7 @@ const print = (report: ComparisonReport.Report, format: Input["format"]) => {
   }
 }
 
-/** Compares the runs, prints the comparison, and ends with 1 when a rule was not passed. */
+/** Compares the runs, prints the comparison, and ends with 1 when a rule was not passed, or could not be judged and must be. */
 export const handle = Effect.fn("compare")(
   function* (input: Input) {
     const rules = yield* readConditions("fail-if", input.failIf, Gate.parse)
@@ -65,7 +65,7 @@ export const handle = Effect.fn("compare")(
     const resamples = Option.getOrElse(input.resamples, () =>
       Comparison.defaultResamples(Math.max(baseline.series.length, ...loaded.map(({ series }) => series.length)))
     )
-    const { failWhen, seed } = input
+    const { allowUnknown, failWhen, seed } = input
     const candidates = yield* Effect.forEach(checked, ({ run, settings: { leftOut, warnings } }) =>
       Effect.sync((): ComparisonReport.Candidate => {
         const statistics = Gate.statisticsOf(rules)
@@ -74,7 +74,7 @@ export const handle = Effect.fn("compare")(
         return { run: describe(run), warnings, metrics, judgements }
       })
     )
-    const report = { baseline: describe(baseline), candidates, resamples, seed, failWhen }
+    const report = { baseline: describe(baseline), candidates, resamples, seed, failWhen, allowUnknown }
     yield* print(report, input.json ? "json" : input.format)
     if (!ComparisonReport.passed(report)) return yield* new Ended({ exitCode: ExitCode.failed })
   },

@@ -101,7 +101,7 @@ const conclude = Effect.fnUntraced(function* (
   yield* Outcome.end(result, input.strict)
   const failed = failedCondition(input, result)
   if (failed !== undefined) return yield* new CommandError({ description: failed, exitCode: ExitCode.failed })
-  return yield* endBy(checked)
+  return yield* endBy(checked, input)
 })
 
 /** Runs the test, shows it, and ends with the exit code that fits. */

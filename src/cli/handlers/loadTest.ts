@@ -273,6 +273,7 @@ export const handle = Effect.fn("loadTest")(
       {
         workers: senders._tag === "Workers" ? senders.workers : 1,
         strict: input.strict,
+        allowUnknown: input.allowUnknown,
         calibration,
         thresholds: Threshold.check(thresholds, result.summary)
       }

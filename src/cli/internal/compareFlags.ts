@@ -18,6 +18,11 @@ export const compareFlags = {
     "significant",
     "How sure that has to be: the difference is beyond the limit; it is, and its interval does not hold 0; the whole interval is"
   ),
+  allowUnknown: Setting.toggle(
+    "allow-unknown",
+    false,
+    "Let a --fail-if pass that cannot be judged, as a percentile with fewer than ten requests beyond it"
+  ),
   format: Setting.withDefault(
     "format",
     Setting.oneOf("table", "json", "markdown", "junit"),

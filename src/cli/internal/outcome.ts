@@ -122,14 +122,20 @@ interface Shown {
   readonly quiet: boolean
 }
 
-/** Prints the summary as data, if it is asked for, and the table. With `--json`, standard output belongs to the data. */
+/**
+ * Prints the summary as data, if it is asked for, and the table. With `--json`, standard output belongs to the data. With `--quiet`
+ * there is no table, and one line when every request failed.
+ */
 export const show = Effect.fnUntraced(function* (
   { json, quiet }: Shown,
-  { document }: Pick<RunResult, "document">,
+  { document, summary }: Pick<RunResult, "document" | "summary">,
   render: (screen: Screen.Screen) => string
 ) {
   if (json) yield* Console.log(ResultFiles.stringify(document).trimEnd())
-  if (quiet) return
+  if (quiet) {
+    const failed = Report.allFailed(summary)
+    return yield* failed === null ? Effect.void : Console.error(failed)
+  }
   const text = render(yield* Screen.detect(json ? "stderr" : "stdout")).trimEnd()
   yield* json ? Console.error(text) : Console.log(text)
 })
@@ -154,6 +160,7 @@ interface More {
   readonly strict?: boolean
   readonly calibration?: string | undefined
   readonly thresholds?: ReadonlyArray<Threshold.Checked>
+  readonly allowUnknown?: boolean
 }
 
 /** Shows the result, and ends with the exit code that fits. */
@@ -174,11 +181,11 @@ export const conclude = Effect.fnUntraced(function* (
     calibration: more.calibration,
     files: result.files
   }
-  const { strict = false, thresholds = [] } = more
+  const { allowUnknown = false, strict = false, thresholds = [] } = more
   yield* show(input, result, (screen) => {
     const judged = ThresholdReport.render(thresholds, screen)
     return `${Report.render(shown, screen)}${judged === "" ? "" : `\n${judged}`}`
   })
   yield* end(result, strict)
-  yield* endBy(thresholds)
+  yield* endBy(thresholds, { allowUnknown })
 })

@@ -12,6 +12,11 @@ export const thresholdFlags = {
     "threshold",
     Setting.text("condition"),
     'What must hold of the results, such as "ttft_s.p99 < 500ms" or "error_rate < 1%"; exit code 1 when it does not'
+  ),
+  allowUnknown: Setting.toggle(
+    "allow-unknown",
+    false,
+    "Let a --threshold pass that cannot be judged, as a percentile with fewer than ten requests beyond it"
   )
 }
 
@@ -36,6 +41,9 @@ export const thresholdsOf = (input: { readonly threshold: ReadonlyArray<string> 
 export const thresholdsOfTest = (input: { readonly threshold: ReadonlyArray<string> }) =>
   readConditions("threshold", input.threshold, (text) => Threshold.parse(text, { answers: true }))
 
-/** Ends with 1 when a threshold was missed. */
-export const endBy = (checked: ReadonlyArray<Threshold.Checked>): Effect.Effect<void, Ended> =>
-  checked.every(({ passed }) => passed) ? Effect.void : Effect.fail(new Ended({ exitCode: ExitCode.failed }))
+/** Ends with 1 when a threshold was missed, or cannot be judged and must be. */
+export const endBy = (
+  checked: ReadonlyArray<Threshold.Checked>,
+  options: { readonly allowUnknown: boolean }
+): Effect.Effect<void, Ended> =>
+  Threshold.passed(checked, options) ? Effect.void : Effect.fail(new Ended({ exitCode: ExitCode.failed }))

@@ -1,5 +1,5 @@
 import type { Interval } from "../../metrics/Bootstrap.ts"
-import type { Difference, MetricComparison, StatisticComparison } from "../../metrics/Comparison.ts"
+import { type Difference, type MetricComparison, neededFor, type StatisticComparison } from "../../metrics/Comparison.ts"
 import type { Judgement } from "../../metrics/Gate.ts"
 import * as Text from "./text.ts"
 
@@ -126,8 +126,8 @@ const bounds = ({ high, low }: Interval, way: number, as: Writing): string => {
   return `${write(from, as)}…${write(to, as)} ${short(as.unit)}`
 }
 
-/** What became of a rule: the difference that it is about, in a few words. */
-export const judged = ({ difference, outcome, rule }: Judgement, metric: MetricComparison | undefined): string => {
+/** What became of a rule: the difference that it is about, in a few words, or why it cannot be judged. */
+export const judged = ({ difference, rule, unknown }: Judgement, metric: MetricComparison | undefined): string => {
   if (difference === null || metric === undefined) return "cannot be judged: the runs do not both have this number"
   const relative = rule.kind === "relative"
   const as = differenceWriting(metric.unit, relative, difference)
@@ -135,5 +135,20 @@ export const judged = ({ difference, outcome, rule }: Judgement, metric: MetricC
   const around =
     interval === null ? "" : `, 95 % CI ${signed(interval.low, as)}…${signed(interval.high, as)} ${short(as.unit)}`
   const found = `${signed(value, as)} ${short(as.unit)}${around}`
-  return outcome === "unknown" ? `cannot be judged: too few requests to tell ${found} from chance` : found
+  switch (unknown) {
+    case null:
+      return found
+    case "few":
+      return `cannot be judged: ${fewFor(rule.statistic, metric)} (found ${found})`
+    default:
+      return `cannot be judged: nothing is known of how far ${found} may be off`
+  }
+}
+
+/** `p99 needs 1000 requests, and there are 5 and 7`. */
+const fewFor = (name: string, { count, statistics }: MetricComparison): string => {
+  const needed = statistics.find(({ statistic }) => statistic === name)?.needed ?? neededFor(name)
+  const of = name === "value" ? "a total" : name === "mean" ? "a mean" : name
+  const why = needed > neededFor(name) ? " where neighbouring requests are so much alike" : ""
+  return `${of} needs ${needed} requests${why}, and there are ${count.baseline} and ${count.candidate}`
 }

@@ -1,4 +1,5 @@
 import type { ErrorGroup, Summary } from "../../domain/Summary.ts"
+import { errorKind } from "./errorKind.ts"
 import { type Style } from "./style.ts"
 import * as Text from "./text.ts"
 
@@ -21,10 +22,17 @@ export const failures = (summary: Summary, columns: number, marks: Style): Array
   return lines
 }
 
-/** Reason and code; the code alone when it says the reason, as `timeout_idle` does. */
-const kindOf = (group: ErrorGroup): string => {
-  const code = Text.oneLine(String(group.code ?? ""))
-  return code.startsWith(group.reason.toLowerCase()) ? code : `${group.reason} ${code}`.trim()
+const kindOf = ({ code, reason }: ErrorGroup): string => Text.oneLine(errorKind(reason, code))
+
+/** In one line that every request failed, and the most frequent failure; `null` when that is not so. */
+export const allFailed = (summary: Summary): string | null => {
+  const { num_completed_requests: completed, num_failed_requests: failed } = summary
+  const [first, ...others] = summary.errors.filter(({ reason }) => reason !== "Cancelled")
+  if (completed > 0 || failed === 0 || first === undefined) return null
+  const all = failed === 1 ? "The only request failed" : `All ${failed} requests failed`
+  const example = Text.oneLine(first.example)
+  const more = others.length === 0 ? "" : ` (and ${others.length} more ${others.length === 1 ? "kind" : "kinds"})`
+  return `${all}: ${kindOf(first)}${example === "" ? "" : `: ${example}`}${more}`
 }
 
 /** Why there is nothing to show: that all requests failed, were cancelled, or none was sent. */

@@ -1,4 +1,5 @@
 import { type Fields } from "../../domain/Fields.ts"
+import { errorKind } from "./errorKind.ts"
 
 /**
  * The requests of a run, a column for each number; NaN is what is not known. Seconds; moments are offsets from the start.
@@ -32,12 +33,13 @@ const positive = (value: number): number => (value > 0 ? value : NaN)
 
 const LONGEST_REASON = 60
 
-/** Why a request did not succeed, in a few words: `HttpStatus 503`. */
+const isWord = (value: unknown): value is string | number => typeof value === "string" || typeof value === "number"
+
+/** Why a request did not succeed, in a few words: `HttpStatus 503`. LLMPerf has a code alone. */
 export const reasonText = (reason: unknown, code: unknown): string => {
-  const words = [reason, code].filter((word) => typeof word === "string" || typeof word === "number").map(String)
-  const [first, second] = words
-  const isSame = second !== undefined && first?.toLowerCase() === second.toLowerCase()
-  return (isSame ? [first] : words).join(" ").slice(0, LONGEST_REASON) || "unknown"
+  const known = isWord(code) ? code : null
+  const words = isWord(reason) ? errorKind(String(reason), known) : String(known ?? "")
+  return words.slice(0, LONGEST_REASON) || "unknown"
 }
 
 /** Takes records in and gives columns out. */
