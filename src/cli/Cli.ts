@@ -9,6 +9,7 @@ import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import type * as HelpDoc from "effect/cli/HelpDoc"
 import { CliConfig, CliError, CliOutput, Command, GlobalFlag } from "effect/cli"
 import { Arguments } from "./Arguments.ts"
 import { agent } from "./commands/agent.ts"
@@ -29,6 +30,7 @@ import { simulate } from "./commands/simulate.ts"
 import { Ended, ExitCode } from "./ExitCode.ts"
 import * as ConfigFile from "./internal/configFile.ts"
 import * as Help from "./internal/help.ts"
+import { unknownFlag } from "./internal/unknownFlag.ts"
 
 const root = Command.make("llmperf").pipe(
   Command.withDescription("Load tests for LLM endpoints whose numbers can be trusted."),
@@ -54,7 +56,8 @@ const root = Command.make("llmperf").pipe(
 const plain = CliOutput.defaultFormatter({ colors: false })
 
 /** Words that no flag takes are often the rest of a value without quotes, such as a key in a header: only names are repeated. */
-const told = (error: CliError.CliError): string => {
+const told = (error: CliError.CliError, help: HelpDoc.HelpDoc): string => {
+  if (error._tag === "UnrecognizedOption") return unknownFlag(error, help)
   if (error._tag !== "UnexpectedArgument") return plain.formatCliError(error)
   const words = error.arguments.map((word) => (/^[a-z][a-z-]{0,15}$/.test(word) ? word : "…"))
   return `No flag takes: ${words.join(" ")}. A value with spaces needs quotes around it.`
@@ -65,7 +68,7 @@ const presenter: CliOutput.Presenter = {
   present: (event) =>
     event._tag === "InvalidInvocation"
       ? Effect.gen(function* () {
-          for (const error of event.errors) yield* Console.error(told(error))
+          for (const error of event.errors) yield* Console.error(told(error, event.helpDoc))
           yield* Console.error(`Try: ${event.commandPath.join(" ")} --help`)
         })
       : event._tag === "Version"

@@ -105,6 +105,14 @@ const port: Setting.Reader<number> = {
   expected: "a port, 0 to 65535; 0 takes any that is free"
 }
 
+const endpointNames = Setting.oneOf("chat", "completions", "responses")
+
+/** Other tools take a path. */
+const endpoint: typeof endpointNames = {
+  ...endpointNames,
+  expected: `${endpointNames.expected}; a path such as /v1/chat/completions belongs to --api-base`
+}
+
 /** The APIs that can be tested. */
 export const llmApis = [
   "openai",
@@ -355,7 +363,7 @@ export const api = {
   ),
   endpoint: Setting.noted(
     "endpoint",
-    Setting.oneOf("chat", "completions", "responses"),
+    endpoint,
     "chat",
     "Of OpenAI's API, and all of its shape: chat completions, the older text completions, or responses; a full path in --api-base says it too"
   ),
