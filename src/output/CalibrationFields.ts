@@ -111,32 +111,44 @@ export const sentence = ({ added, busy }: LoadCalibration): string =>
   `At this load the client adds ${twice(added.ttft_s)} to TTFT, and sees a token ${twice(added.token_delay_s)} after it was sent` +
   (busy.others > DISTURBED ? ` (measured while other programs took ${Text.percent(busy.others)} of the machine).` : ".")
 
+/**
+ * What is said of the client: a text, and the command line that measures what is not known, to be copied.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Said {
+  readonly text: string
+  readonly command: string | null
+}
+
 /** A duration as a flag takes it. */
 const flagText = (seconds: number): string => `${Number((seconds * 1_000).toPrecision(2))}ms`
 
-const paceFlags = ({ inter_token_latency_s, ttft_s }: Summary): string => {
-  const ttft = ttft_s.quantiles.p50
-  const itl = inter_token_latency_s.quantiles.p50
-  return `${ttft === null ? "" : ` --ttft ${flagText(ttft)}`}${itl === null ? "" : ` --itl ${flagText(itl)}`}`
-}
-
 /**
- * How to find out, when no calibration fits: with the pace that the server had in this run.
+ * How to find out, when no calibration fits: a command with the flags of the load, written as a shell takes them, and the pace that
+ * the server had in this run.
  *
  * @category rendering
  * @since 0.2.0
  */
-export const hint = (summary: Summary): string => {
-  const pace = paceFlags(summary)
-  return (
-    "What the client itself adds at this load is not known on this machine. To measure it: " +
-    `llmperf calibrate with the flags of this test${pace === "" ? "" : ` and${pace}`}.`
-  )
+export const hint = ({ inter_token_latency_s, ttft_s }: Summary, loadFlags: string): Said => {
+  const ttft = ttft_s.quantiles.p50
+  const itl = inter_token_latency_s.quantiles.p50
+  const flags = [
+    ...(loadFlags === "" ? [] : [loadFlags]),
+    ...(ttft === null ? [] : [`--ttft ${flagText(ttft)}`]),
+    ...(itl === null ? [] : [`--itl ${flagText(itl)}`])
+  ]
+  return {
+    text: "What the client itself adds at this load is not known on this machine. To measure it:",
+    command: ["llmperf calibrate", ...flags].join(" ")
+  }
 }
 
 /**
  * What the results of a run say of the client itself, by the calibration that tells most about it: the keys of the summary, and
- * a sentence for people, which is `hint` when no calibration fits.
+ * what is said to people, which is `hint` when no calibration fits.
  *
  * @category conversions
  * @since 0.2.0
@@ -144,8 +156,12 @@ export const hint = (summary: Summary): string => {
 export const describe = (
   loads: ReadonlyArray<LoadCalibration>,
   kind: Asked["kind"],
-  summary: Summary
-): { readonly fields: CalibrationFields; readonly text: string } => {
+  summary: Summary,
+  loadFlags: string
+): { readonly fields: CalibrationFields; readonly said: Said } => {
   const found = nearest(loads, askedOf(kind, summary))
-  return { fields: fields(found), text: found === null ? hint(summary) : sentence(found) }
+  return {
+    fields: fields(found),
+    said: found === null ? hint(summary, loadFlags) : { text: sentence(found), command: null }
+  }
 }

@@ -122,7 +122,9 @@ const reasonsOf = (reasons: unknown): string =>
   Option.match(decodeReasons(reasons), {
     onNone: () => (reasons === undefined ? "" : textOf(reasons)),
     onSome: (all) =>
-      all.map((reason) => VerdictText.sentence({ ...reason, grade: reason.verdict }, Number.POSITIVE_INFINITY)).join("; ")
+      all
+        .map((reason) => VerdictText.sentence({ ...reason, grade: reason.verdict }, Number.POSITIVE_INFINITY))
+        .join("; ")
   })
 
 const result = (summary: Fields, key: string): unknown => summary[key] ?? summary[`results_${key}`]

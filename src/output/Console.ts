@@ -10,6 +10,7 @@ import { allFailed, failures, nothingCompleted } from "./internal/failures.ts"
 import { style, type Style } from "./internal/style.ts"
 import { table, type TableColumn, type TableRow } from "./internal/table.ts"
 import * as Text from "./internal/text.ts"
+import type { Said } from "./CalibrationFields.ts"
 import * as VerdictText from "./VerdictText.ts"
 
 /**
@@ -25,7 +26,7 @@ export interface Report {
   readonly remarks?: ReadonlyArray<string> | undefined
   readonly agents?: ReadonlyArray<AgentLine> | undefined
   readonly verdict?: Verdict | undefined
-  readonly calibration?: string | undefined
+  readonly calibration?: Said | undefined
   readonly files?: ReadonlyArray<string> | undefined
 }
 
@@ -75,7 +76,7 @@ export { allFailed }
 
 /**
  * The table of distributions, then totals, failures, warnings and files. No line is wider than `columns` (but never
- * narrower than 40), except the paths of files, which are left whole to be copied. Ends with a newline.
+ * narrower than 40), except commands and the paths of files, which are left whole to be copied. Ends with a newline.
  *
  * @category rendering
  * @since 0.1.0
@@ -107,7 +108,7 @@ export const render = (report: Report, options: RenderOptions): string => {
   if (noted.length > 0) sections.push(noted.flatMap((note) => hanging("- ", note, columns).map(marks.dim)))
   const client = [
     ...(report.verdict === undefined ? [] : VerdictText.lines(report.verdict, { columns, color: options.color })),
-    ...(report.calibration === undefined ? [] : Text.wrap(report.calibration, columns))
+    ...(report.calibration === undefined ? [] : calibration(report.calibration, columns))
   ]
   if (client.length > 0) sections.push(client)
   if (report.files !== undefined && report.files.length > 0) {
@@ -115,6 +116,11 @@ export const render = (report: Report, options: RenderOptions): string => {
   }
   return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`
 }
+
+const calibration = ({ command, text }: Said, columns: number): ReadonlyArray<string> => [
+  ...Text.wrap(text, columns),
+  ...(command === null ? [] : [`  ${command}`])
+]
 
 const tableColumns: ReadonlyArray<TableColumn> = [
   { title: "p25", priority: 6 },

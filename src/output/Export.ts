@@ -36,6 +36,26 @@ export const Format = Schema.Literals(["csv", "parquet", "ndjson", "prometheus",
  */
 export type Format = typeof Format.Type
 
+const extensions: ReadonlyMap<string, Format> = new Map([
+  [".csv", "csv"],
+  [".parquet", "parquet"],
+  [".pq", "parquet"],
+  [".ndjson", "ndjson"],
+  [".jsonl", "ndjson"],
+  [".prom", "prometheus"],
+  [".openmetrics", "openmetrics"],
+  [".om", "openmetrics"]
+])
+
+/**
+ * The format that the name of a file says, `null` when it says none.
+ *
+ * @category getters
+ * @since 0.2.0
+ */
+export const formatOf = (file: string): Format | null =>
+  extensions.get(/\.[^./\\]+$/.exec(file)?.[0].toLowerCase() ?? "") ?? null
+
 /**
  * A run that cannot be put into the format.
  *

@@ -29,7 +29,9 @@ export const render = (checked: ReadonlyArray<Checked>, options: RenderOptions):
   const longest = Math.max(...checked.map(({ outcome }) => words[outcome].length))
   const markOf = { passed: marks.green, failed: marks.red, unknown: marks.yellow }
   const lines = checked.map((one) =>
-    markOf[one.outcome](`  ${words[one.outcome].padEnd(longest)}  ${Text.padEnd(one.threshold.text, width)}  ${found(one)}`)
+    markOf[one.outcome](
+      `  ${words[one.outcome].padEnd(longest)}  ${Text.padEnd(one.threshold.text, width)}  ${found(one)}`
+    )
   )
   return `${[marks.bold(heading), ...lines].join("\n")}\n`
 }

@@ -4,6 +4,7 @@ import * as Schema from "effect/Schema"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { Calibrations, LoadCalibration } from "../../src/domain/CalibrationResults.ts"
+import { words } from "../../src/cli/internal/calibrationWords.ts"
 import { file, folder, llmperf } from "./invocation.ts"
 import { json } from "./processes.ts"
 
@@ -69,6 +70,29 @@ describe.concurrent("llmperf calibrate", { timeout: 90_000 }, () => {
       assert.deepInclude(load.shape, { kind: "open", concurrency: null, output_tokens: 5 })
       assert.closeTo(load.shape.requests_per_s ?? NaN, 40, 4)
       assert.isAtLeast(load.added.ttft_s.count, 1)
+    })
+  )
+
+  it.live("is called as the results of a run say", () =>
+    Effect.gen(function* () {
+      const cache = yield* folder
+      const config = yield* file("run.yaml", "num-concurrent-requests: 2\nmean-output-tokens: 6\n")
+      const run = yield* llmperf(
+        [
+          ...["load-test", "--model=a b", "--llm-api=simulated", "--sim-ttft=5ms", "--sim-itl=2ms"],
+          ...["--mean-input-tokens", "40", "--stddev-input-tokens=0", "--stddev-output-tokens=0", "--no-warmup"],
+          ...["--config", config, "-H", "Authorization: Bearer secret"]
+        ],
+        { env: { LLMPERF_CACHE_DIR: cache } }
+      )
+      const command = /\n {2}llmperf (calibrate .*)\n/.exec(run.stdout)?.[1] ?? assert.fail(run.stdout)
+      assert.notInclude(command, "secret")
+      const outcome = yield* llmperf([...(words(command) ?? []), "--seconds=0.3", "--no-limits", "--json", "--quiet"], {
+        env: { LLMPERF_CACHE_DIR: cache }
+      })
+      assert.deepStrictEqual([outcome.exitCode, outcome.stderr], [0, ""])
+      assert.deepInclude(loadIn(outcome.stdout).shape, { kind: "closed", concurrency: 2, output_tokens: 6 })
+      assert.isBelow(loadIn(outcome.stdout).shape.ttft_s, 0.1)
     })
   )
 

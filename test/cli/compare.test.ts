@@ -147,7 +147,16 @@ describe("compare", () => {
     Effect.gen(function* () {
       const { exitCode, stderr, stdout } = yield* llmperf(["compare", "--help"])
       assert.deepStrictEqual([exitCode, stderr], [0, ""])
-      for (const flag of ["fail-if", "fail-when", "allow-unknown", "format", "json", "allow-different", "resamples", "seed"]) {
+      for (const flag of [
+        "fail-if",
+        "fail-when",
+        "allow-unknown",
+        "format",
+        "json",
+        "allow-different",
+        "resamples",
+        "seed"
+      ]) {
         assert.match(stdout, new RegExp(`\n  --${flag}(?: .*)?\n      \\S`), flag)
       }
       for (const line of stdout.split("\n")) assert.isAtMost(line.length, 100, line)

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { NodeServices } from "@effect/platform-node"
 import * as Effect from "effect/Effect"
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import * as ChunkTimes from "../../src/output/ChunkTimes.ts"
 import * as ResultFiles from "../../src/output/ResultFiles.ts"
 import * as RunManifest from "../../src/output/RunManifest.ts"
@@ -49,13 +49,37 @@ describe("export", () => {
       assert.match(metrics.stdout, /\nllmperf_ttft_seconds\{model="m",run_id="demo",quantile="0\.99"\} \d/)
 
       const target = join(directory, "requests.parquet")
-      const saved = yield* llmperf(["export", directory, "--format", "parquet", "--out", target])
+      const saved = yield* llmperf(["export", directory, "--out", target])
       assert.deepStrictEqual(saved, { exitCode: 0, stdout: "", stderr: "", unreported: "" })
       assert.strictEqual(readFileSync(target).subarray(0, 4).toString(), "PAR1")
       assert.deepStrictEqual(
         readdirSync(directory).filter((name) => name.includes("tmp")),
         []
       )
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("takes the format from the name of the file", () =>
+    Effect.gen(function* () {
+      const directory = yield* finished
+      const target = yield* folder
+      for (const [name, beginning, more] of [
+        ["a.csv", "error_code,", []],
+        ["a.CSV", "error_code,", ["--format", "csv"]],
+        ["a.ndjson", '{"error_code":', []],
+        ["a.jsonl", '{"error_code":', []],
+        ["a.pq", "PAR1", []],
+        ["a.prom", "# HELP llmperf_", []],
+        ["a.om", "# TYPE llmperf_", []],
+        ["results.v1/a.openmetrics", "# TYPE llmperf_", []],
+        ["a.txt", "error_code,", ["--format", "csv"]]
+      ] as const) {
+        const file = join(target, name)
+        mkdirSync(dirname(file), { recursive: true })
+        const { exitCode, stderr } = yield* llmperf(["export", directory, "--out", file, ...more])
+        assert.deepStrictEqual([exitCode, stderr], [0, ""], name)
+        assert.strictEqual(readFileSync(file, "utf8").slice(0, beginning.length), beginning, name)
+      }
     }).pipe(Effect.scoped)
   )
 
@@ -119,7 +143,15 @@ describe("export", () => {
       const directory = yield* finished
       const empty = yield* folder
       for (const [args, code, told] of [
-        [["export", directory], 2, /format/],
+        [["export", directory], 2, /^Say what to write to standard output with --format, or name a file/],
+        [["export", directory, "--out", join(empty, "x.txt")], 2, /x\.txt does not say the format: .*\.csv, /],
+        [["export", directory, "--out", join(empty, "csv")], 2, /does not say the format/],
+        [
+          ["export", directory, "--format", "csv", "--out", join(empty, "x.parquet")],
+          2,
+          /^--format csv contradicts --out .*x\.parquet, whose name says parquet\n$/
+        ],
+        [["export", directory, "--out", join(empty, "x.csv.gz")], 2, /export does not compress\. .*\| gzip > /],
         [["export", directory, "--format", "xlsx"], 2, /one of csv, parquet, ndjson, prometheus, openmetrics/],
         [["export", join(empty, "none"), "--format", "csv"], 2, /there is no such file or folder/],
         [["export", empty, "--format", "csv"], 2, /it holds no results/],

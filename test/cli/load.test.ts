@@ -7,7 +7,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
-import { connectionsOf, type OpenLoad, plannedOf, resolve } from "../../src/cli/internal/load.ts"
+import { connectionsOf, type OpenLoad, plannedOf, resolve, warnOfEnd } from "../../src/cli/internal/load.ts"
 import * as ScheduleFile from "../../src/workload/ScheduleFile.ts"
 import * as Tokenizer from "../../src/workload/Tokenizer.ts"
 import { file, folder, llmperf, parse, type Surroundings } from "./invocation.ts"
@@ -78,6 +78,28 @@ describe("a closed loop", () => {
       })
       assert.strictEqual(plannedOf(load), 10)
       assert.strictEqual(connectionsOf(load), 7)
+    })
+  )
+
+  it.effect("is said to end before a time that was asked for, where it may", () =>
+    Effect.gen(function* () {
+      const said = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+        const lines: Array<string> = []
+        const error = (line: unknown): void => void lines.push(String(line))
+        const { load } = yield* resolved(args)
+        yield* Effect.provideService(warnOfEnd(yield* parse(args), load), Console.Console, {
+          ...globalThis.console,
+          error
+        })
+        return lines
+      })
+      const [line, ...others] = yield* said("--timeout=10m")
+      assert.match(line ?? "", /^The test ends after 10 requests, .* or after --timeout 600s, whichever comes first\. /)
+      assert.deepStrictEqual(others, [])
+      assert.deepStrictEqual(yield* said("--timeout=10m", "--quiet"), [])
+      assert.deepStrictEqual(yield* said("--timeout=10m", "--max-num-completed-requests=10"), [])
+      assert.deepStrictEqual(yield* said("--request-rate=2", "--timeout=10m"), [])
+      assert.deepStrictEqual(yield* said(), [])
     })
   )
 })

@@ -219,6 +219,18 @@ describe.concurrent("llmperf load-test", { timeout: 90_000 }, () => {
     })
   )
 
+  it.live("says in one line that every request has failed where it is to be quiet", () =>
+    Effect.gen(function* () {
+      const server = yield* OpenAiServer.make((ordinal) => ({ status: ordinal % 3 === 0 ? 429 : 500 }))
+      const outcome = yield* against(server, ["--max-num-completed-requests=9", "--no-warmup", "--quiet"])
+      assert.deepStrictEqual([outcome.exitCode, outcome.stdout, outcome.unreported], [1, "", ""])
+      assert.match(
+        outcome.stderr,
+        /^All 9 requests failed: HttpStatus 500: HTTP 500.*out of order.* \(and 1 more kind\)\n$/
+      )
+    })
+  )
+
   it.live("is fine when some requests have failed, and says which part", () =>
     Effect.gen(function* () {
       const server = yield* OpenAiServer.make((ordinal) => (ordinal === 2 ? { status: 503 } : {}))

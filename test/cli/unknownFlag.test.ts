@@ -88,7 +88,10 @@ describe("unknownFlag", () => {
     Effect.gen(function* () {
       const mean = yield* told("load-test", "--model", "m", "--mean-input-length", "5")
       assert.match(mean, /\n {2}Did you mean this\?\n {4}--mean-input-tokens\nTry: /)
-      assert.match(yield* told("load-test", "--model", "m", "--num-concurent-requests", "5"), /--num-concurrent-requests\n/)
+      assert.match(
+        yield* told("load-test", "--model", "m", "--num-concurent-requests", "5"),
+        /--num-concurrent-requests\n/
+      )
       for (const flag of ["--xyzzy", "-x"]) {
         assert.strictEqual(
           yield* told("load-test", "--model", "m", flag),

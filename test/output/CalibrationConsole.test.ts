@@ -66,8 +66,9 @@ describe("CalibrationFields", () => {
       requests_per_s: summary.num_requests_started / 8,
       tokens_per_s: summary.total_output_tokens / 8
     })
-    assert.match(CalibrationFields.hint(summary), /llmperf calibrate .* and --ttft \d+ms --itl 16ms\.$/)
-    assert.notInclude(CalibrationFields.hint(summaryOf([], 1)), "--ttft")
+    const { command } = CalibrationFields.hint(summary, "--num-concurrent-requests=5")
+    assert.match(command ?? "", /^llmperf calibrate --num-concurrent-requests=5 --ttft \d+ms --itl 16ms$/)
+    assert.strictEqual(CalibrationFields.hint(summaryOf([], 1), "").command, "llmperf calibrate")
     assert.isNull(CalibrationFields.askedOf("open", { ...summary, wall_time_s: 0 }).requests_per_s)
   })
 })
@@ -77,13 +78,13 @@ describe("describe", () => {
     const summary = summaryOf(outcomes, 8)
     const heavy = loadOf("now", { in_flight: 500, requests_per_s: 500, tokens_per_s: 50_000 })
     const light = loadOf("now", { in_flight: 1, requests_per_s: 1, tokens_per_s: 1 })
-    assert.deepStrictEqual(CalibrationFields.describe([light, heavy], "closed", summary), {
+    assert.deepStrictEqual(CalibrationFields.describe([light, heavy], "closed", summary, "--a=1"), {
       fields: CalibrationFields.fields(heavy),
-      text: CalibrationFields.sentence(heavy)
+      said: { text: CalibrationFields.sentence(heavy), command: null }
     })
-    const unknown = { fields: CalibrationFields.fields(null), text: CalibrationFields.hint(summary) }
-    assert.deepStrictEqual(CalibrationFields.describe([light], "closed", summary), unknown)
-    assert.deepStrictEqual(CalibrationFields.describe([heavy], "open", summary), unknown)
+    const unknown = { fields: CalibrationFields.fields(null), said: CalibrationFields.hint(summary, "--a=1") }
+    assert.deepStrictEqual(CalibrationFields.describe([light], "closed", summary, "--a=1"), unknown)
+    assert.deepStrictEqual(CalibrationFields.describe([heavy], "open", summary, "--a=1"), unknown)
   })
 })
 

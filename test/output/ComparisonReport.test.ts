@@ -160,7 +160,10 @@ describe("ComparisonReport", () => {
     const rule = Result.getOrThrow(Gate.parse("ttft_s.p99 > +50%"))
     const unknown = report([], { metrics, judgements: [Gate.judge(rule, metrics, "significant")] })
     const words = /cannot be judged: p99 needs 1000 requests, and there are 300 and 1200 \(found \+[\d.]+ %, 95 % CI /
-    assert.match(ComparisonReport.render(unknown, { ...screen, columns: 200 }), new RegExp(`\nUNKNOWN {2}fail if .*${words.source}`))
+    assert.match(
+      ComparisonReport.render(unknown, { ...screen, columns: 200 }),
+      new RegExp(`\nUNKNOWN {2}fail if .*${words.source}`)
+    )
     assert.match(ComparisonReport.markdown(unknown), /\| \*\*UNKNOWN\*\* \| `ttft_s\.p99 > \+50%` \| cannot be judged/)
     const [found] = JSON.parse(ComparisonReport.json(unknown)).candidates[0].rules
     assert.deepStrictEqual([found.outcome, found.needed], ["unknown", 1_000])

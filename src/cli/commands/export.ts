@@ -15,16 +15,16 @@ export const exportRun = Command.make("export", exportFlags, (input) =>
   Command.withShortDescription("Write results in other formats"),
   Command.withExamples([
     {
-      command: "llmperf export results --format parquet --out requests.parquet",
+      command: "llmperf export results --out requests.parquet",
       description: "For pandas, DuckDB, Polars"
     },
     { command: "llmperf export results --format csv > requests.csv", description: "For a spreadsheet" },
     {
-      command: "llmperf export results --chunks --format parquet --out chunks.parquet",
+      command: "llmperf export results --chunks --out chunks.parquet",
       description: "When every chunk arrived"
     },
     {
-      command: "llmperf export results --format prometheus --out llmperf.prom",
+      command: "llmperf export results --out llmperf.prom",
       description: "For the textfile collector of Prometheus, or its push gateway"
     }
   ])

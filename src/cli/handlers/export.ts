@@ -5,14 +5,15 @@ import * as Export from "../../output/Export.ts"
 import * as RunReader from "../../output/RunReader.ts"
 import { usage } from "../CommandError.ts"
 import { type exportFlags } from "../internal/exportFlags.ts"
-import { cutOff, refuseTerminal, writeTo } from "../internal/exportOutput.ts"
+import { cutOff, formatOf, refuseTerminal, writeTo } from "../internal/exportOutput.ts"
 import { letHeapGrow } from "../internal/heap.ts"
 
 type Input = Command.Command.Config.Infer<typeof exportFlags>
 
 /** Writes the run, or its chunks, in the format. */
 export const handle = Effect.fn("export")(
-  function* ({ chunks, format, out, run: given }: Input) {
+  function* ({ chunks, format: asked, out, run: given }: Input) {
+    const format = yield* formatOf(asked, out)
     yield* refuseTerminal(format, out)
     yield* letHeapGrow
     if (chunks) {

@@ -28,6 +28,7 @@ import { CommandError, usage } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { type loadTest } from "../flags.ts"
 import * as CalibrationRun from "../internal/calibrationRun.ts"
+import { loadFlags, quoted } from "../internal/calibrationWords.ts"
 import { settleHeap } from "../internal/heap.ts"
 import {
   type ClosedLoad,
@@ -37,7 +38,8 @@ import {
   placesOf,
   plannedOf,
   resolve,
-  scheduleOf
+  scheduleOf,
+  warnOfEnd
 } from "../internal/load.ts"
 import * as LiveMetrics from "../internal/liveMetrics.ts"
 import { newRunId } from "../internal/newRunId.ts"
@@ -154,7 +156,8 @@ const calibrationOf = Effect.fnUntraced(function* (
   const { calibrations, remark } = yield* CalibrationRun.known
   yield* say(remark)
   const kind = load._tag === "Open" ? "open" : "closed"
-  return (summary: Summary) => CalibrationFields.describe(calibrations.loads, kind, summary)
+  const flags = quoted(loadFlags(yield* Arguments))
+  return (summary: Summary) => CalibrationFields.describe(calibrations.loads, kind, summary, flags)
 })
 
 /** Those outside who are told of the run while it goes. */
@@ -246,6 +249,7 @@ export const handle = Effect.fn("loadTest")(
     const { calibration, load, result, senders } = yield* Effect.gen(function* () {
       const load = yield* resolve(input, config)
       yield* checkMetadata(config.metadata, load)
+      yield* warnOfEnd(input, load)
       const senders = yield* Senders.sendersOf(input, load)
       const liveRun = yield* LiveMetrics.start(
         { ...input, endpoint: Providers.endpointOf(input) },
@@ -261,7 +265,7 @@ export const handle = Effect.fn("loadTest")(
           : { thresholds: ThresholdReport.document(Threshold.check(thresholds, summary)) })
       })
       const result = yield* runLoad(input, load, senders, network, told, { ofSummary, userStop: stop })
-      return { calibration: calibration?.(result.summary).text, load, senders, result }
+      return { calibration: calibration?.(result.summary).said, load, senders, result }
     }).pipe(Effect.provide(layer))
     if (!input.quiet) yield* Effect.forEach(result.untold, (remark) => Console.error(remark), { discard: true })
     const report = input.report ? yield* writeReport(result) : []

@@ -19,7 +19,7 @@ import { CommandError, usage } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { type simulate } from "../flags.ts"
 import { letHeapGrow } from "../internal/heap.ts"
-import { type Load, type OpenLoad, placesOf, plannedOf, resolve, scheduleOf } from "../internal/load.ts"
+import { type Load, type OpenLoad, placesOf, plannedOf, resolve, scheduleOf, warnOfEnd } from "../internal/load.ts"
 import { checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
 import { modelOptions } from "../internal/simulated.ts"
 import { userStop } from "../internal/userStop.ts"
@@ -107,6 +107,7 @@ export const handle = Effect.fn("simulate")(
     const { load, result } = yield* Effect.gen(function* () {
       const load = yield* resolve(input, config)
       yield* checkMetadata(config.metadata, load)
+      yield* warnOfEnd(input, load)
       return { load, result: yield* inVirtualTime(input, load, tokenizer, stop) }
     }).pipe(Effect.provide(counting))
     yield* conclude(input, "Simulation", load, result)

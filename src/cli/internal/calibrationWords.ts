@@ -19,6 +19,26 @@ export const words = (text: string): ReadonlyArray<string> | null => {
   return word === null ? found : [...found, word]
 }
 
+/** The words as a shell takes them for the same: the inverse of `words`. */
+export const quoted = (all: ReadonlyArray<string>): string =>
+  all.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ")
+
+/** What says how heavy a load is. */
+const ofLoad: ReadonlySet<string> = new Set(
+  [
+    "mean-input-tokens stddev-input-tokens mean-output-tokens stddev-output-tokens num-concurrent-requests",
+    "max-num-completed-requests request-rate arrival burstiness burst-size ramp stages duration max-in-flight when-full",
+    "schedule-file map from to speed loop max-rate limit scale-input scale-output prompt-mode tokenizer"
+  ].flatMap((names) => names.split(" "))
+)
+
+/** Of the arguments of a load test those that say how heavy it is, as `--name=value`. */
+export const loadFlags = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
+  args.flatMap((word, at) => {
+    const [, name = "", value = args[at + 1]] = /^--([a-z-]+)(?:=(.*))?$/s.exec(word) ?? []
+    return ofLoad.has(name) && value !== undefined ? [`--${name}=${value}`] : []
+  })
+
 /** The flags of a load test in a text that may begin with the command itself. */
 export const flagsIn = (text: string): ReadonlyArray<string> | null => {
   const all = words(text)

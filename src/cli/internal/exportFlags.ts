@@ -9,10 +9,10 @@ export const exportFlags = {
       "A results folder, or one of the files in it: a summary, individual responses, records, or chunk times"
     )
   ),
-  format: Setting.required(
+  format: Setting.optional(
     "format",
     Setting.oneOf(...Format.literals),
-    "What to write: the requests as csv, parquet or ndjson, or the summary as prometheus or openmetrics"
+    "What to write: the requests as csv, parquet or ndjson, or the summary as prometheus or openmetrics; left out, what the name of --out ends in: .csv, .parquet, .ndjson, .jsonl, .prom or .om"
   ),
   chunks: Setting.toggle(
     "chunks",

@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
+import * as Option from "effect/Option"
 import * as Stdio from "effect/Stdio"
 import type * as Stream from "effect/Stream"
 import { type ChunkFile, type ChunkTimesError } from "../../output/ChunkTimes.ts"
@@ -19,6 +20,34 @@ export const writeTo = Effect.fnUntraced(function* (target: string, bytes: Bytes
   }
   return yield* StandardOutput.write(bytes)
 })
+
+const COMPRESSED = /\.(?:gz|gzip|zst|bz2|xz|zip)$/i
+
+/** The format: as it is said, or as the name of the file says it. The two must not contradict each other. */
+export const formatOf = (given: Option.Option<Export.Format>, target: string) => {
+  const named = Export.formatOf(target)
+  if (COMPRESSED.test(target)) {
+    return Effect.fail(
+      usage(
+        `--out ${target}: export does not compress. Parquet is compressed by itself; for anything else: llmperf export … --format csv | gzip > requests.csv.gz`
+      )
+    )
+  }
+  if (Option.isNone(given)) {
+    return named !== null
+      ? Effect.succeed(named)
+      : Effect.fail(
+          usage(
+            target === "-"
+              ? "Say what to write to standard output with --format, or name a file: --out requests.csv"
+              : `--out ${target} does not say the format: let it end in .csv, .parquet, .ndjson, .jsonl, .prom or .om, or give --format`
+          )
+        )
+  }
+  return named === null || named === given.value
+    ? Effect.succeed(given.value)
+    : Effect.fail(usage(`--format ${given.value} contradicts --out ${target}, whose name says ${named}`))
+}
 
 /** A terminal cannot show it. */
 export const refuseTerminal = Effect.fnUntraced(function* (format: Export.Format, target: string) {

@@ -236,6 +236,15 @@ export const resolve = Effect.fnUntraced(function* (input: WorkloadInput, run: R
   return ratesOf(input).length > 0 ? yield* drawn(input, run) : yield* closed(input, run)
 })
 
+/** Says that the test will end after as many requests as nobody asked for, where a time was asked for. */
+export const warnOfEnd = ({ maxNumCompletedRequests, quiet, timeout }: WorkloadInput, load: Load) =>
+  load._tag === "Open" || !timeout.given || maxNumCompletedRequests.given || quiet
+    ? Effect.void
+    : Console.error(
+        `The test ends after ${maxNumCompletedRequests.value} requests, the default of --max-num-completed-requests, or after ` +
+          `--timeout ${timeout.value}s, whichever comes first. To send for that long, give a larger --max-num-completed-requests.`
+      )
+
 /** How many requests there will be. */
 export const plannedOf = (load: Load): number =>
   load._tag === "Closed" ? load.config.maxNumCompletedRequests : load.schedule.length

@@ -158,7 +158,7 @@ export const end = Effect.fnUntraced(function* (
 interface More {
   readonly workers?: number
   readonly strict?: boolean
-  readonly calibration?: string | undefined
+  readonly calibration?: Report.Report["calibration"]
   readonly thresholds?: ReadonlyArray<Threshold.Checked>
   readonly allowUnknown?: boolean
 }

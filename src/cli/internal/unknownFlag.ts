@@ -35,7 +35,10 @@ const synonyms: ReadonlyArray<readonly [flag: string, names: string]> = [
   ["threshold", "thresholds slo slos goodput assert"],
   ["fail-if", "threshold thresholds fail-on max-regression tolerance"],
   ["out", "output output-file output-path outfile results-dir o"],
-  ["results-dir", "result-dir results output output-dir output-path out artifact-dir output-artifact-dir save-result o"],
+  [
+    "results-dir",
+    "result-dir results output output-dir output-path out artifact-dir output-artifact-dir save-result o"
+  ],
   ["json", "output-format format"],
   ["quiet", "silent no-progress disable-progress-bar disable-tqdm no-tui"],
   ["metadata", "tag tags label labels"],
@@ -111,7 +114,10 @@ const nearest = (name: string, known: ReadonlySet<string>): ReadonlyArray<string
 }
 
 /** Says of a flag that the command does not have which one does what it does in other tools, or else which one is spelled alike. */
-export const unknownFlag = (error: CliError.UnrecognizedOption, { flags, globalFlags = [] }: HelpDoc.HelpDoc): string => {
+export const unknownFlag = (
+  error: CliError.UnrecognizedOption,
+  { flags, globalFlags = [] }: HelpDoc.HelpDoc
+): string => {
   const name = error.option.replace(/^-+/, "").replaceAll("_", "-")
   const known = new Set([...flags, ...globalFlags].map((flag) => flag.name))
   const where = `Unrecognized flag: ${error.option}${error.command === undefined ? "" : ` in command ${error.command.join(" ")}`}`

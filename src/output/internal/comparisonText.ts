@@ -1,5 +1,10 @@
 import type { Interval } from "../../metrics/Bootstrap.ts"
-import { type Difference, type MetricComparison, neededFor, type StatisticComparison } from "../../metrics/Comparison.ts"
+import {
+  type Difference,
+  type MetricComparison,
+  neededFor,
+  type StatisticComparison
+} from "../../metrics/Comparison.ts"
 import type { Judgement } from "../../metrics/Gate.ts"
 import * as Text from "./text.ts"
 
