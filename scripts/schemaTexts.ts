@@ -197,6 +197,7 @@ export const begins: Texts = {
 
 /** How the run was made: keys that not every summary has. */
 export const run: Texts = {
+  network_server: "Where requests went: scheme, host and port; null where a provider of one's own does not say",
   network_tls_verified: "Whether certificates were verified",
   network_ca: "The file of the authorities that certificates were verified with; null for those of the system",
   network_client_certificate: "The file of the client's certificate; null when it had none",
@@ -239,6 +240,7 @@ export const run: Texts = {
 export const lists: Texts = {
   threshold: "As it was given",
   passed: "Whether it was met",
+  outcome: "passed, failed, or unknown when it cannot be judged",
   check: "The name of the limit",
   what: "What was measured, in words",
   value: "What was measured; of a threshold null where there is no such number",

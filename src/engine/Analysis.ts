@@ -4,7 +4,6 @@
  *
  * @since 0.2.0
  */
-import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
@@ -14,11 +13,10 @@ import * as Stream from "effect/Stream"
 import { type Fields } from "../domain/Fields.ts"
 import { CorrectnessSummary } from "../domain/CorrectnessResults.ts"
 import { Summary } from "../domain/Summary.ts"
-import * as AtomicFile from "../output/AtomicFile.ts"
 import { fromPlatformError, type OutputError } from "../output/OutputError.ts"
 import * as ResultFiles from "../output/ResultFiles.ts"
 import * as RunReader from "../output/RunReader.ts"
-import { type Cut, take, type Taken } from "./internal/analysisRows.ts"
+import { type Cut, take, type Taken, taken as recordsTaken } from "./internal/analysisRows.ts"
 
 /**
  * What is taken of the run.
@@ -44,8 +42,9 @@ export interface Options {
 }
 
 /**
- * - `name`: the name of the file that `publish` writes, without `.json`
+ * - `name`: the name of the summary that `publish` writes, without `.json`
  * - `document`: the summary as it stands in the file, flat
+ * - `records`: the requests that were taken, read anew from the files of the run
  * - `kept`, `leftOut`: how many requests were taken, and how many were not
  * - `remarks`: what a reader of the numbers must know
  *
@@ -58,6 +57,7 @@ export interface Analysis {
   readonly runId: string | null
   readonly summary: Summary
   readonly document: ResultFiles.Document
+  readonly records: Stream.Stream<RunReader.Fields, RunReader.RunReadError, FileSystem.FileSystem>
   readonly kept: number
   readonly leftOut: number
   readonly remarks: ReadonlyArray<string>
@@ -124,6 +124,7 @@ export const analyze = Effect.fn("Analysis.analyze")(function* (
     runId: text(run.summary["run_id"]),
     summary,
     document: documentOf(run.summary, written.prefix, { name, summary, cut, taken }),
+    records: recordsTaken(run.records, cut),
     kept: taken.kept,
     leftOut: taken.leftOut,
     remarks: remarks(taken, cut, written, run.summarized)
@@ -131,24 +132,25 @@ export const analyze = Effect.fn("Analysis.analyze")(function* (
 })
 
 /**
- * Writes the summary into a folder, which is made when it is not there, as `<name>_analyzed_summary.json`, with the time of
- * writing. Returns the path.
+ * Writes the summary, with the time of writing, and the individual responses that it is made of into a folder, which is made when it
+ * is not there: as `<name>_analyzed_summary.json` and `<name>_analyzed_individual_responses.json`, which are read as those of a
+ * run are.
  *
  * @category writing
  * @since 0.2.0
  */
 export const publish = Effect.fn("Analysis.publish")(function* (
   directory: string,
-  { document, name }: Analysis
-): Effect.fn.Return<string, OutputError, FileSystem.FileSystem | Path.Path> {
+  { document, name, records }: Analysis
+): Effect.fn.Return<ResultFiles.Published, OutputError | RunReader.RunReadError, FileSystem.FileSystem | Path.Path> {
   const fs = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
   yield* Effect.mapError(fs.makeDirectory(directory, { recursive: true }), fromPlatformError(directory))
-  const target = path.join(directory, `${name}.json`)
-  const timestamp = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-  const timed = new Map(document).set("timestamp", timestamp)
-  yield* AtomicFile.write(target, Stream.succeed(ResultFiles.stringify(timed)), fromPlatformError(target))
-  return target
+  return yield* ResultFiles.publish({
+    directory,
+    names: { summary: name, individualResponses: name.replace(/summary$/, "individual_responses") },
+    summary: ({ timestamp }) => new Map(document).set("timestamp", timestamp),
+    records
+  })
 })
 
 const text = (value: unknown): string | null => (typeof value === "string" ? value : null)

@@ -123,8 +123,7 @@ export const encodeChunks = (
   format === "parquet" ? parquetOfChunks(file) : textBytes(chunkText(file.requests, format))
 
 /**
- * Finds the chunk times of a run that is given as for `RunReader.open`, or as the file of chunk times itself. Several runs may
- * have left theirs in one folder: one that says it is another's is not taken. `ExportError` when there is none.
+ * The chunk times of a run, as `findChunks` finds them. `ExportError` when there are none.
  *
  * @category reading
  * @since 0.2.0
@@ -135,6 +134,30 @@ export const openChunks = Effect.fn("Export.openChunks")(function* (
 ): Effect.fn.Return<
   ChunkTimes.ChunkFile,
   ChunkTimes.ChunkTimesError | ExportError | RunReader.RunReadError,
+  FileSystem.FileSystem | Path.Path
+> {
+  const found = yield* findChunks(given)
+  if (found !== null) return found
+  return yield* new ExportError({
+    path: given,
+    format,
+    problem: "there are no chunk times of it",
+    advice: "They are kept by a load test with --chunk-times."
+  })
+})
+
+/**
+ * Finds the chunk times of a run that is given as for `RunReader.open`, or as the file of chunk times itself; `null` when there are
+ * none. Several runs may have left theirs in one folder: one that says it is another's is not taken.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const findChunks = Effect.fn("Export.findChunks")(function* (
+  given: string
+): Effect.fn.Return<
+  ChunkTimes.ChunkFile | null,
+  ChunkTimes.ChunkTimesError | RunReader.RunReadError,
   FileSystem.FileSystem | Path.Path
 > {
   const fs = yield* FileSystem.FileSystem
@@ -155,12 +178,7 @@ export const openChunks = Effect.fn("Export.openChunks")(function* (
     const opened = yield* ChunkTimes.open(file)
     if (opened.runId === null || typeof runId !== "string" || opened.runId === runId) return opened
   }
-  return yield* new ExportError({
-    path: given,
-    format,
-    problem: "there are no chunk times of it",
-    advice: "They are kept by a load test with --chunk-times."
-  })
+  return null
 })
 
 /**

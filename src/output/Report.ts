@@ -73,7 +73,19 @@ export const html = Effect.fn("Report.html")(function* (
 })
 
 /**
- * Reads runs, by their folders or files, and writes the report of them to `out`. Gives the size of the file in bytes.
+ * A report that was written; see `write`.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Written {
+  readonly bytes: number
+  readonly remarks: ReadonlyArray<string>
+}
+
+/**
+ * Reads runs, by their folders or files, and writes the report of them to `out`. Gives the size of the file in bytes, and what could
+ * not be read and is not in it.
  *
  * @category writing
  * @since 0.2.0
@@ -82,11 +94,11 @@ export const write = Effect.fn("Report.write")(function* (options: {
   readonly runs: ReadonlyArray<string>
   readonly out: string
   readonly version: string
-}): Effect.fn.Return<number, RunReader.RunReadError | OutputError, FileSystem.FileSystem | Path.Path> {
+}): Effect.fn.Return<Written, RunReader.RunReadError | OutputError, FileSystem.FileSystem | Path.Path> {
   const data = yield* ReportData.read(options.runs)
   const text = yield* html(data, options.version)
   yield* AtomicFile.write(options.out, Stream.succeed(text), fromPlatformError(options.out))
-  return new TextEncoder().encode(text).length
+  return { bytes: new TextEncoder().encode(text).length, remarks: data.remarks }
 })
 
 /**

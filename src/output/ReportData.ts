@@ -11,10 +11,12 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { type Fields } from "../domain/Fields.ts"
 import { makeColumns, type RunColumns, sortedValues } from "./internal/reportColumns.ts"
+import * as Export from "./Export.ts"
+import { makeColumns, type RunColumns, shifted, sortedValues } from "./internal/reportColumns.ts"
 import { type Distribution, distributions, type Percentiles, percentiles } from "./internal/reportDistribution.ts"
 import type * as Model from "./internal/reportModel.ts"
 import { points, slowest } from "./internal/reportRequests.ts"
-import { spanOf, stepFor, timeline } from "./internal/reportTimeline.ts"
+import { type ChunkTokens, makeChunkTokens, spanOf, stepFor, timeline } from "./internal/reportTimeline.ts"
 import { type Totals, totals } from "./internal/reportTotals.ts"
 import * as RunReader from "./RunReader.ts"
 
@@ -38,6 +40,7 @@ export const MOST_POINTS = 10_000
  * - `span`: seconds from its start to its end; `null` when its requests do not say when they were sent, as in some files of
  *   LLMPerf: then there is no `timeline`
  * - `touched`: when, in seconds, the client had a part in the numbers, by the verdict
+ * - `chunked`: whether tokens over time are by the times at which chunks arrived
  *
  * @category models
  * @since 0.2.0
@@ -73,16 +76,19 @@ export interface ReportRun {
 }
 
 /**
+ * `remarks`: what could not be read, and is not in the report.
+ *
  * @category models
  * @since 0.2.0
  */
 export interface ReportData {
   readonly runs: ReadonlyArray<ReportRun>
+  readonly remarks: ReadonlyArray<string>
 }
 
 /**
  * Reads runs, by their folders or files, for one report. Their slices of time and the bins of their distributions are the
- * same, so that they can be laid over each other.
+ * same, so that they can be laid over each other. The times of chunks are read too where a run has kept them.
  *
  * @category reading
  * @since 0.2.0
@@ -95,10 +101,19 @@ export const read = Effect.fn("ReportData.read")(function* (
       const run = yield* RunReader.open(path)
       const { add, columns } = makeColumns()
       yield* Stream.runForEachArray(run.records, (records) => Effect.sync(() => records.forEach(add)))
-      return { path, summary: run.summary, summarized: run.summarized, columns: columns() }
+      return { path, summary: run.summary, summarized: run.summarized, ...fromBegin(columns(), run.summary) }
     })
   )
-  return yield* Effect.sync(() => make(runs))
+  const step = stepFor(
+    runs.flatMap(({ columns }) => {
+      const span = spanOf(columns)
+      return Number.isNaN(span) ? [] : [{ span, size: columns.size }]
+    })
+  )
+  const loaded = yield* Effect.forEach(runs, (run) =>
+    Effect.map(chunksOf(run, step), (read) => Object.assign({ chunks: null, remark: null }, run, read))
+  )
+  return yield* Effect.sync(() => make(loaded, step))
 })
 
 interface Loaded {
@@ -106,16 +121,45 @@ interface Loaded {
   readonly summary: Fields
   readonly summarized: boolean
   readonly columns: RunColumns
+  readonly chunks: ChunkTokens | null
+  readonly remark: string | null
 }
 
-const make = (loaded: ReadonlyArray<Loaded>): ReportData => {
+/**
+ * What is known of a part of a run (`llmperf analyze`) begins with that part, which is `begin` seconds after the start of the
+ * run.
+ */
+const fromBegin = (columns: RunColumns, summary: RunReader.Fields) => {
+  const from = summary["analysis_from_s"]
+  if (typeof from !== "number") return { columns, begin: 0 }
+  const skipped = summary["analysis_skip_first"]
+  const sent = columns.sent.filter((at) => !Number.isNaN(at))
+  const begin = typeof skipped === "number" && skipped > 0 ? Math.min(...sent) : from
+  return { columns: Number.isFinite(begin) ? shifted(columns, -begin) : columns, begin }
+}
+
+/** Tokens over time by the times of chunks, where a run has kept those. What is damaged is left out, and told. */
+const chunksOf = Effect.fnUntraced(
+  function* ({ begin, columns, path }: Pick<Loaded, "columns" | "path"> & { readonly begin: number }, step: number) {
+    const file = Number.isNaN(spanOf(columns)) ? null : yield* Export.findChunks(path)
+    if (file === null) return {}
+    const { add, tokens } = makeChunkTokens(columns, step)
+    yield* Stream.runForEachArray(file.requests, (requests) =>
+      Effect.sync(() => {
+        for (const { chunkNanos, requestId } of requests)
+          add(
+            requestId,
+            chunkNanos.map((nanos) => nanos / 1e9 - begin)
+          )
+      })
+    )
+    return { chunks: tokens() }
+  },
+  Effect.catchTag("ChunkTimesError", ({ message }) => Effect.succeed({ remark: message }))
+)
+
+const make = (loaded: ReadonlyArray<Loaded>, step: number): ReportData => {
   const labels = labelsOf(loaded)
-  const step = stepFor(
-    loaded.flatMap(({ columns }) => {
-      const span = spanOf(columns)
-      return Number.isNaN(span) ? [] : [{ span, size: columns.size }]
-    })
-  )
   const distributionsOf = (key: "first" | "itl" | "total") =>
     distributions(loaded.map(({ columns }) => sortedValues(columns, columns[key])))
   const first = distributionsOf("first")
@@ -124,7 +168,8 @@ const make = (loaded: ReadonlyArray<Loaded>): ReportData => {
   const empty: Distribution = { count: 0, from: 0, width: 1, shares: [], beyond: 0, cdf: [] }
   const most = Math.floor(MOST_POINTS / Math.max(1, loaded.length))
   return {
-    runs: loaded.map(({ columns, path, summarized, summary }, i): ReportRun => {
+    remarks: loaded.flatMap(({ remark }) => (remark === null ? [] : [remark])),
+    runs: loaded.map(({ chunks, columns, path, summarized, summary }, i): ReportRun => {
       const span = spanOf(columns)
       const isOpen = isOpenLoop(summary)
       return {
@@ -139,7 +184,8 @@ const make = (loaded: ReadonlyArray<Loaded>): ReportData => {
           first: first[i] ?? empty,
           itl: itl[i] ?? empty,
           total: total[i] ?? empty,
-          timeline: timeline(columns, step, isOpen),
+          timeline: timeline(columns, step, isOpen, chunks),
+          chunked: chunks !== null,
           touched: touchedOf(summary),
           points: points(columns, most),
           slowest: slowest(columns)

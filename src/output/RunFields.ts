@@ -23,13 +23,14 @@ export const WarmUpFields = Schema.Struct({
 })
 
 /**
- * How the server was reached: whether certificates were verified, the files of the authorities and of the client's certificate,
+ * How the server was reached: its scheme, host and port (`null` where a provider of one's own does not say), whether certificates were verified, the files of the authorities and of the client's certificate,
  * and the proxy between, without its password.
  *
  * @category models
  * @since 0.2.0
  */
 export const NetworkFields = Schema.Struct({
+  server: Schema.NullOr(Schema.String),
   tls_verified: Schema.Boolean,
   ca: Schema.NullOr(Schema.String),
   client_certificate: Schema.NullOr(Schema.String),

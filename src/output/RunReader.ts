@@ -77,15 +77,16 @@ export interface LoadedRun {
 
 const RESPONSES = "individual_responses.json"
 const RECORDS = "records.ndjson"
-/** Of a run, not of a later look at it by `llmperf analyze`. */
-const isSummary = (name: string): boolean =>
-  /(^|_)summary\.json$/.test(name) && !/(^|_)analyzed_summary\.json$/.test(name)
+/** Of a later look at a run by `llmperf analyze`. */
+const isOfAnalysis = (name: string): boolean => /(^|_)analyzed_(summary|individual_responses)\.json$/.test(name)
+
+const isSummary = (name: string): boolean => /(^|_)summary\.json$/.test(name)
 
 const ADVICE = "Give the results folder of a run, or its summary file."
 
 /**
  * Finds a run by its folder, or by its summary, its individual responses or its records. A folder must hold one run: with
- * several summaries in it, name one.
+ * several summaries in it, name one. What `llmperf analyze` wrote is found in a folder of its own, or by its name.
  *
  * @category reading
  * @since 0.2.0
@@ -260,10 +261,13 @@ const inFolder = Effect.fnUntraced(function* (
 ): Effect.fn.Return<Found, RunReadError, FileSystem.FileSystem | Path.Path> {
   const fs = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const names = yield* Effect.mapError(fs.readDirectory(folder), unreadable(folder, folder))
-  const summaries = names.filter(isSummary).toSorted()
+  const all = yield* Effect.mapError(fs.readDirectory(folder), unreadable(folder, folder))
   const full = (name: string | undefined): string | null => (name === undefined ? null : path.join(folder, name))
-  const records = full(names.find((name) => name === RECORDS))
+  const records = full(all.find((name) => name === RECORDS))
+  const ofRun = all.filter((name) => !isOfAnalysis(name))
+  const isRun = records !== null || ofRun.some((name) => isSummary(name) || name.endsWith(RESPONSES))
+  const names = isRun ? ofRun : all
+  const summaries = names.filter(isSummary).toSorted()
   const [summary, ...more] = summaries
   if (summary !== undefined && more.length > 0) {
     return yield* new RunReadError({
@@ -295,8 +299,11 @@ const besideFile = Effect.fnUntraced(function* (
   const name = path.basename(file)
   const names = yield* Effect.mapError(fs.readDirectory(folder), unreadable(file, folder))
   const full = (name: string | undefined): string | null => (name === undefined ? null : path.join(folder, name))
-  const records = full(names.find((name) => name === RECORDS))
-  if (/(^|_)summary\.json$/.test(name)) return { summary: file, responses: full(responsesOf(name, names)), records }
+  if (isSummary(name)) {
+    // Records are of the whole run
+    const records = isOfAnalysis(name) ? null : full(names.find((name) => name === RECORDS))
+    return { summary: file, responses: full(responsesOf(name, names)), records }
+  }
   if (name.endsWith(RESPONSES)) {
     const before = name.slice(0, -RESPONSES.length)
     const summary = names.find((other) => other === `${before}summary.json` || `_${other}` === `${before}summary.json`)

@@ -80,7 +80,8 @@ describe("Analysis", () => {
 
         // The files of the run are as they were
         for (const [each, before] of files) assert.strictEqual(readFileSync(join(folder, each), "utf8"), before)
-        const target = yield* Analysis.publish(join(folder, "deep", "er"), analysis)
+        const published = yield* Analysis.publish(join(folder, "deep", "er"), analysis)
+        const target = published.summary
         assert.strictEqual(target, join(folder, "deep", "er", "org-demo-7b_60_8_analyzed_summary.json"))
         const written = yield* readSummary(target)
         const own = yield* readSummary(folder, "org-demo-7b_60_8_summary.json")

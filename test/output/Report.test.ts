@@ -124,6 +124,28 @@ describe("Report", () => {
       assert.include(page, '<th scope="row">results_ttft_s_quantiles_p50</th><td>0.2</td>')
       assert.include(page, "2025-11-24 16:00 UTC")
 
+      const factsOf = (text: string) => [...text.matchAll(/<li>([^<]*)<\/li>/g)].map(([, fact]) => fact).slice(0, 8)
+      const asked = {
+        mean_input_tokens: 550,
+        stddev_input_tokens: 150,
+        mean_output_tokens: 60,
+        stddev_output_tokens: 0
+      }
+      const open = { request_rate: "8 requests/s", arrival: "poisson", network_server: "https://llm.example:8443" }
+      const head = yield* html(yield* read(writeRun(parent, "c", requests(100), summary({ ...asked, ...open }))))
+      assert.deepStrictEqual(factsOf(head).slice(1, 4), [
+        "https://llm.example:8443",
+        "open loop, 8 requests/s, poisson arrivals",
+        "550 ± 150 tokens in, 60 out"
+      ])
+      const part = { llm_api: "simulated", analysis_from_s: 2, analysis_to_s: 4, analysis_skip_first: 0 }
+      const cut = yield* html(yield* read(writeRun(parent, "d", requests(100), summary(part))))
+      assert.deepStrictEqual(factsOf(cut).slice(1, 4), [
+        "a simulated server",
+        "open loop",
+        "a part of the run: from 2 s to 4 s"
+      ])
+
       const bare = withoutScripts(yield* html(yield* read(writeRun(parent, "b", requests(100), { model: "m" }))))
       assert.include(bare, "NO VERDICT")
       assert.include(bare, "it was not calibrated")

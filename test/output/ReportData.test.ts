@@ -1,7 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
+import { NodeServices } from "@effect/platform-node"
 import * as Effect from "effect/Effect"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import * as Quantile from "../../src/metrics/Quantile.ts"
+import * as Analysis from "../../src/engine/Analysis.ts"
+import * as ChunkTimes from "../../src/output/ChunkTimes.ts"
 import { failure, record } from "../metrics/records.ts"
+import { measured, start } from "./chunkTimes.ts"
 import { folder, read, requests, summary, writeRun } from "./reportRuns.ts"
 
 const near = (actual: number | null | undefined, expected: number, message?: string): void =>
@@ -32,9 +38,9 @@ describe("ReportData", () => {
 
       const span = Math.max(...rows.map(({ end_offset_s }) => end_offset_s))
       near(charts.span, span)
-      // Rates times the widths of their slices, the last of which ends with the run
+      // Rates times the widths of their slices, the last of which reaches to the end of the run
       const amount = (values: ReadonlyArray<number | null>): number =>
-        sum(values.map((value, i) => (value ?? 0) * Math.min(timeline.step, span - i * timeline.step)))
+        sum(values.map((value, i) => (value ?? 0) * (i < values.length - 1 ? timeline.step : span - i * timeline.step)))
       near(amount(timeline.sent), 500, "sent")
       near(amount(timeline.planned ?? []), 500, "planned")
       near(amount(timeline.ended), 480, "ended")
@@ -106,6 +112,88 @@ describe("ReportData", () => {
       assert.strictEqual(run?.totals.outputTokens, 20)
       assert.strictEqual(run?.charts.first.count, 1)
       assert.strictEqual(run?.percentiles[0]?.max, 0.2)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("makes no rate of the few requests in the moment after the last whole slice", () =>
+    Effect.gen(function* () {
+      // One a second that takes half a second; two more end in the last millisecond
+      const rows = Array.from({ length: 39 }, (_, i) =>
+        record({ request_id: i + 1, sent_offset_s: i, intended_offset_s: i, end_offset_s: i + 0.5 })
+      )
+      const more = [41, 42].map((request_id) => record({ request_id, sent_offset_s: 38, end_offset_s: 39.001 }))
+      const { runs } = yield* read(writeRun(yield* folder, "a", [...rows, ...more]))
+      const timeline = runs[0]?.charts.timeline ?? assert.fail("no timeline")
+      assert.strictEqual(timeline.step, 1)
+      assert.lengthOf(timeline.ended, 39)
+      assert.deepStrictEqual(new Set(timeline.ended.slice(0, -1)), new Set([1]))
+      near(timeline.ended.at(-1), 3 / 1.001)
+      near(timeline.inFlight.at(-1), (0.5 + 2 * 1.001) / 1.001)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("knows by the times of chunks when tokens came, and says what of them is damaged", () =>
+    Effect.gen(function* () {
+      const rows = [1, 2, 3].map((request_id) =>
+        record({ request_id, sent_offset_s: 0, ttft_s: 1, end_offset_s: 40, number_output_tokens: 80 })
+      )
+      const path = writeRun(yield* folder, "a", rows)
+      const file = join(path, "chunks.arrow")
+      const times = (...seconds: ReadonlyArray<number>) => seconds.map((at) => at * 1e9)
+      yield* Effect.scoped(
+        Effect.map(ChunkTimes.makeWriter(file, { runId: "night" }), (writer) => {
+          writer.append(measured(1, 0, times(1, 10.5, 10.7, 39.9)), start)
+          writer.append(measured(2, 0, times(10.6)), start)
+        })
+      ).pipe(Effect.provide(NodeServices.layer))
+      const charts = (yield* read(path)).runs[0]?.charts
+      const tokens = charts?.timeline?.tokens ?? []
+      // A quarter each of the first answer's, all of the second's, and the third's from its first token to its end
+      const spread = 80 / 39
+      for (const [slice, wanted] of [
+        [0, 0],
+        [1, 20 + spread],
+        [10, 120 + spread],
+        [11, spread],
+        [39, 20 + spread]
+      ] as const) {
+        near(tokens[slice], wanted, `slice ${slice}`)
+      }
+      near(sum(tokens), 240)
+      assert.isTrue(charts?.chunked)
+
+      writeFileSync(file, "no Arrow at all")
+      const damaged = yield* read(path)
+      assert.isFalse(damaged.runs[0]?.charts.chunked)
+      near(sum(damaged.runs[0]?.charts.timeline?.tokens ?? []), 240)
+      assert.match(
+        damaged.remarks.join("\n"),
+        /^Cannot read chunk times from .*chunks\.arrow: its beginning is damaged$/
+      )
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("reads a part of a run that analyze has written, from the beginning of that part", () =>
+    Effect.gen(function* () {
+      const parent = yield* folder
+      const path = writeRun(parent, "a", requests(500))
+      const steady = join(parent, "steady")
+      const analyzed = yield* Effect.flatMap(Analysis.analyze({ path, fromSeconds: 10, toSeconds: 20 }), (analysis) =>
+        Effect.map(Analysis.publish(steady, analysis), () => analysis)
+      ).pipe(Effect.provide(NodeServices.layer))
+      for (const given of [steady, join(steady, "analyzed_summary.json")]) {
+        const [run] = (yield* read(given)).runs
+        assert.strictEqual(run?.totals.requests, analyzed.kept)
+        assert.strictEqual(run?.totals.succeeded, analyzed.summary.num_completed_requests)
+        assert.isBelow(run?.charts.span ?? Infinity, 13)
+        near(run?.charts.timeline?.sent[0], 20, "sent")
+      }
+      // Beside a run, the run is meant
+      yield* Effect.flatMap(Analysis.analyze({ path, fromSeconds: 10 }), (analysis) =>
+        Analysis.publish(path, analysis)
+      ).pipe(Effect.provide(NodeServices.layer))
+      assert.strictEqual((yield* read(path)).runs[0]?.totals.requests, 500)
+      assert.isBelow((yield* read(join(path, "analyzed_summary.json"))).runs[0]?.totals.requests ?? 500, 500)
     }).pipe(Effect.scoped)
   )
 

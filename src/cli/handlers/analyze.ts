@@ -40,7 +40,7 @@ export const handle = Effect.fn("analyze")(
       warmUpSeconds: Option.getOrUndefined(input.warmUp),
       only: Option.getOrUndefined(input.only)
     })
-    const files = Option.isSome(input.out) ? [yield* Analysis.publish(input.out.value, analysis)] : []
+    const files = Option.isSome(input.out) ? Object.values(yield* Analysis.publish(input.out.value, analysis)) : []
     yield* Outcome.show(input, analysis, (screen) =>
       Report.render({ title: titleOf(analysis), summary: analysis.summary, remarks: analysis.remarks, files }, screen)
     )

@@ -31,7 +31,8 @@ const outOf = Effect.fnUntraced(function* ({ out, runs }: Input) {
 export const handle = Effect.fn("report")(
   function* (input: Input) {
     const out = yield* outOf(input)
-    yield* Report.write({ runs: input.runs, out, version: packageJson.version })
+    const { remarks } = yield* Report.write({ runs: input.runs, out, version: packageJson.version })
+    yield* Effect.forEach(remarks, (remark) => Console.error(remark), { discard: true })
     yield* Console.log(out)
     if (input.open === "yes") yield* openInBrowser(out)
   },

@@ -25,7 +25,7 @@ export const analyzeFlags = {
   out: Setting.optional(
     "out",
     Setting.text("folder"),
-    "Write the summary into this folder, as <name>_analyzed_summary.json"
+    "Write the summary and the requests in it into this folder, as <name>_analyzed_summary.json and <name>_analyzed_individual_responses.json, for llmperf report, compare and export"
   ),
   quiet: Setting.toggle("quiet", false, "Show no table")
 }

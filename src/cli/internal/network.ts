@@ -113,6 +113,7 @@ export const resolve = Effect.fn("network")(function* (
         ? usage(`--http2: HTTP/2 is spoken over TLS only, and ${origin} does not begin with https://`)
         : Effect.void,
     facts: (origin) => ({
+      server: origin,
       tls_verified: !input.insecure,
       ca: Option.getOrNull(input.ca),
       client_certificate: Option.getOrNull(input.clientCert),

@@ -28,6 +28,28 @@ export interface Taken {
 }
 
 const decode = Schema.decodeUnknownResult(RequestRecord)
+
+/** When a request was sent, or due when it never was: seconds after the start of the run. */
+const momentOf = (record: RequestRecord): number => record.sent_offset_s ?? record.intended_offset_s
+
+const isTaken = (record: RequestRecord, { fromSeconds, only, skipFirst, toSeconds }: Cut): boolean => {
+  const moment = momentOf(record)
+  if (moment < fromSeconds || moment >= toSeconds || record.request_id <= skipFirst) return false
+  return record.sampled || only !== "sampled"
+}
+
+const isMade = (record: RequestRecord, { only }: Cut): boolean => only === "all" && !record.sampled
+
+/** The records that are taken, as they stand in the file, but for `sampled`. None that `take` has refused may be among them. */
+export const taken = <E, R>(records: Stream.Stream<Fields, E, R>, cut: Cut): Stream.Stream<Fields, E, R> =>
+  records.pipe(
+    Stream.map((fields): Fields | null => {
+      const record = decode(fields)
+      if (Result.isFailure(record) || !isTaken(record.success, cut)) return null
+      return isMade(record.success, cut) ? { ...fields, sampled: true } : fields
+    }),
+    Stream.filter((fields) => fields !== null)
+  )
 const noGaps = new Float64Array(0)
 
 /** Folds what is taken. `fail` is told of a record (from 1) that is none of ours. */
@@ -46,14 +68,12 @@ export const take = <E, R, Failure>(
 
     const add = (record: RequestRecord): void => {
       if (!record.sampled) unsampled++
-      const moment = record.sent_offset_s ?? record.intended_offset_s
-      if (moment < cut.fromSeconds || moment >= cut.toSeconds || record.request_id <= cut.skipFirst) return
-      if (!record.sampled && cut.only === "sampled") return
+      if (!isTaken(record, cut)) return
       kept++
-      firstSent = Math.min(firstSent, moment)
+      firstSent = Math.min(firstSent, momentOf(record))
       lastEnd = Math.max(lastEnd, record.end_offset_s)
       sink.add({
-        record: cut.only === "all" && !record.sampled ? { ...record, sampled: true } : record,
+        record: isMade(record, cut) ? { ...record, sampled: true } : record,
         interChunkSeconds: noGaps
       })
     }

@@ -59,8 +59,11 @@ const overTime = (over: Over): Chart => {
   const scale = over.scale ?? 1
   const time = timeUnitFor(span)
   const shaded = over.touched.map(([from, to]) => [from / time.seconds, to / time.seconds] as const)
-  const slice = (i: number): string => `${clock(i * step, span)} – ${clock((i + 1) * step, span)}`
   const slices = Math.max(...lines.map(({ values }) => values.length))
+  // The last slice reaches to the end of the run
+  const end = Math.max(span, slices * step)
+  const slice = (i: number): string =>
+    `${clock(i * step, span)} – ${clock(i < slices - 1 ? (i + 1) * step : end, span)}`
   const pair = (value: number | null, i: number): Pair => [
     ((i + 0.5) * step) / time.seconds,
     value === null ? null : value * scale
@@ -84,7 +87,7 @@ const overTime = (over: Over): Chart => {
       ...(over.stacked === true ? parts : lineLegend(parts)),
       xAxis: xAxis(look, `Time since the start (${time.name})`, number, {
         min: 0,
-        max: (step * slices) / time.seconds
+        max: end / time.seconds
       }),
       yAxis: yAxis(look, over.unit, number, { wholes: over.stacked === true }),
       tooltip: {
@@ -215,11 +218,20 @@ export const inFlight = (runs: Runs): Chart | null =>
     read: number
   })
 
+/** When the tokens of an answer came. */
+const tokensNote = (runs: Runs): string => {
+  const byChunk = "The tokens of each answer, evenly over its chunks, when those arrived."
+  const spread = "The tokens of each answer are spread evenly from its first token to its end."
+  if (runs.every(({ chunked }) => chunked)) return byChunk
+  const some = runs.filter(({ chunked }) => chunked).map(({ label }) => label)
+  return some.length === 0 ? spread : `${spread} Of ${some.join(", ")}: when its chunks arrived.`
+}
+
 export const throughput = (runs: Runs): Chart | null =>
   simple(runs, (timeline) => timeline.tokens, {
     name: "throughput",
     title: "Output tokens per second",
-    note: "The tokens of each answer are spread evenly from its first token to its end.",
+    note: tokensNote(runs),
     unit: "Tokens per second",
     read: (value) => (value === null ? "–" : `${number(value)} tokens/s`)
   })

@@ -28,6 +28,12 @@ export interface RunColumns {
   readonly reasons: ReadonlyArray<string>
 }
 
+/** The same requests with their moments so many seconds later. */
+export const shifted = (columns: RunColumns, seconds: number): RunColumns => {
+  const later = (moments: ReadonlyArray<number>): ReadonlyArray<number> => moments.map((at) => at + seconds)
+  return { ...columns, due: later(columns.due), sent: later(columns.sent), end: later(columns.end) }
+}
+
 /** LLMPerf writes 0 or −1 where nothing came. */
 const positive = (value: number): number => (value > 0 ? value : NaN)
 

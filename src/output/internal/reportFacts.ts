@@ -32,7 +32,7 @@ export const factsOf = (run: ReportRun): ReadonlyArray<Fact> => {
   const errors = totals.failed + totals.cancelled
   return [
     latency("Time to first token", "Time to first token"),
-    latency("Inter-token latency", "Inter-token latency"),
+    latency("Inter-token latency (TPOT)", "Inter-token latency"),
     latency("End-to-end latency", "End-to-end latency"),
     {
       label: "Output tokens per second",

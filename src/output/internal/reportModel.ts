@@ -10,6 +10,7 @@ export interface RunCharts {
   readonly itl: Distribution
   readonly total: Distribution
   readonly timeline: Timeline | null
+  readonly chunked: boolean
   readonly touched: ReadonlyArray<readonly [from: number, to: number]>
   readonly points: Points
   readonly slowest: Slowest

@@ -78,18 +78,56 @@ const titleOf = (runs: ReadonlyArray<ReportRun>): string => {
   return models.length === 1 ? `${only}: ${runs.length} runs` : `${runs.length} runs`
 }
 
+const textIn = (summary: ReportRun["summary"], key: string): string => {
+  const value = summary[key]
+  return typeof value === "string" ? value : ""
+}
+
 const loadOf = ({ summary, totals }: ReportRun): string => {
   const asked = summary["num_concurrent_requests"]
   if (asked === "scheduled") return "a schedule, replayed"
-  if (totals.isOpen) return "open loop"
+  if (totals.isOpen) {
+    const arrival = textIn(summary, "arrival")
+    const parts = ["open loop", textIn(summary, "request_rate"), arrival === "" ? "" : `${arrival} arrivals`]
+    return parts.filter((part) => part !== "").join(", ")
+  }
   return typeof asked === "number" ? `closed loop, ${number(asked)} in flight` : ""
+}
+
+const serverOf = ({ summary }: ReportRun): string =>
+  summary["llm_api"] === "simulated" ? "a simulated server" : textIn(summary, "network_server")
+
+/** The lengths that were asked for: `550 ± 150 tokens in, 150 ± 80 out`. */
+const lengthsOf = ({ summary }: ReportRun): string => {
+  const length = (what: "input" | "output"): string | null => {
+    const [mean, deviation] = [summary[`mean_${what}_tokens`], summary[`stddev_${what}_tokens`]]
+    if (typeof mean !== "number") return null
+    return typeof deviation === "number" && deviation > 0 ? `${count(mean)} ± ${count(deviation)}` : count(mean)
+  }
+  const [input, output] = [length("input"), length("output")]
+  return input === null || output === null ? "" : `${input} tokens in, ${output} out`
+}
+
+/** What of a run was taken by `llmperf analyze`. */
+const partOf = ({ summary }: ReportRun): string => {
+  const [from, to, skipped] = ["from_s", "to_s", "skip_first"].map((key) => summary[`analysis_${key}`])
+  if (typeof from !== "number") return ""
+  const parts = [
+    ...(from > 0 ? [`from ${seconds(from)}`] : []),
+    ...(typeof to === "number" ? [`to ${seconds(to)}`] : []),
+    ...(typeof skipped === "number" && skipped > 0 ? [`without the first ${counted(skipped, "request")}`] : [])
+  ]
+  return parts.length === 0 ? "" : `a part of the run: ${parts.join(" ")}`
 }
 
 const aboutOf = (runs: ReadonlyArray<ReportRun>): string => {
   if (runs.length > 1) return ""
   const about = runs.flatMap((run) => [
     startedAt(run.summary),
+    serverOf(run),
     loadOf(run),
+    lengthsOf(run),
+    partOf(run),
     counted(run.totals.requests, "request"),
     seconds(run.totals.wall),
     run.path

@@ -6,12 +6,14 @@ import { rounded } from "./reportText.ts"
 type Values = ReadonlyArray<number | null>
 
 /**
- * A run over time, in slices of `step` seconds from its start; all lists are of the same length.
+ * A run over time, in slices of `step` seconds from its start; all lists are of the same length. The last
+ * slice reaches to the end of the run: up to two steps, as a few requests in the moment that is left would be no rate.
  *
  * - `planned`: requests due per second, `null` in a closed loop; `sent`, `ended`: the same for requests that were sent and
  *   those that succeeded
  * - `inFlight`: the mean number of requests in flight
- * - `tokens`: output tokens per second, with those of an answer spread evenly from its first token to its end
+ * - `tokens`: output tokens per second; those of an answer evenly over its chunks where it is known when these came, otherwise
+ *   spread evenly from its first token to its end
  * - `first50`, `first99`: TTFT of the requests sent in the slice; `lag50`, `lag99`, `lagMost`: their dispatch lag. Seconds
  * - `errors`: for each reason, how many requests ended with it
  */
@@ -56,12 +58,14 @@ export const spanOf = ({ due, end, sent }: RunColumns): number => {
 const spread = (into: Float64Array, step: number, from: number, to: number, amount: number): void => {
   const first = Math.max(0, Math.floor(from / step))
   if (!(to > from)) {
-    if (first < into.length) into[first] = (into[first] ?? 0) + amount
+    const only = Math.min(first, into.length - 1)
+    into[only] = (into[only] ?? 0) + amount
     return
   }
   const last = Math.min(into.length - 1, Math.floor(to / step))
-  for (let i = first; i <= last; i++) {
-    const overlap = Math.min(to, (i + 1) * step) - Math.max(from, i * step)
+  for (let i = Math.min(first, last); i <= last; i++) {
+    const end = i === into.length - 1 ? to : Math.min(to, (i + 1) * step)
+    const overlap = end - Math.max(from, i * step)
     into[i] = (into[i] ?? 0) + (amount * overlap) / (to - from)
   }
 }
@@ -83,16 +87,49 @@ const grouped = (length: number) => {
   }
 }
 
-export const timeline = (columns: RunColumns, step: number, isOpen: boolean): Timeline | null => {
+/** How many whole slices there are. */
+const lengthFor = (span: number, step: number): number => Math.max(1, Math.floor(span / step + 1e-9))
+
+/** Tokens in each slice by the times of chunks, and the ids of the requests whose chunks they are of. */
+export interface ChunkTokens {
+  readonly tokens: Float64Array
+  readonly requests: ReadonlySet<number>
+}
+
+/** Takes chunks in, in seconds from the start, and spreads the tokens of their request evenly over them. */
+export const makeChunkTokens = (columns: RunColumns, step: number) => {
+  const tokens = new Float64Array(lengthFor(spanOf(columns), step))
+  const requests = new Set<number>()
+  const produced = new Map(columns.id.map((id, i) => [id, columns.outcome[i] === -1 ? columns.outputTokens[i] : NaN]))
+  return {
+    add: (id: number, chunkSeconds: Float64Array): void => {
+      const all = produced.get(id) ?? NaN
+      if (!(all > 0) || chunkSeconds.length === 0) return
+      requests.add(id)
+      for (const at of chunkSeconds) {
+        const slice = Math.min(tokens.length - 1, Math.max(0, Math.floor(at / step)))
+        tokens[slice] = (tokens[slice] ?? 0) + all / chunkSeconds.length
+      }
+    },
+    tokens: (): ChunkTokens => ({ tokens, requests })
+  }
+}
+
+export const timeline = (
+  columns: RunColumns,
+  step: number,
+  isOpen: boolean,
+  chunks: ChunkTokens | null
+): Timeline | null => {
   const span = spanOf(columns)
   if (Number.isNaN(span)) return null
-  const length = Math.max(1, Math.ceil(span / step + 1e-9))
+  const length = lengthFor(span, step)
   const zeros = (): Float64Array => new Float64Array(length)
   const planned = zeros()
   const sent = zeros()
   const ended = zeros()
   const inFlight = zeros()
-  const tokens = zeros()
+  const tokens = chunks === null ? zeros() : chunks.tokens
   const first = grouped(length)
   const lag = grouped(length)
   const errors = columns.reasons.map(zeros)
@@ -115,16 +152,16 @@ export const timeline = (columns: RunColumns, step: number, isOpen: boolean): Ti
     increase(ended, end)
     const firstAt = start + (columns.first[i] ?? NaN)
     const produced = columns.outputTokens[i] ?? NaN
-    if (produced > 0 && !Number.isNaN(end)) spread(tokens, step, Number.isNaN(firstAt) ? start : firstAt, end, produced)
+    const isChunked = chunks?.requests.has(columns.id[i] ?? NaN) === true
+    if (produced > 0 && !isChunked && !Number.isNaN(end))
+      spread(tokens, step, Number.isNaN(firstAt) ? start : firstAt, end, produced)
     if (columns.measured[i] === 1 && !Number.isNaN(start)) {
       first.add(sliceAt(start), columns.first[i] ?? NaN)
       lag.add(sliceAt(start), columns.lag[i] ?? NaN)
     }
   }
-  // The last slice may be cut short by the end of the run
-  const widths = Array.from({ length }, (_, i) => Math.max(Math.min(step, span - i * step), step / 1000))
-  const perSecond = (amounts: Float64Array): Values =>
-    Array.from(amounts, (amount, i) => rounded(amount / (widths[i] ?? step)))
+  const width = (i: number): number => Math.max(i < length - 1 ? step : span - i * step, step / 1000)
+  const perSecond = (amounts: Float64Array): Values => Array.from(amounts, (amount, i) => rounded(amount / width(i)))
   const firsts = first.sorted()
   const lags = lag.sorted()
   return {
