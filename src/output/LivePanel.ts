@@ -261,19 +261,25 @@ const CLEAR_BELOW = "\u001B[J"
 const RIGHT = "\u001B[C"
 const NO_WRAP = "\u001B[?7l"
 const WRAP = "\u001B[?7h"
+/** Stays on the last row of the terminal, where a line feed would scroll. */
+const DOWN = "\u001B[B"
+const SAVE = "\u001B7"
+const RESTORE = "\u001B8"
 
 /**
- * What to write so that these lines stand from the line of the cursor on, over those that stood there. The cursor ends where it was:
- * on the first line, which is empty, so that whatever else is written to the terminal has a line of its own, and the lines can be
- * taken away from there whatever a change of the window's width has made of them. Lines that are too wide after such a change are cut
- * by the terminal.
+ * What to write so that these lines stand from the line of the cursor on, in the place of those that stood there. The cursor ends where
+ * it was: on the first line, which is empty, so that whatever else is written to the terminal has a line of its own, and the lines can
+ * be taken away from there whatever a change of the window's size has made of them. Lines that are too wide after such a change are
+ * cut by the terminal. Where it has fewer rows than was known when they were made, those too many share the last row: only empty
+ * lines are ever scrolled, so none is left above.
  *
  * @category drawing
  * @since 0.2.0
  */
 export const draw = (lines: ReadonlyArray<string>): string => {
-  const up = lines.length > 1 ? `\u001B[${lines.length - 1}A` : ""
-  return `${NO_WRAP}\r${lines.join(`${CLEAR_TO_END_OF_LINE}\r\n`)}${CLEAR_BELOW}${up}\r${WRAP}`
+  const more = lines.length - 1
+  const room = more > 0 ? `${"\n".repeat(more)}\u001B[${more}A\r` : ""
+  return `${NO_WRAP}${erase}${room}${SAVE}${lines.join(`${CLEAR_TO_END_OF_LINE}\r${DOWN}`)}${CLEAR_TO_END_OF_LINE}${RESTORE}${WRAP}`
 }
 
 /**

@@ -211,22 +211,36 @@ describe("LivePanel.render", () => {
   })
 })
 
-/** A terminal that knows what the panel uses. */
-const makeTerminal = () => {
+/**
+ * A terminal of so many rows that knows what the panel uses. Its lines are those of the screen and all that have been scrolled
+ * out of it.
+ */
+const makeTerminal = (rows = 24) => {
   const lines: Array<string> = []
+  let top = 0
   let row = 0
   let column = 0
+  let saved = [0, 0] as const
+  const goTo = (next: number): void => {
+    row = Math.min(top + rows - 1, Math.max(top, next))
+  }
   const write = (text: string): void => {
     // eslint-disable-next-line no-control-regex
-    for (const [piece] of text.matchAll(/\u001B\[\??\d*[A-Za-z]|\r|\n|[^\u001B\r\n]+/g)) {
+    for (const [piece] of text.matchAll(/\u001B[78]|\u001B\[\??\d*[A-Za-z]|\r|\n|[^\u001B\r\n]+/g)) {
       const line = (lines[row] ?? "").padEnd(column)
       if (piece === "\r") column = 0
-      else if (piece === "\n") row++
+      else if (piece === "\n") top = Math.max(top, ++row - rows + 1)
+      else if (piece === "\u001B7") saved = [row - top, column]
+      else if (piece === "\u001B8") {
+        goTo(top + saved[0])
+        column = saved[1]
+      }
       else if (piece === "\u001B[K") lines[row] = line.slice(0, column)
       else if (piece === "\u001B[J") lines.splice(row, lines.length, line.slice(0, column))
       else if (piece === "\u001B[C") column++
       else if (piece.startsWith("\u001B[?7")) continue
-      else if (piece.startsWith("\u001B[")) row -= Number(piece.slice(2, -1))
+      else if (piece === "\u001B[B") goTo(row + 1)
+      else if (piece.startsWith("\u001B[")) goTo(row - Number(piece.slice(2, -1)))
       else {
         lines[row] = line.slice(0, column) + piece + line.slice(column + piece.length)
         column += piece.length
@@ -262,5 +276,16 @@ describe("LivePanel.draw", () => {
     write("(node) Warning\r\n")
     write(LivePanel.draw(["", "one", "two"]))
     assert.deepStrictEqual(screen(), ["Stopping", "(node) Warning", "", "one", "two"])
+  })
+
+  it("leaves no old lines where the terminal has fewer rows than was known", () => {
+    const { screen, write } = makeTerminal(4)
+    for (const number of [1, 2, 3, 4]) write(`before ${number}\r\n`)
+    write(LivePanel.draw(["", "one", "two", "three", "four", "five", "six"]))
+    write(LivePanel.draw(["", "one", "two"]))
+    const all = screen().filter((line) => line !== "")
+    assert.deepStrictEqual(all, ["before 1", "before 2", "before 3", "before 4", "one", "two"])
+    write(`${LivePanel.erase}The end\r\n`)
+    assert.strictEqual(screen().filter((line) => line !== "").at(-1), "The end")
   })
 })
