@@ -1,5 +1,5 @@
 /**
- * Conditions as people write them: `ttft_s.p99 < 0.5`, `error_rate < 1%`, `ttft_s.p99 > +20ms`.
+ * Conditions as people write them: `ttft_s.p99 < 500ms`, `error_rate < 1%`, `ttft_s.p99 > +20ms`.
  *
  * @since 0.2.0
  */

@@ -1,5 +1,5 @@
 /**
- * Conditions on the numbers of one run, such as `ttft_s.p99 < 0.5` and `error_rate < 1%`: what must hold for the run to
+ * Conditions on the numbers of one run, such as `ttft_s.p99 < 500ms` and `error_rate < 1%`: what must hold for the run to
  * count as passed.
  *
  * @since 0.2.0

@@ -6,6 +6,7 @@
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Fields } from "../domain/Fields.ts"
+import { valueInWords } from "./internal/plainWords.ts"
 import type { LoadedRun } from "./RunReader.ts"
 import * as VerdictText from "./VerdictText.ts"
 
@@ -120,7 +121,7 @@ const decodeReasons = Schema.decodeUnknownOption(VerdictText.VerdictFields.field
 
 const reasonsOf = (reasons: unknown): string =>
   Option.match(decodeReasons(reasons), {
-    onNone: () => (reasons === undefined ? "" : textOf(reasons)),
+    onNone: () => (reasons === undefined ? "" : valueInWords(reasons)),
     onSome: (all) =>
       all
         .map((reason) => VerdictText.sentence({ ...reason, grade: reason.verdict }, Number.POSITIVE_INFINITY))
@@ -134,7 +135,7 @@ const prefixed = (baseline: Fields, candidate: Fields): ReadonlyArray<string> =>
   const keys = new Set([...Object.keys(baseline), ...Object.keys(candidate)])
   return [...keys]
     .filter((key) => key.startsWith(SAMPLING) || key.startsWith(CHANGES))
-    .filter((key) => textOf(baseline[key]) !== textOf(candidate[key]))
+    .filter((key) => valueInWords(baseline[key]) !== valueInWords(candidate[key]))
     .map((key) =>
       said(
         key,
@@ -146,21 +147,10 @@ const prefixed = (baseline: Fields, candidate: Fields): ReadonlyArray<string> =>
 }
 
 const isDifferent = (key: string, baseline: Fields, candidate: Fields): boolean =>
-  key in baseline && key in candidate && textOf(baseline[key]) !== textOf(candidate[key])
+  key in baseline && key in candidate && valueInWords(baseline[key]) !== valueInWords(candidate[key])
 
 const differing = (key: string, words: string, baseline: Fields, candidate: Fields): ReadonlyArray<string> =>
   isDifferent(key, baseline, candidate) ? [said(key, words, baseline, candidate)] : []
 
 const said = (key: string, words: string, baseline: Fields, candidate: Fields): string =>
-  `${words} ${textOf(baseline[key])} against ${textOf(candidate[key])}`
-
-/** A setting in words: `none`, `0.7`, `type json_object, strict true`. */
-const textOf = (value: unknown): string => {
-  if (value === undefined || value === null) return "none"
-  if (Array.isArray(value)) return value.length === 0 ? "none" : value.map(textOf).join(", ")
-  if (typeof value !== "object") return String(value)
-  const entries = Object.entries(value)
-  return entries.length === 0 ? "none" : entries.map(([key, inner]) => `${key} ${innerText(inner)}`).join(", ")
-}
-
-const innerText = (value: unknown): string => (typeof value === "object" ? `(${textOf(value)})` : textOf(value))
+  `${words} ${valueInWords(baseline[key])} against ${valueInWords(candidate[key])}`

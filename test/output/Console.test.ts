@@ -71,6 +71,20 @@ describe("Console", () => {
     assert.match(text, /disagree on 4 of 12 requests, by 1\.1 % on average/)
   })
 
+  it("says in words what a server answered in JSON", () => {
+    const said = (body: string) => {
+      const summary = summaryOf([outcome(failure(422, "HttpStatus", `HTTP 422: ${body}`))], 1)
+      const text = Console.render({ title, summary }, plain)
+      assert.notMatch(text, /[{}]|"/)
+      assert.notMatch(Console.allFailed(summary) ?? "{", /[{}]|"/)
+      return text
+    }
+    const detail = said('{"detail":[{"loc":["body","max_tokens"],"msg":"too many"}]}')
+    assert.include(detail, "1 × HttpStatus 422: HTTP 422: detail (loc (body, max_tokens), msg too many)")
+    assert.include(said('["a", null, {"b": {}}]'), "HTTP 422: a, none, b (none)")
+    assert.include(said("no [JSON] at all"), "HTTP 422: no [JSON] at all")
+  })
+
   it("says nothing of what is in order", () => {
     const text = Console.render(
       { title, summary: summaryOf([outcome(record()), outcome(record({ sent_offset_s: 1, end_offset_s: 2 }))], 2) },

@@ -220,7 +220,7 @@ const makeTerminal = (rows = 24) => {
   let top = 0
   let row = 0
   let column = 0
-  let saved = [0, 0] as const
+  let saved: readonly [row: number, column: number] = [0, 0]
   const goTo = (next: number): void => {
     row = Math.min(top + rows - 1, Math.max(top, next))
   }
@@ -234,8 +234,7 @@ const makeTerminal = (rows = 24) => {
       else if (piece === "\u001B8") {
         goTo(top + saved[0])
         column = saved[1]
-      }
-      else if (piece === "\u001B[K") lines[row] = line.slice(0, column)
+      } else if (piece === "\u001B[K") lines[row] = line.slice(0, column)
       else if (piece === "\u001B[J") lines.splice(row, lines.length, line.slice(0, column))
       else if (piece === "\u001B[C") column++
       else if (piece.startsWith("\u001B[?7")) continue
@@ -286,6 +285,11 @@ describe("LivePanel.draw", () => {
     const all = screen().filter((line) => line !== "")
     assert.deepStrictEqual(all, ["before 1", "before 2", "before 3", "before 4", "one", "two"])
     write(`${LivePanel.erase}The end\r\n`)
-    assert.strictEqual(screen().filter((line) => line !== "").at(-1), "The end")
+    assert.strictEqual(
+      screen()
+        .filter((line) => line !== "")
+        .at(-1),
+      "The end"
+    )
   })
 })

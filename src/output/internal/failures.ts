@@ -1,5 +1,6 @@
 import type { ErrorGroup, Summary } from "../../domain/Summary.ts"
 import { errorKind } from "./errorKind.ts"
+import { withoutJson } from "./plainWords.ts"
 import { type Style } from "./style.ts"
 import * as Text from "./text.ts"
 
@@ -13,7 +14,7 @@ export const failures = (summary: Summary, columns: number, marks: Style): Array
   const countWidth = Math.max(...shown.map((group) => String(group.count).length))
   for (const group of shown) {
     const head = `  ${String(group.count).padStart(countWidth)} × ${kindOf(group)}`
-    const example = Text.oneLine(group.example)
+    const example = Text.oneLine(withoutJson(group.example))
     const text = Text.truncate(example === "" ? head : `${head}: ${example}`, columns)
     lines.push(marks.red(text.slice(0, head.length)) + text.slice(head.length))
   }
@@ -30,7 +31,7 @@ export const allFailed = (summary: Summary): string | null => {
   const [first, ...others] = summary.errors.filter(({ reason }) => reason !== "Cancelled")
   if (completed > 0 || failed === 0 || first === undefined) return null
   const all = failed === 1 ? "The only request failed" : `All ${failed} requests failed`
-  const example = Text.oneLine(first.example)
+  const example = Text.oneLine(withoutJson(first.example))
   const more = others.length === 0 ? "" : ` (and ${others.length} more ${others.length === 1 ? "kind" : "kinds"})`
   return `${all}: ${kindOf(first)}${example === "" ? "" : `: ${example}`}${more}`
 }
