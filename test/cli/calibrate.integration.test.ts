@@ -79,9 +79,20 @@ describe.concurrent("llmperf calibrate", { timeout: 90_000 }, () => {
       const config = yield* file("run.yaml", "num-concurrent-requests: 2\nmean-output-tokens: 6\n")
       const run = yield* llmperf(
         [
-          ...["load-test", "--model=a b", "--llm-api=simulated", "--sim-ttft=5ms", "--sim-itl=2ms"],
-          ...["--mean-input-tokens", "40", "--stddev-input-tokens=0", "--stddev-output-tokens=0", "--no-warmup"],
-          ...["--config", config, "-H", "Authorization: Bearer secret"]
+          "load-test",
+          "--model=a b",
+          "--llm-api=simulated",
+          "--sim-ttft=5ms",
+          "--sim-itl=2ms",
+          "--mean-input-tokens",
+          "40",
+          "--stddev-input-tokens=0",
+          "--stddev-output-tokens=0",
+          "--no-warmup",
+          "--config",
+          config,
+          "-H",
+          "Authorization: Bearer secret"
         ],
         { env: { LLMPERF_CACHE_DIR: cache } }
       )

@@ -286,9 +286,7 @@ describe("LivePanel.draw", () => {
     assert.deepStrictEqual(all, ["before 1", "before 2", "before 3", "before 4", "one", "two"])
     write(`${LivePanel.erase}The end\r\n`)
     assert.strictEqual(
-      screen()
-        .filter((line) => line !== "")
-        .at(-1),
+      screen().findLast((line) => line !== ""),
       "The end"
     )
   })
