@@ -57,7 +57,7 @@ export interface Analysis {
   readonly runId: string | null
   readonly summary: Summary
   readonly document: ResultFiles.Document
-  readonly records: Stream.Stream<RunReader.Fields, RunReader.RunReadError, FileSystem.FileSystem>
+  readonly records: Stream.Stream<Fields, RunReader.RunReadError, FileSystem.FileSystem>
   readonly kept: number
   readonly leftOut: number
   readonly remarks: ReadonlyArray<string>

@@ -128,7 +128,7 @@ interface Loaded {
  * What is known of a part of a run (`llmperf analyze`) begins with that part, which is `begin` seconds after the start of the
  * run.
  */
-const fromBegin = (columns: RunColumns, summary: RunReader.Fields) => {
+const fromBegin = (columns: RunColumns, summary: Fields) => {
   const from = summary["analysis_from_s"]
   if (typeof from !== "number") return { columns, begin: 0 }
   const skipped = summary["analysis_skip_first"]
