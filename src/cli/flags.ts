@@ -13,6 +13,7 @@ import { fleetFlags } from "./internal/fleetFlags.ts"
 import { liveMetricsFlags } from "./internal/liveMetricsFlags.ts"
 import { network } from "./internal/networkFlags.ts"
 import { arrivals, scheduleEdits } from "./internal/scheduleFlags.ts"
+import { FIXED_SEED } from "./internal/seed.ts"
 import * as Setting from "./internal/setting.ts"
 import { thresholdFlags } from "./internal/thresholdFlags.ts"
 import { verdict } from "./internal/verdictFlags.ts"
@@ -214,7 +215,7 @@ export const serve = {
     "Listen on an address that is not loopback: whoever reaches it is answered"
   ),
   ...simulator(""),
-  seed: Setting.withDefault("seed", Setting.naturalInt("integer"), 11_111, "Decides texts, latencies and faults"),
+  seed: Setting.withDefault("seed", Setting.naturalInt("integer"), FIXED_SEED, "Decides texts, latencies and faults"),
   truth: Setting.toggle("truth", false, "Keep when each request came and each chunk was sent, for GET /_truth")
 }
 
@@ -310,12 +311,6 @@ export const workload = {
     "180s"
   ),
   runId: Setting.optional("run-id", runId, "Name of this run; by default made from time and chance"),
-  seed: Setting.withDefault(
-    "seed",
-    Setting.naturalInt("integer"),
-    11_111,
-    "Decides prompts, lengths and arrivals: the same seed sends the same requests"
-  ),
   tokenizer: Setting.withDefault(
     "tokenizer",
     Setting.text("name"),
@@ -327,6 +322,11 @@ export const workload = {
     Setting.oneOf("exact", "llmperf"),
     "exact",
     "exact counts the final text; llmperf makes LLMPerf's prompts, bit for bit"
+  ),
+  samePrompts: Setting.toggle(
+    "same-prompts",
+    false,
+    "Send the same prompts in every run, all beginning with the same instruction, instead of prompts that no cache has seen"
   ),
   resultsDir: Setting.optional(
     "results-dir",
@@ -388,9 +388,17 @@ const workers: Setting.Reader<number | "auto"> = {
   metavar: "number|auto"
 }
 
+const seedDescription = "Decides prompts, lengths and arrivals: the same seed sends the same requests"
+
 /** The flags of `llmperf load-test`. */
 export const loadTest = {
   ...workload,
+  seed: Setting.optional(
+    "seed",
+    Setting.naturalInt("integer"),
+    seedDescription,
+    `another in every run; ${FIXED_SEED} with --same-prompts or --prompt-mode llmperf`
+  ),
   ...api,
   ...network,
   additionalSamplingParams: Setting.withDefault(
@@ -450,6 +458,7 @@ export const loadTest = {
 /** The flags of `llmperf simulate`. */
 export const simulate = {
   ...workload,
+  seed: Setting.withDefault("seed", Setting.naturalInt("integer"), FIXED_SEED, seedDescription),
   model: Setting.withDefault("model", Setting.text("name"), "simulated", "A name for the model, for the results"),
   server: simulator("")
 }

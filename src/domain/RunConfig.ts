@@ -30,6 +30,8 @@ export type PromptMode = typeof PromptMode.Type
  *
  * - `graceSeconds`: how long requests in flight may go on once no new one starts, in seconds
  * - `requestTimeoutSeconds`: limit for a single request, in seconds; `null` for none
+ * - `samePrompts`: whether prompts may begin alike, so that a server finds their beginnings in its cache; when left out each begins with
+ *   words of its own, unless `promptMode` is `llmperf`
  * - `warmup`: open connections and exercise the client's own code first, without asking the model for anything
  * - `warmupRequests`: real requests sent and dropped before the clock starts
  * - `runId`: begins every `x-request-id` and is kept in the results
@@ -47,6 +49,7 @@ export const RunConfig = Schema.Struct({
   metadata: Schema.Record(Schema.String, Schema.String),
   seed: NaturalInt,
   promptMode: PromptMode,
+  samePrompts: Schema.optional(Schema.Boolean),
   warmup: Schema.Boolean,
   warmupRequests: NaturalInt,
   requestIdHeader: Schema.NullOr(Schema.NonEmptyString),
@@ -96,7 +99,7 @@ const { maxNumCompletedRequests, numConcurrentRequests, timeoutSeconds } = LoadT
  * @since 0.2.0
  */
 export const CorrectnessConfig = Schema.Struct({
-  ...Struct.omit(RunConfig.fields, ["promptMode"]),
+  ...Struct.omit(RunConfig.fields, ["promptMode", "samePrompts"]),
   numConcurrentRequests,
   maxNumCompletedRequests,
   timeoutSeconds

@@ -51,7 +51,8 @@ export const planOptions = (config: LoadTestConfig): PlanMakerOptions => ({
   stddevInputTokens: config.stddevInputTokens,
   meanOutputTokens: config.meanOutputTokens,
   stddevOutputTokens: config.stddevOutputTokens,
-  promptMode: config.promptMode
+  promptMode: config.promptMode,
+  samePrompts: config.samePrompts
 })
 
 /**

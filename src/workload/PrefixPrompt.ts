@@ -10,7 +10,8 @@
  * @since 0.2.0
  */
 import type { PrefixBlocks } from "../domain/Schedule.ts"
-import * as Corpus from "./Corpus.ts"
+import { draws } from "./internal/draws.ts"
+import * as Vocabulary from "./internal/vocabulary.ts"
 import type { Prompt } from "./Prompt.ts"
 import type { Tokenizer } from "./Tokenizer.ts"
 
@@ -63,67 +64,7 @@ export interface Options {
 }
 
 const DEFAULT_CACHED_TOKENS = 2_000_000
-const FEWEST_WORDS = 4
-const CHECKED_ROUNDS = 4
 const SHORTEST = "I"
-const WORD = 2 ** 32
-const WARM_UP = 12
-
-/** What a sequence of words is for; ids of blocks and of requests must not meet. */
-const purpose = { block: 1, tail: 2, check: 3 } as const
-
-/**
- * Draws from [0, limit). The generator is sfc32 of Chris Doty-Humphrey's PractRand: small, fast to begin, and its 128 bits
- * of state keep any two ids apart.
- */
-const draws = (seed: number, use: number, id: number): ((limit: number) => number) => {
-  let a = (id % WORD) | 0
-  let b = Math.floor(id / WORD) | 0
-  let c = ((seed % WORD) ^ Math.imul(Math.floor(seed / WORD), 0x9e3779b1)) | 0
-  let counter = use
-  const next = (): number => {
-    const result = (((a + b) | 0) + counter) | 0
-    counter = (counter + 1) | 0
-    a = b ^ (b >>> 9)
-    b = (c + (c << 3)) | 0
-    c = (c << 21) | (c >>> 11)
-    c = (c + result) | 0
-    return result >>> 0
-  }
-  for (let i = 0; i < WARM_UP; i++) next()
-  return (limit) => Math.floor((next() / WORD) * limit)
-}
-
-interface Vocabulary {
-  readonly exact: boolean
-  /** Each with a space before it. */
-  readonly words: ReadonlyArray<string>
-  /** Tokens of each word behind others. */
-  readonly tokens: ReadonlyArray<number>
-}
-
-const sonnetWords: ReadonlyArray<string> = [...new Set(Corpus.text.toLowerCase().match(/[a-z]+/g))]
-
-const vocabulary = ({ count }: Tokenizer["Service"]): Vocabulary => {
-  const before = count("A")
-  const behind = (word: string) => count(`A ${word}`) - before
-  const single = sonnetWords.filter((word) => count(word) === 1 && behind(word) === 1).map((word) => ` ${word}`)
-  if (single.length >= FEWEST_WORDS) {
-    // Some tokenizers join words, and so each must be seen beside others.
-    const draw = draws(0, purpose.check, 0)
-    const sample = Array.from({ length: CHECKED_ROUNDS }, () =>
-      single.map((word) => word + single[draw(single.length)])
-    )
-    if (count(sample.flat().join("").slice(1)) === 2 * CHECKED_ROUNDS * single.length) {
-      return { exact: true, words: single, tokens: single.map(() => 1) }
-    }
-  }
-  return {
-    exact: false,
-    words: sonnetWords.map((word) => ` ${word}`),
-    tokens: sonnetWords.map((word) => Math.max(1, behind(word)))
-  }
-}
 
 /**
  * A builder for one run. Counts a few thousand words first.
@@ -133,13 +74,13 @@ const vocabulary = ({ count }: Tokenizer["Service"]): Vocabulary => {
  */
 export const make = (options: Options): PrefixPromptBuilder => {
   const { blockTokens, seed, tokenizer } = options
-  const { exact, tokens, words } = vocabulary(tokenizer)
+  const { exact, tokens, words } = Vocabulary.make(tokenizer)
   const maximumBlocks = Math.max(1, Math.floor((options.maximumCachedTokens ?? DEFAULT_CACHED_TOKENS) / blockTokens))
   // A map keeps the order in which keys came: the first is the one used longest ago.
   const blocks = new Map<number, string>()
 
-  const text = (use: number, id: number, budget: number): string => {
-    const draw = draws(seed, use, id)
+  const text = (use: "block" | "tail", id: number, budget: number): string => {
+    const draw = draws({ seed, use, id })
     const parts: Array<string> = []
     for (let left = budget; ;) {
       const index = draw(words.length)
@@ -159,7 +100,7 @@ export const make = (options: Options): PrefixPromptBuilder => {
         break
       }
     }
-    const found = known ?? text(purpose.block, id, blockTokens)
+    const found = known ?? text("block", id, blockTokens)
     blocks.set(id, found)
     return found
   }
@@ -171,10 +112,10 @@ export const make = (options: Options): PrefixPromptBuilder => {
       let left = inputTokens
       for (let i = 0; i < blocks.length && left > 0; i++) {
         const blockId = blocks[i] ?? 0
-        prompt += left >= blockTokens ? block(blockId) : text(purpose.block, blockId, left)
+        prompt += left >= blockTokens ? block(blockId) : text("block", blockId, left)
         left -= blockTokens
       }
-      if (left > 0) prompt += text(purpose.tail, id, left)
+      if (left > 0) prompt += text("tail", id, left)
       // A tokenizer may have no word that is short enough; a prompt is never empty
       const trimmed = prompt.slice(1) || SHORTEST
       return { text: trimmed, inputTokens: exact ? inputTokens : tokenizer.count(trimmed) }

@@ -2,7 +2,8 @@
  * The text of a request: LLMPerf's instruction and lines of the corpus.
  *
  * Two modes. `exact`, the default: the final text has exactly the wanted number of tokens, counted on the final text,
- * and no text comes twice, unless that is allowed. `llmperf`: byte for byte what LLMPerf builds from the same seed, which is about 6 % shorter
+ * and no text comes twice, unless that is allowed. With a `nonceSeed` it begins with some words of its own, and the instruction
+ * comes behind them: a server that keeps the beginnings of prompts in a cache then finds none of them there. `llmperf`: byte for byte what LLMPerf builds from the same seed, which is about 6 % shorter
  * than the length it reports, because it counts a start token in every line and cuts the last line after that many
  * characters instead of tokens.
  *
@@ -18,6 +19,7 @@ import type { PromptMode } from "../domain/RunConfig.ts"
 import * as Corpus from "./Corpus.ts"
 import * as ExactPrompt from "./internal/ExactPrompt.ts"
 import * as GivenTexts from "./internal/givenTexts.ts"
+import * as Nonces from "./internal/nonces.ts"
 import { ImpossibleLength } from "./Lengths.ts"
 import type { PythonRandom } from "./PythonRandom.ts"
 import { Tokenizer } from "./Tokenizer.ts"
@@ -110,8 +112,8 @@ export interface BuiltPrompt extends Prompt {
 /**
  * What to build: a text of `inputTokens` tokens whose instruction asks for `outputTokens`.
  *
- * `id` is the number of the request, for errors and for the draws beyond the first order of lines. Without it these depend
- * on how many prompts were built before.
+ * `id` is the number of the request, for errors, for the words that the prompt begins with, and for the draws beyond the first order
+ * of lines. Without it these depend on how many prompts were built before.
  *
  * @category models
  * @since 0.1.0
@@ -125,19 +127,22 @@ export interface PromptRequest {
 /**
  * - `repeat`: when no new text of a length is left, give one of that length again and say so (`BuiltPrompt.repeated`)
  *   instead of failing with `NotDistinct`. `false` when left out
+ * - `nonceSeed`: an integer; in `exact` mode each prompt then begins with some words (5 to 8) that this seed and the number of the
+ *   request decide. Without it all prompts begin with the same instruction, as in `llmperf` mode
  *
  * @category models
  * @since 0.2.0
  */
 export interface Options {
   readonly repeat?: boolean | undefined
+  readonly nonceSeed?: number | bigint | undefined
 }
 
 /**
  * Builds the prompts of one run.
  *
  * - `minimumInputTokens(outputTokens)`: the smallest length that can be asked for. In `exact` mode that is the
- *   instruction and one letter behind it, in `llmperf` mode the instruction with a start token
+ *   instruction and one letter behind it, and the words before it; in `llmperf` mode the instruction with a start token
  * - `build(random, request)`: the next prompt. Draws one shuffle of the lines from the generator
  *
  * @category models
@@ -163,35 +168,54 @@ const shuffledLines = (random: PythonRandom): Array<number> => {
   return order
 }
 
-// Some tokenizers make one token of the two newlines at the end of the instruction, and two when text follows. So the
-// smallest length is taken with a letter behind them.
-const exactMinimum = (tokenizer: Tokenizer["Service"], outputTokens: number): number =>
-  tokenizer.count(`${header(outputTokens)}I`)
-
-interface Head extends ExactPrompt.Text {
+/**
+ * What comes before the lines. `tokens`: of a text of `of`, as nearly as the tokenizer allows; `minimumInputTokens`: of the shortest
+ * prompt.
+ */
+interface Head {
+  readonly of: (id: number) => string
+  readonly tokens: number
   readonly minimumInputTokens: number
 }
 
-const makeExact = (tokenizer: Tokenizer["Service"], repeat: boolean): PromptBuilder => {
-  const texts = ExactPrompt.make(tokenizer.count)
+const makeHeads = (tokenizer: Tokenizer["Service"], nonceSeed: number | bigint | undefined) => {
+  let nonces: Nonces.Nonces | undefined
   const heads = new Map<number, Head>()
-  const headOf = (outputTokens: number): Head => {
-    const known = heads.get(outputTokens)
-    if (known !== undefined) return known
-    const text = header(outputTokens)
-    const minimumInputTokens = exactMinimum(tokenizer, outputTokens)
-    const head = { text, tokens: tokenizer.count(text), minimumInputTokens }
+  const make = (outputTokens: number): Head => {
+    const instruction = header(outputTokens)
+    if (nonceSeed !== undefined) nonces ??= Nonces.make(nonceSeed, tokenizer)
+    const { of, samples } = nonces ?? { of: () => "", samples: [""] }
+    // Some tokenizers make one token of the two newlines at the end of the instruction, and two when text follows. So the
+    // smallest length is taken with a letter behind them.
+    const counts = samples.map((nonce) => tokenizer.count(`${nonce}${instruction}I`))
+    const most = Math.max(...counts)
+    return {
+      of: (id) => of(id) + instruction,
+      tokens: tokenizer.count(`${samples[0]}${instruction}`),
+      // Where they are not all of one length, others may be longer still
+      minimumInputTokens: 2 * most - Math.min(...counts)
+    }
+  }
+  return (outputTokens: number): Head => {
+    const head = heads.get(outputTokens) ?? make(outputTokens)
     heads.set(outputTokens, head)
     return head
   }
+}
+
+const makeExact = (tokenizer: Tokenizer["Service"], { nonceSeed, repeat = false }: Options): PromptBuilder => {
+  const texts = ExactPrompt.make(tokenizer.count)
+  const headOf = makeHeads(tokenizer, nonceSeed)
+  let prompts = 0
   return {
     minimumInputTokens: (outputTokens) => headOf(outputTokens).minimumInputTokens,
     build: (random, request) => {
-      const { id, inputTokens, outputTokens } = request
+      const { inputTokens, outputTokens } = request
       const order = shuffledLines(random)
-      const head = headOf(outputTokens)
-      const { minimumInputTokens } = head
+      const { minimumInputTokens, of, tokens } = headOf(outputTokens)
       if (inputTokens < minimumInputTokens) return tooShort(request, minimumInputTokens)
+      const id = request.id ?? ++prompts
+      const head = { text: of(id), tokens }
       const built = texts.build({ head, target: inputTokens, order, random, id, repeat })
       return built === undefined
         ? failure(new NotDistinct({ inputTokens, minimumInputTokens }))
@@ -245,7 +269,7 @@ const makeLlmperf = (tokenizer: Tokenizer["Service"]): PromptBuilder => {
  * @since 0.1.0
  */
 export const make = (mode: PromptMode, tokenizer: Tokenizer["Service"], options: Options = {}): PromptBuilder =>
-  mode === "exact" ? makeExact(tokenizer, options.repeat ?? false) : makeLlmperf(tokenizer)
+  mode === "exact" ? makeExact(tokenizer, options) : makeLlmperf(tokenizer)
 
 /**
  * The smallest mean number of input tokens that can be asked for when answers have `outputTokens` tokens.
@@ -253,12 +277,12 @@ export const make = (mode: PromptMode, tokenizer: Tokenizer["Service"], options:
  * @category getters
  * @since 0.1.0
  */
-export const minimumInputTokens = (options: {
-  readonly outputTokens: number
-  readonly promptMode: PromptMode
-}): Effect.Effect<number, never, Tokenizer> =>
+export const minimumInputTokens = (
+  options: Pick<Options, "nonceSeed"> & {
+    readonly outputTokens: number
+    readonly promptMode: PromptMode
+  }
+): Effect.Effect<number, never, Tokenizer> =>
   Effect.map(Tokenizer, (tokenizer) =>
-    options.promptMode === "llmperf"
-      ? llmperfHeaderTokens(options.outputTokens)
-      : exactMinimum(tokenizer, options.outputTokens)
+    make(options.promptMode, tokenizer, { nonceSeed: options.nonceSeed }).minimumInputTokens(options.outputTokens)
   )

@@ -29,6 +29,7 @@ export interface Row extends RowPrompts.Row {}
 /**
  * - `seed`: an integer, decides all texts
  * - `promptMode`: how prompts without blocks are built, see `Prompt.make`
+ * - `samePrompts`: whether these may begin alike, with the instruction, instead of with words of their own; `false` when left out
  * - `blockTokens`: tokens of a block: rows with blocks are built by `PrefixPrompt`. `null`: blocks are left aside, every
  *   prompt is built in the mode
  *
@@ -106,8 +107,9 @@ export const layerInline = (options: Options): Layer.Layer<PromptMaker, never, T
 export const layerWorker = (
   options: Options & { readonly tokenizer?: string | undefined }
 ): Layer.Layer<PromptMaker, TokenizerError> => {
-  const { blockTokens, promptMode, seed, tokenizer = llamaName } = options
-  const workerData: typeof WorkerMaker.WorkerData.Type = { tokenizer, options: { blockTokens, promptMode, seed } }
+  const { tokenizer = llamaName, ...rest } = options
+  const { blockTokens } = rest
+  const workerData: typeof WorkerMaker.WorkerData.Type = { tokenizer, options: rest }
   return Layer.effect(
     PromptMaker,
     Effect.map(WorkerMaker.make(tokenizer), (maker) => PromptMaker.of({ blockTokens, ...maker }))

@@ -10,7 +10,8 @@ import type * as Prompt from "./Prompt.ts"
 import { Tokenizer } from "./Tokenizer.ts"
 
 /**
- * What decides a workload. All lengths are in tokens; `seed` is an integer.
+ * What decides a workload. All lengths are in tokens; `seed` is an integer. `samePrompts`: whether all prompts, those of other runs
+ * too, may begin with the same instruction; each begins with words of its own otherwise, in `exact` mode.
  *
  * @category models
  * @since 0.1.0

@@ -44,7 +44,7 @@ describe("the flags of llmperf correctness", () => {
         resultsDir: Option.none(),
         llmApi: { value: "openai", given: false },
         metadata: [],
-        seed: 11_111,
+        seed: Option.none(),
         grace: 30,
         maxMismatchRate: Option.none(),
         json: false,
@@ -77,7 +77,7 @@ describe("the flags of llmperf correctness", () => {
       const path = yield* file("run.yaml", "model: m\nmax_mismatch_rate: 3%\nseed: 4\n")
       const input = yield* parse([`--config=${path}`], { LLMPERF_SIM_WRONG_RATE: "7%" })
       assert.deepStrictEqual(input.maxMismatchRate, Option.some(0.03))
-      assert.strictEqual(input.seed, 4)
+      assert.deepStrictEqual(input.seed, Option.some(4))
       assert.strictEqual(input.sim.wrongRate, 0.07)
     })
   )

@@ -82,9 +82,10 @@ describe("defaults", () => {
         header: [],
         requestIdHeader: "x-request-id",
         runId: Option.none(),
-        seed: 11111,
+        seed: Option.none(),
         tokenizer: "llama",
         promptMode: "exact",
+        samePrompts: false,
         strict: false,
         verdictLimit: [],
         threshold: [],
@@ -204,7 +205,7 @@ describe("values", () => {
       ])
       assert.strictEqual(input.stddevInputTokens, 0)
       assert.strictEqual(input.stddevOutputTokens, 12.5)
-      assert.strictEqual(input.seed, 0)
+      assert.deepStrictEqual(input.seed, Option.some(0))
       assert.strictEqual(input.warmupRequests, 3)
       for (const text of ["-1", "abc", "NaN", "1e999", "Infinity", ""]) {
         for (const flag of ["stddev-input-tokens", "stddev-output-tokens", "seed", "warmup-requests"]) {
@@ -527,7 +528,7 @@ describe("the environment", () => {
       assert.deepStrictEqual(input.resultsDir, Option.some("out"))
       assert.lengthOf(input.sim.fault, 1)
       // Empty is as good as not set.
-      assert.strictEqual(input.seed, 11111)
+      assert.isTrue(Option.isNone(input.seed))
     })
   )
 
@@ -638,7 +639,7 @@ describe("the config file", () => {
         ["429", "reset"]
       )
       assert.deepStrictEqual(input.resultsDir, Option.none())
-      assert.strictEqual(input.seed, 11111)
+      assert.isTrue(Option.isNone(input.seed))
     })
   )
 
@@ -662,7 +663,7 @@ describe("the config file", () => {
       assert.strictEqual(input.numConcurrentRequests, 3)
       assert.deepStrictEqual(input.header, [["X-Mine", "1"]])
       assert.strictEqual(input.ignoreEos, false)
-      assert.strictEqual(input.seed, 5)
+      assert.deepStrictEqual(input.seed, Option.some(5))
       // The file says nothing with null.
       assert.deepStrictEqual(input.resultsDir, Option.some("from-env"))
       const other = yield* file("other.yaml", "grace: 9")
@@ -680,7 +681,7 @@ describe("the config file", () => {
       ]) {
         const input = yield* parse(args)
         assert.strictEqual(input.grace, 9)
-        assert.strictEqual(input.seed, 1)
+        assert.deepStrictEqual(input.seed, Option.some(1))
       }
     })
   )

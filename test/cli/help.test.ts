@@ -52,9 +52,9 @@ const ofWorkload: ReadonlyArray<Facts> = [
   ["request-timeout", "<duration>", "default: none"],
   ["idle-timeout", "<duration>", "default: 180s"],
   ["run-id", "<id>", ""],
-  ["seed", "<integer>", "default: 11111"],
   ["tokenizer", "<name>", "default: llama"],
   ["prompt-mode", "<exact|llmperf>", "default: exact"],
+  ["same-prompts", "", "default: off"],
   ["results-dir", "<folder>", ""],
   ["metadata", "<key=value,…>", "may be repeated"],
   ["json", "", "default: off"],
@@ -113,7 +113,12 @@ const ofLoadTest: ReadonlyArray<Facts> = [
   ...shared("sim-")
 ]
 
-const ofSimulate: ReadonlyArray<Facts> = [["model", "<name>", "default: simulated"], ...ofWorkload, ...shared("")]
+const ofSimulate: ReadonlyArray<Facts> = [
+  ["model", "<name>", "default: simulated"],
+  ...ofWorkload,
+  ["seed", "<integer>", "default: 11111"],
+  ...shared("")
+]
 
 const ofProbe: ReadonlyArray<Facts> = [
   ["model", "<name>", "required"],

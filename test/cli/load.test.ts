@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -25,8 +26,9 @@ const resolved = Effect.fnUntraced(function* (args: ReadonlyArray<string>, aroun
     requestTimeoutSeconds: null,
     additionalSamplingParams: {},
     metadata: {},
-    seed: input.seed,
+    seed: Option.getOrElse(input.seed, () => 11_111),
     promptMode: input.promptMode,
+    samePrompts: input.samePrompts,
     warmup: false,
     warmupRequests: 0,
     requestIdHeader: null,

@@ -59,7 +59,7 @@ const using = <A>(
   const flags = (env[`LLMPERF_LIVE_FLAGS_${suffix}`] ?? "").split(" ").filter((flag) => flag !== "")
   const program = Effect.gen(function* () {
     const input = yield* parse([`--llm-api=${api}`, `--model=${env[`LLMPERF_LIVE_MODEL_${suffix}`] ?? ""}`, ...flags])
-    const layer = Providers.layer(input, { ...input, runId: "live" }).pipe(
+    const layer = Providers.layer(input, { ...input, runId: "live", seed: 1 }).pipe(
       Layer.provide(Transport.layer({ flushMs: 20, idleSeconds: 60 }))
     )
     return yield* Effect.provide(

@@ -103,7 +103,13 @@ describe("plans", () => {
   it.effect("fail as Workload.make does, and again when asked again", () =>
     Effect.gen(function* () {
       const error = yield* Effect.flip(planned({ meanInputTokens: 3 }))
-      const impossible = { count: 1_000, meanInputTokens: 27, stddevInputTokens: 0, stddevOutputTokens: 0 }
+      const impossible = {
+        count: 1_000,
+        meanInputTokens: 27,
+        stddevInputTokens: 0,
+        stddevOutputTokens: 0,
+        samePrompts: true
+      }
       const later = yield* Effect.flip(planned({ ...impossible, meanOutputTokens: 150 }))
       assert.strictEqual(later.reason._tag, "NotDistinct")
       for (const layer of [llama({ meanInputTokens: 3 }), layerWorker({ ...options, meanInputTokens: 3 })]) {

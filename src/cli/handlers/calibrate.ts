@@ -20,6 +20,7 @@ import * as ConfigFile from "../internal/configFile.ts"
 import { settleHeap } from "../internal/heap.ts"
 import { type Load, resolve } from "../internal/load.ts"
 import { newRunId } from "../internal/newRunId.ts"
+import { FIXED_SEED } from "../internal/seed.ts"
 import * as Surroundings from "../internal/surroundings.ts"
 
 type Input = Command.Command.Config.Infer<typeof calibrateFlags>
@@ -80,7 +81,7 @@ export const handle = Effect.fn("calibrate")(
       Transport.layer({ idleSeconds: like.idleTimeout })
     )
     const { limits, load } = yield* Effect.gen(function* () {
-      const config = { ...Surroundings.configOf(like, runId), promptMode: like.promptMode }
+      const config = { ...Surroundings.configOf(like, { runId, seed: FIXED_SEED }), promptMode: like.promptMode }
       const load = yield* resolve({ ...like, quiet }, config)
       return yield* measureAll(input, load, runId, tokenizer)
     }).pipe(Effect.provide(layer))

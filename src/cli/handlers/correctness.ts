@@ -17,6 +17,7 @@ import type * as Network from "../internal/network.ts"
 import * as Outcome from "../internal/outcome.ts"
 import * as Providers from "../internal/providers.ts"
 import { writeReport } from "../internal/reportBeside.ts"
+import { seedOf } from "../internal/seed.ts"
 import * as Surroundings from "../internal/surroundings.ts"
 import { endBy, thresholdsOfTest } from "../internal/thresholdFlags.ts"
 import { userStop } from "../internal/userStop.ts"
@@ -24,8 +25,8 @@ import { limitsOf } from "../internal/verdictFlags.ts"
 
 type Input = Command.Command.Config.Infer<typeof correctnessFlags>
 
-const configOf = (input: Input, runId: string): CorrectnessConfig => ({
-  ...Surroundings.configOf(input, runId),
+const configOf = (input: Input, run: Pick<CorrectnessConfig, "runId" | "seed">): CorrectnessConfig => ({
+  ...Surroundings.configOf(input, run),
   numConcurrentRequests: input.numConcurrentRequests,
   maxNumCompletedRequests: input.maxNumCompletedRequests,
   timeoutSeconds: input.timeout
@@ -81,8 +82,8 @@ const failedCondition = (input: Input, { correctness }: Correctness.CorrectnessR
   return rate > limit ? `${(rate * 100).toFixed(1)} % of the answers are wrong; ${allowed}.` : undefined
 }
 
-const titleOf = ({ llmApi, model, numConcurrentRequests, runId }: CorrectnessConfig): string =>
-  `Correctness test of ${model} (${llmApi}), ${numConcurrentRequests} in flight, run ${runId}`
+const titleOf = ({ llmApi, model, numConcurrentRequests, runId, seed }: CorrectnessConfig): string =>
+  `Correctness test of ${model} (${llmApi}), ${numConcurrentRequests} in flight, run ${runId}, seed ${seed}`
 
 /** Shows the result, and ends with the exit code that fits. */
 const conclude = Effect.fnUntraced(function* (
@@ -109,7 +110,7 @@ export const handle = Effect.fn("correctness")(
   function* (input: Input) {
     yield* settleHeap
     const runId = Option.isSome(input.runId) ? input.runId.value : yield* newRunId
-    const config = configOf(input, runId)
+    const config = configOf(input, { runId, seed: yield* seedOf(input) })
     yield* Outcome.refuse(CorrectnessFiles.reservedMetadata(config.metadata))
     const thresholds = yield* thresholdsOfTest(input)
     if (input.report && config.resultsDir === null)

@@ -47,6 +47,7 @@ import { checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
 import type * as Network from "../internal/network.ts"
 import { type OtlpCollector } from "../../output/OtlpCollector.ts"
 import * as Providers from "../internal/providers.ts"
+import { seedOf } from "../internal/seed.ts"
 import * as Senders from "../internal/senders.ts"
 import * as Spans from "../internal/spans.ts"
 import * as Surroundings from "../internal/surroundings.ts"
@@ -72,11 +73,12 @@ const warmUpLengths = (load: Load) => {
 
 /** Prompts for real warm-up requests: of the same lengths, but none that the test itself will send. */
 const warmUpPlans = Effect.fnUntraced(function* (load: Load) {
-  const { promptMode, seed, warmupRequests } = load.config
+  const { promptMode, samePrompts, seed, warmupRequests } = load.config
   if (warmupRequests === 0) return []
   const workload = yield* Workload.make({
     ...warmUpLengths(load),
     promptMode,
+    samePrompts,
     seed: seed + 1,
     count: warmupRequests
   })
@@ -89,6 +91,7 @@ const openLayer = ({ config, schedule }: OpenLoad, tokenizer: string | undefined
     PromptMaker.layerWorker({
       seed: config.seed,
       promptMode: config.promptMode,
+      samePrompts: config.samePrompts,
       blockTokens: schedule.prefix?.blockTokens ?? null,
       tokenizer
     }),
@@ -232,7 +235,8 @@ export const handle = Effect.fn("loadTest")(
   function* (input: Input) {
     yield* settleHeap
     const runId = Option.isSome(input.runId) ? input.runId.value : yield* newRunId
-    const config = { ...Surroundings.configOf(input, runId), promptMode: input.promptMode }
+    const seed = yield* seedOf(input)
+    const config = { ...Surroundings.configOf(input, { runId, seed }), promptMode: input.promptMode }
     const thresholds = yield* thresholdsOf(input)
     const collector = yield* Spans.collectorOf(input)
     if (input.report && config.resultsDir === null)

@@ -18,6 +18,7 @@ import { usage } from "../CommandError.ts"
 import { Ended, ExitCode } from "../ExitCode.ts"
 import { newRunId } from "../internal/newRunId.ts"
 import { type probeFlags } from "../internal/probeFlags.ts"
+import { FIXED_SEED } from "../internal/seed.ts"
 import * as Surroundings from "../internal/surroundings.ts"
 import * as Providers from "../internal/providers.ts"
 
@@ -26,7 +27,7 @@ type Input = Command.Command.Config.Infer<typeof probeFlags>
 /** How soon an event is shown after it came, in milliseconds. Its time is that of its arrival. */
 const FLUSH_MS = 10
 
-const providerLayer = (input: Input, runId: string) => Providers.layer(input, { ...input, runId, seed: 11_111 })
+const providerLayer = (input: Input, runId: string) => Providers.layer(input, { ...input, runId, seed: FIXED_SEED })
 
 type Seen =
   | { readonly _tag: "Request"; readonly request: Transport.ShownRequest }

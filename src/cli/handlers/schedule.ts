@@ -128,6 +128,7 @@ export const generate = Effect.fn("schedule.generate")(function* (input: Generat
     output: { mean: input.meanOutputTokens, stddev: input.stddevOutputTokens },
     conversations: input.turns === 1 ? null : { turns: input.turns, thinkSeconds: input.thinkTime },
     promptMode: "exact",
+    samePrompts: false,
     seed: input.seed,
     countFlag: "--limit"
   })

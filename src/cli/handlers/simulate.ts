@@ -36,6 +36,7 @@ const configOf = (input: Input): RunConfig => ({
   metadata: Object.fromEntries(input.metadata.flat()),
   seed: input.seed,
   promptMode: input.promptMode,
+  samePrompts: input.samePrompts,
   warmup: false,
   warmupRequests: 0,
   requestIdHeader: "x-request-id",
@@ -47,6 +48,7 @@ const promptMaker = ({ config, schedule }: OpenLoad, tokenizer: string | undefin
   PromptMaker.layerWorker({
     seed: config.seed,
     promptMode: config.promptMode,
+    samePrompts: config.samePrompts,
     blockTokens: schedule.prefix?.blockTokens ?? null,
     tokenizer
   })

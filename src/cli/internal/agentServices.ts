@@ -13,6 +13,7 @@ import { CommandError } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
 import * as flags from "../flags.ts"
 import * as Providers from "./providers.ts"
+import { FIXED_SEED } from "./seed.ts"
 import * as Spans from "./spans.ts"
 import * as Surroundings from "./surroundings.ts"
 
@@ -45,13 +46,16 @@ const inputOf = Effect.fnUntraced(
   Effect.provideService(Console.Console, silent)
 )
 
+/** Its plans come ready made, and a simulated server is there already: no seed has a meaning here. */
+const configOf = (input: Input, runId: string) => Surroundings.configOf(input, { runId, seed: FIXED_SEED })
+
 /** Spans of what this agent sends. */
 const spansLayer = (input: Input, collector: OtlpCollector, runId: string, agent: string | null) =>
   Layer.effect(
     RequestTap,
     Effect.gen(function* () {
       const { origin } = yield* Provider
-      const config = Surroundings.configOf(input, runId)
+      const config = configOf(input, runId)
       return Spans.tapOf(yield* Spans.make(input, { collector, config, origin, agent }))
     })
   )
@@ -66,7 +70,7 @@ export const services = ({ agent, job, runId }: AgentSpec) =>
       const input = yield* inputOf(job)
       const network = yield* Effect.provideService(Surroundings.networkOf(input), Console.Console, silent)
       const asking = Surroundings.asking({
-        provider: Providers.layer(input, Surroundings.configOf(input, runId), job.simulator),
+        provider: Providers.layer(input, configOf(input, runId), job.simulator),
         network,
         idleSeconds: input.idleTimeout
       })

@@ -32,6 +32,7 @@ export const measure = (load: Load, tokenizer: string | undefined, options: Cali
     PromptMaker.layerWorker({
       seed: load.config.seed,
       promptMode: load.config.promptMode,
+      samePrompts: load.config.samePrompts,
       blockTokens: load.schedule.prefix?.blockTokens ?? null,
       tokenizer
     }),

@@ -1,4 +1,5 @@
 import { Argument } from "effect/cli"
+import { FIXED_SEED } from "./seed.ts"
 import * as Setting from "./setting.ts"
 
 /** The arguments and the flags of `llmperf compare`. */
@@ -39,7 +40,7 @@ export const compareFlags = {
   seed: Setting.withDefault(
     "seed",
     Setting.naturalInt("integer"),
-    11111,
+    FIXED_SEED,
     "Decides the draws: the same seed gives the same intervals"
   )
 }

@@ -22,6 +22,7 @@ const shared = Struct.omit(loadTest, [
   "promptMode",
   "ramp",
   "requestRate",
+  "samePrompts",
   "scaleInput",
   "scaleOutput",
   "scheduleFile",
@@ -52,11 +53,11 @@ export const correctnessFlags = {
     "Requests to send in all"
   ),
   timeout: Setting.withDefault("timeout", Setting.positiveDuration, 90, "After this time no new request starts", "90s"),
-  seed: Setting.withDefault(
+  seed: Setting.optional(
     "seed",
     Setting.naturalInt("integer"),
-    11_111,
-    "Decides the numbers: the same seed asks for the same ones"
+    "Decides the numbers: the same seed asks for the same ones",
+    "another in every run"
   ),
   threshold: Setting.repeated(
     "threshold",

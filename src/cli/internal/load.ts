@@ -152,6 +152,7 @@ const drawn = Effect.fnUntraced(function* (input: WorkloadInput, run: RunConfig)
     arrivals,
     conversations: null,
     promptMode: run.promptMode,
+    samePrompts: run.samePrompts ?? false,
     seed: run.seed,
     countFlag: "--max-num-completed-requests"
   })
@@ -188,7 +189,8 @@ const fromFile = Effect.fnUntraced(
     }
     yield* goesWith(namesOf(ofRates(input)), "--request-rate, --ramp or --stages")
     const edits = editsOf(input)
-    const { minimumInputTokens } = Prompt.make(run.promptMode, yield* Tokenizer)
+    const nonceSeed = run.samePrompts === true ? undefined : run.seed
+    const { minimumInputTokens } = Prompt.make(run.promptMode, yield* Tokenizer, { nonceSeed })
     const loaded = yield* ScheduleFile.load(path, {
       mapping: Option.getOrUndefined(input.map),
       // Lengths that are still to be changed are checked when they are

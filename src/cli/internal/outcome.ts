@@ -32,10 +32,10 @@ const openTitle = ({ schedule, shape }: OpenLoad): string => {
 }
 
 const titleOf = (kind: string, load: Load, workers: number, agents: number): string => {
-  const { llmApi, model, runId } = load.config
+  const { llmApi, model, runId, seed } = load.config
   const what = load._tag === "Closed" ? `${load.config.numConcurrentRequests} in flight` : openTitle(load)
   const sentBy = agents > 0 ? `, ${agents} agents` : workers === 1 ? "" : `, ${workers} workers`
-  return `${kind} of ${model} (${llmApi}), ${what}${sentBy}, run ${runId}`
+  return `${kind} of ${model} (${llmApi}), ${what}${sentBy}, run ${runId}, seed ${seed}`
 }
 
 /** A limit of time as the user sets it. */

@@ -3,6 +3,7 @@ import * as Result from "effect/Result"
 import { Argument } from "effect/cli"
 import * as Arrival from "../../workload/Arrival.ts"
 import * as Mapped from "../../workload/trace/Mapped.ts"
+import { FIXED_SEED } from "./seed.ts"
 import * as Setting from "./setting.ts"
 
 const factor: Setting.Reader<number> = {
@@ -142,6 +143,6 @@ export const generateFlags = {
     "Mean time from sending one turn of a conversation to sending the next",
     "20s"
   ),
-  seed: Setting.withDefault("seed", Setting.naturalInt("integer"), 11_111, "Decides times and lengths"),
+  seed: Setting.withDefault("seed", Setting.naturalInt("integer"), FIXED_SEED, "Decides times and lengths"),
   output
 }

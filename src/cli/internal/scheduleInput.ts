@@ -70,6 +70,7 @@ export interface Drawing {
   readonly output: { readonly mean: number; readonly stddev: number }
   readonly conversations: Synthetic.Conversations | null
   readonly promptMode: "exact" | "llmperf"
+  readonly samePrompts: boolean
   readonly seed: number
   /** How the user says how many requests arrive at most. */
   readonly countFlag: string
@@ -80,7 +81,7 @@ export interface Drawing {
  * the same flags sends.
  */
 export const draw = Effect.fnUntraced(
-  function* ({ arrivals, conversations, countFlag, input, output, promptMode, seed }: Drawing) {
+  function* ({ arrivals, conversations, countFlag, input, output, promptMode, samePrompts, seed }: Drawing) {
     const random = PythonRandom.make(seed)
     const moments = yield* Effect.fromResult(Arrival.make(arrivals, random.fork("arrivals")))
     const expected = Arrival.extent(arrivals).count * (conversations?.turns ?? 1)
@@ -91,7 +92,8 @@ export const draw = Effect.fnUntraced(
           : `About ${expected.toFixed(0)} requests are too many: at most ${MAXIMUM_ROWS} can be made`
       )
     }
-    const { minimumInputTokens } = Prompt.make(promptMode, yield* Tokenizer)
+    const nonceSeed = samePrompts ? undefined : seed
+    const { minimumInputTokens } = Prompt.make(promptMode, yield* Tokenizer, { nonceSeed })
     const shortest = minimumInputTokens(output.mean)
     if (input.mean < shortest) {
       return yield* new Prompt.TooShort({

@@ -189,9 +189,17 @@ export const noted = <A>(
     Flag.withDefault({ value: fallback, given: false })
   )
 
-/** A flag that may be left out. */
-export const optional = <A>(name: string, reader: Reader<A>, description: string): Flag.Flag<Option.Option<A>> =>
-  valued(name, reader).pipe(Flag.withDescription(explain(description, name, [])), Flag.optional)
+/** A flag that may be left out. `shown` is what stands for a default, if something does. */
+export const optional = <A>(
+  name: string,
+  reader: Reader<A>,
+  description: string,
+  shown?: string
+): Flag.Flag<Option.Option<A>> =>
+  valued(name, reader).pipe(
+    Flag.withDescription(explain(description, name, shown === undefined ? [] : [`default: ${shown}`])),
+    Flag.optional
+  )
 
 /** A flag that may be given several times; its environment variable holds one value a line. */
 export const repeated = <A>(name: string, reader: Reader<A>, description: string): Flag.Flag<ReadonlyArray<A>> => {

@@ -33,7 +33,7 @@ interface Input {
   readonly requestTimeout: number | null
   readonly additionalSamplingParams: RunConfig["additionalSamplingParams"]
   readonly metadata: ReadonlyArray<ReadonlyArray<readonly [string, string]>>
-  readonly seed: number
+  readonly samePrompts?: boolean
   readonly warmup: boolean
   readonly warmupRequests: number
   readonly requestIdHeader: string | null
@@ -41,14 +41,18 @@ interface Input {
 }
 
 /** The part of its configuration that comes of these. */
-export const configOf = (input: Input, runId: string): Omit<RunConfig, "promptMode"> => ({
+export const configOf = (
+  input: Input,
+  { runId, seed }: Pick<RunConfig, "runId" | "seed">
+): Omit<RunConfig, "promptMode"> => ({
   model: input.model,
   llmApi: OwnProvider.llmApiOf(input),
   graceSeconds: input.grace,
   requestTimeoutSeconds: input.requestTimeout,
   additionalSamplingParams: input.additionalSamplingParams,
   metadata: Object.fromEntries(input.metadata.flat()),
-  seed: input.seed,
+  seed,
+  samePrompts: input.samePrompts,
   warmup: input.warmup,
   warmupRequests: input.warmupRequests,
   requestIdHeader: input.requestIdHeader,

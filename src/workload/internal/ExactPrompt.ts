@@ -54,7 +54,6 @@ export const make = (count: (text: string) => number) => {
   const given = GivenTexts.make()
   // Heads and lengths for which no new text was found: not searched again.
   const exhausted = new Set<string>()
-  let texts = 0
 
   // The beginning of the line with that many tokens: up to the end of a word if there is one, else up to any letter,
   // never with white space at the end, which servers strip. The longest with fewer tokens when there is none.
@@ -130,19 +129,19 @@ export const make = (count: (text: string) => number) => {
     }
   }
 
-  // From `random` only forks are taken, `name` being part of their names.
+  // From `random` only forks are taken, `id` being part of their names.
   const search = (
     head: Text,
     target: number,
     order: ReadonlyArray<number>,
     random: PythonRandom,
-    name: number,
+    id: number,
     onlyNew: boolean
   ): Found | undefined => {
     let nearest: Found | undefined
     for (let attempt = 0; attempt < ORDERS; attempt++) {
       let fork: PythonRandom | undefined
-      const own = () => (fork ??= random.fork(`text ${name} order ${attempt}`))
+      const own = () => (fork ??= random.fork(`text ${id} order ${attempt}`))
       const lineAt = attempt < ORDERS_OF_SONNETS ? sonnetOrder(attempt === 0 ? order : [], own) : wordOrder(own)
       let budget = target - head.tokens
       for (let repair = 0; repair < REPAIRS; repair++) {
@@ -166,25 +165,22 @@ export const make = (count: (text: string) => number) => {
    * A text that begins with `head`, has `target` tokens and was not given out before; when no such text is found, the
    * nearest new one. When there is no new one at all: any with `repeat`, else `undefined`.
    *
-   * `order` is the first pass over the lines; what is drawn besides comes from forks of `random`, which depend on `id`, or
-   * on how many texts were built before.
+   * `order` is the first pass over the lines; what is drawn besides comes from forks of `random`, which depend on `id`.
    */
   const build = (options: {
     readonly head: Text
     readonly target: number
     readonly order: ReadonlyArray<number>
     readonly random: PythonRandom
-    readonly id: number | undefined
+    readonly id: number
     readonly repeat: boolean
   }): Built | undefined => {
     const { head, id, order, random, repeat, target } = options
-    texts++
-    const name = id ?? texts
     const place = `${target} ${head.text}`
-    let found = exhausted.has(place) ? undefined : search(head, target, order, random, name, true)
+    let found = exhausted.has(place) ? undefined : search(head, target, order, random, id, true)
     if (found === undefined) {
       exhausted.add(place)
-      if (repeat) found = search(head, target, order, random, name, false)
+      if (repeat) found = search(head, target, order, random, id, false)
     }
     if (found === undefined) return undefined
     const { key, text, tokens } = found

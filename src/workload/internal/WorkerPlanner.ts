@@ -19,7 +19,8 @@ export const WorkerData = Schema.Struct({
     stddevInputTokens: Schema.Finite,
     meanOutputTokens: Schema.Finite,
     stddevOutputTokens: Schema.Finite,
-    promptMode: PromptMode
+    promptMode: PromptMode,
+    samePrompts: Schema.optional(Schema.Boolean)
   })
 })
 

@@ -7,6 +7,9 @@ import * as Prompt from "../Prompt.ts"
 import * as PythonRandom from "../PythonRandom.ts"
 import type { Tokenizer } from "../Tokenizer.ts"
 
+/**
+ * `samePrompts`: whether every run may begin its prompts alike, with the instruction; see `Prompt.Options`. `false` when left out
+ */
 export interface Options {
   readonly count: number
   readonly seed: number | bigint
@@ -15,6 +18,7 @@ export interface Options {
   readonly meanOutputTokens: number
   readonly stddevOutputTokens: number
   readonly promptMode: PromptMode
+  readonly samePrompts?: boolean | undefined
 }
 
 /** A plan, and how many lengths were thrown away for it. */
@@ -56,8 +60,9 @@ const wrong = (reason: Prompt.PromptError["reason"]) => Result.fail(new Prompt.P
  * the order of the lines. So `build` must come between one `draw` and the next.
  */
 const makeSequence = (options: Options, tokenizer: Tokenizer["Service"]) => {
-  const random = PythonRandom.make(options.seed)
-  const builder = Prompt.make(options.promptMode, tokenizer)
+  const { promptMode, samePrompts = false, seed } = options
+  const random = PythonRandom.make(seed)
+  const builder = Prompt.make(promptMode, tokenizer, { nonceSeed: samePrompts ? undefined : seed })
   const input = { mean: options.meanInputTokens, stddev: options.stddevInputTokens }
   const output = { mean: options.meanOutputTokens, stddev: options.stddevOutputTokens }
 

@@ -10,6 +10,7 @@ import type { Tokenizer } from "../Tokenizer.ts"
 export const Options = Schema.Struct({
   seed: Schema.Int,
   promptMode: PromptMode,
+  samePrompts: Schema.optional(Schema.Boolean),
   blockTokens: Schema.NullOr(Schema.Int)
 })
 
@@ -28,9 +29,9 @@ export interface RowPrompts {
   readonly minimumInputTokens: (outputTokens: ReadonlyArray<number>) => ReadonlyArray<number>
 }
 
-export const make = ({ blockTokens, promptMode, seed }: Options, tokenizer: Tokenizer["Service"]): RowPrompts => {
+export const make = ({ blockTokens, promptMode, samePrompts = false, seed }: Options, tokenizer: Tokenizer["Service"]): RowPrompts => {
   const random = PythonRandom.make(seed)
-  const builder = Prompt.make(promptMode, tokenizer, { repeat: true })
+  const builder = Prompt.make(promptMode, tokenizer, { repeat: true, nonceSeed: samePrompts ? undefined : seed })
   const prefixed = blockTokens === null ? null : PrefixPrompt.make({ tokenizer, seed, blockTokens })
 
   const buildRow = (row: Row): Result.Result<Prompt.BuiltPrompt, Prompt.PromptError> => {
