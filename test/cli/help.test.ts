@@ -84,6 +84,7 @@ const ofNetwork: ReadonlyArray<Facts> = [
 const ofLoadTest: ReadonlyArray<Facts> = [
   ["model", "<name>", "required"],
   ...ofWorkload,
+  ["seed", "<integer>", "default: another in every run; 11111 with --same-prompts or --prompt-mode llmperf"],
   ...ofApi,
   ...ofNetwork,
   ["additional-sampling-params", "<json>", "default: {}"],

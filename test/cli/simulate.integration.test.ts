@@ -144,7 +144,7 @@ describe("llmperf simulate against load-test", { timeout: 60_000 }, () => {
       const [virtual, real] = yield* Effect.all(
         [
           llmperf(["simulate", ...load, ...server("")]),
-          llmperf(["load-test", "--llm-api=simulated", ...load, ...server("sim-")])
+          llmperf(["load-test", "--llm-api=simulated", "--seed=11111", ...load, ...server("sim-")])
         ],
         { concurrency: "unbounded" }
       )

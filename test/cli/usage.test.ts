@@ -141,6 +141,7 @@ const cases: ReadonlyArray<Case> = [
   {
     name: "more prompts than there can be different ones",
     args: load(
+      "--same-prompts",
       "--mean-input-tokens=27",
       "--stddev-input-tokens=0",
       "--stddev-output-tokens=0",
