@@ -123,6 +123,26 @@ export const UsageComparison = Schema.Struct({
 export interface UsageComparison extends Schema.Schema.Type<typeof UsageComparison> {}
 
 /**
+ * Input tokens that the server had in its cache, over the successful requests whose `usage` says both how many tokens the prompt has
+ * and how many of them were cached. `share` is cached / all, as the server counts; `null` when no answer says so.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const CachedInput = Schema.Struct({
+  num_requests: Schema.Int,
+  total_tokens: Schema.Int,
+  total_cached_tokens: Schema.Int,
+  share: Num
+})
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface CachedInput extends Schema.Schema.Type<typeof CachedInput> {}
+
+/**
  * The results of a run, keys in the order of the file.
  *
  * - `quantile_error`: by how much of itself a quantile above may be off at most: 0 when all values were kept, 0.001 when there were
@@ -185,6 +205,7 @@ export const Summary = Schema.Struct({
   mean_tokens_per_chunk: Num,
   usage_output_tokens: UsageComparison,
   usage_input_tokens: UsageComparison,
+  usage_cached_input_tokens: CachedInput,
 
   wall_time_s: Num,
   busy_time_s: Schema.Finite,

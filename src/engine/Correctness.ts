@@ -110,6 +110,7 @@ export const run = Effect.fn("Correctness.run")(function* (
     account: {
       files: ResultFiles.correctnessNames(config.model),
       resultsPrefix: "results_",
+      sharedPrompts: "questions",
       parameters: CorrectnessFiles.parameters(config),
       details: {
         test: CorrectnessFiles.TEST,

@@ -33,7 +33,7 @@ const Bytes = Transferable.Uint8Array
  * @category protocol
  * @since 0.2.0
  */
-export const PROTOCOL = 1
+export const PROTOCOL = 2
 
 /**
  * Who calls: the protocol and the version of llmperf.
@@ -262,7 +262,9 @@ export const Counters = Schema.Struct({
   dropped: Count,
   chunks: Count,
   completedTokens: Count,
-  completedChunks: Count
+  completedChunks: Count,
+  cacheableTokens: Count,
+  cachedTokens: Count
 })
 
 /**

@@ -21,6 +21,7 @@ import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type Tokenizer, type TokenizerError } from "../workload/Tokenizer.ts"
 import { type Sharing } from "./Fleet.ts"
 import { measuredRun } from "./internal/measuredRun.ts"
+import { sent, sharedPrompts } from "./internal/sentPrompts.ts"
 import { type RunHooks } from "./RunHooks.ts"
 import { type RunResult } from "./RunResult.ts"
 
@@ -83,13 +84,14 @@ export const run = Effect.fn("LoadTest.run")(function* <E = never>(
     work: {
       loop: { _tag: "Closed", concurrency: config.numConcurrentRequests },
       planned: config.maxNumCompletedRequests,
-      plans: workload.plans,
+      plans: yield* sent(workload.plans, hooks.replaced),
       ready: workload.ready
     },
     logsSent: false,
     account: {
       files: ResultFiles.names(config.model, config.meanInputTokens, config.meanOutputTokens),
       resultsPrefix: "results_",
+      sharedPrompts: sharedPrompts({ ...config, replaced: hooks.replaced ?? null, blocks: false }),
       parameters: ResultFiles.parameters(config),
       details: {
         prompt_mode: config.promptMode,

@@ -26,6 +26,7 @@ import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
 import { type Sharing } from "./Fleet.ts"
 import { measuredRun } from "./internal/measuredRun.ts"
+import { sent, sharedPrompts } from "./internal/sentPrompts.ts"
 import { type RunHooks } from "./RunHooks.ts"
 import { type RunResult } from "./RunResult.ts"
 
@@ -114,11 +115,12 @@ export const run = Effect.fn("Replay.run")(function* <E = never>(
     work: {
       loop: { _tag: "Open", maxInFlight: config.maxInFlight, whenFull: config.whenFull },
       planned: schedule.length,
-      plans: standingStill(workload.plans),
+      plans: yield* sent(standingStill(workload.plans), hooks.replaced),
       ready: workload.ready
     },
     logsSent: origin._tag === "File",
     account: {
+      sharedPrompts: sharedPrompts({ ...config, replaced: hooks.replaced ?? null, blocks: schedule.prefix !== null }),
       ...named(config, origin, { measured, unmeasured: schedule.length - measured, subdir: directory?.shown ?? null }),
       details: {
         prompt_mode: config.promptMode,

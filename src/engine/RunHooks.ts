@@ -29,6 +29,7 @@ export interface EndedRun extends OtlpSpans.Run {
  * - `userStop`: ends when the user wants the run to stop: no new request starts, those in flight have the grace to end
  * - `live`: counters for a display
  * - `details`: more for the summary, such as how the server was reached; `ofSummary`: what follows from its numbers
+ * - `replaced`: the text that sampling parameters put in the place of every prompt; `null`, or left out, when they do not
  * - `watch`: begins to watch over this thread as the clock starts; see `Health`. The agents of a fleet watch over themselves
  * - `limits`: those of the verdict
  * - `chunkTimes`: whether the arrival of every chunk is saved with the results; see `ChunkTimes`
@@ -45,6 +46,7 @@ export interface RunHooks {
   readonly live?: LiveStats.LiveStats | undefined
   readonly details?: ResultFiles.Fields | undefined
   readonly ofSummary?: ((summary: Summary, openLoop: boolean) => ResultFiles.Fields) | undefined
+  readonly replaced?: string | null | undefined
   readonly watch?: Effect.Effect<Health.Sampling, never, Scope.Scope> | undefined
   readonly limits?: Verdict.Limits | undefined
   readonly chunkTimes?: boolean | undefined

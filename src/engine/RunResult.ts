@@ -3,6 +3,7 @@
  *
  * @since 0.2.0
  */
+import { type SharedPrompts } from "../domain/SharedPrompts.ts"
 import { type Summary } from "../domain/Summary.ts"
 import { type Verdict } from "../metrics/Verdict.ts"
 import type * as ResultFiles from "../output/ResultFiles.ts"
@@ -50,6 +51,7 @@ export interface AgentResult {
 
 /**
  * - `document`: the summary as it stands in the file, flat
+ * - `sharedPrompts`: why prompts begin alike, `null` when each begins with words of its own
  * - `stopped`: why the run ended before all requests were sent and done, or `null`
  * - `notSent`: planned requests that were never started
  * - `lost`: agents that were lost, with the requests they took along; the result is then a part of one
@@ -64,6 +66,7 @@ export interface AgentResult {
 export interface RunResult {
   readonly summary: Summary
   readonly document: ResultFiles.Document
+  readonly sharedPrompts: SharedPrompts | null
   readonly stopped: StopReason | null
   readonly notSent: number
   readonly lost: ReadonlyArray<LostAgent>

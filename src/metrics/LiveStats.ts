@@ -29,6 +29,9 @@ export interface LiveStats {
   /** Tokens and chunks of the completed requests. Tokens are known only when an answer has ended. */
   completedTokens: number
   completedChunks: number
+  /** Input tokens as the server counts them, and those of them that it had in its cache, of the completed requests that say both. */
+  cacheableTokens: number
+  cachedTokens: number
   /** Times to first token, gaps between chunks and dispatch lags of the last seconds. */
   readonly recent: RecentTimes.RecentTimes
 }
@@ -71,6 +74,8 @@ export interface LiveSnapshot {
   readonly chunks: number
   readonly completedTokens: number
   readonly completedChunks: number
+  readonly cacheableTokens: number
+  readonly cachedTokens: number
   readonly recentSeconds: number
   readonly recentTtft: Recent | null
   readonly recentGap: Recent | null
@@ -95,6 +100,8 @@ export const make = (): LiveStats => ({
   chunks: 0,
   completedTokens: 0,
   completedChunks: 0,
+  cacheableTokens: 0,
+  cachedTokens: 0,
   recent: RecentTimes.make()
 })
 
@@ -191,6 +198,11 @@ export const requestEnded = (self: LiveStats, record: RequestRecord): void => {
     return
   }
   self.completed++
+  const { usage_cached_input_tokens: cached, usage_input_tokens: input } = record
+  if (cached !== null && input !== null) {
+    self.cacheableTokens += input
+    self.cachedTokens += cached
+  }
   if (record.number_output_tokens === null) return
   self.completedTokens += record.number_output_tokens
   self.completedChunks += record.number_chunks
@@ -236,6 +248,8 @@ export const snapshot = (self: LiveStats, nowNanos: number): LiveSnapshot => {
     chunks: self.chunks,
     completedTokens: self.completedTokens,
     completedChunks: self.completedChunks,
+    cacheableTokens: self.cacheableTokens,
+    cachedTokens: self.cachedTokens,
     recentSeconds: recent.seconds,
     recentTtft: recent.ttft,
     recentGap: recent.gap,

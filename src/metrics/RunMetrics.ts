@@ -88,6 +88,8 @@ const Recent = Schema.NullOr(Schema.Struct({ count: Schema.Finite, p50: Schema.F
  * - `elapsedSeconds`, `inFlight`, `recent…`: as in `LiveSnapshot`
  * - `started`, …: totals, which never fall from one reading to the next; `chunksReceived` of all requests, as they come
  * - `inputTokens`, `outputTokens`, `chunks`: of the requests that succeeded
+ * - `cacheableTokens`, `cachedTokens`: of those of them whose `usage` says how much of the prompt was cached: its tokens as the server
+ *   counts, and how many of these were cached
  * - `errors`: requests that did not, by kind; `code` is `""` where there is none
  * - `requests`: of the requests that succeeded and are measured; tokens are those of one request
  *
@@ -110,6 +112,8 @@ export const Reading = Schema.Struct({
   inputTokens: Schema.Finite,
   outputTokens: Schema.Finite,
   chunks: Schema.Finite,
+  cacheableTokens: Schema.Finite,
+  cachedTokens: Schema.Finite,
   errors: Schema.Array(Schema.Struct({ reason: Schema.String, code: Schema.String, count: Schema.Finite })),
   recentTtft: Recent,
   recentGap: Recent,
@@ -139,7 +143,7 @@ export interface Reading extends Schema.Schema.Type<typeof Reading> {}
 export class RunMetrics {
   readonly #buckets = makeBuckets()
   readonly #errors = new ErrorTally()
-  readonly #totals = { inputTokens: 0, outputTokens: 0, chunks: 0 }
+  readonly #totals = { inputTokens: 0, outputTokens: 0, chunks: 0, cacheableTokens: 0, cachedTokens: 0 }
   readonly #most = { started: 0, completed: 0, failed: 0, cancelled: 0, late: 0, queued: 0, dropped: 0, chunks: 0 }
 
   /** Adds a request that has ended, well or badly. */
@@ -153,6 +157,11 @@ export class RunMetrics {
     totals.inputTokens += record.number_input_tokens
     totals.outputTokens += record.number_output_tokens ?? 0
     totals.chunks += record.number_chunks
+    const { usage_cached_input_tokens: cached, usage_input_tokens: input } = record
+    if (cached !== null && input !== null) {
+      totals.cacheableTokens += input
+      totals.cachedTokens += cached
+    }
     if (!record.sampled) return
     buckets.ttft.add(record.ttft_s)
     buckets.interTokenLatency.add(record.inter_token_latency_s)
@@ -173,6 +182,8 @@ export class RunMetrics {
     this.#totals.inputTokens += totals.inputTokens
     this.#totals.outputTokens += totals.outputTokens
     this.#totals.chunks += totals.chunks
+    this.#totals.cacheableTokens += totals.cacheableTokens
+    this.#totals.cachedTokens += totals.cachedTokens
     this.#errors.append(errors)
     buckets.ttft.addRanked(columns.ttft_s.ranked())
     buckets.interTokenLatency.addRanked(columns.inter_token_latency_s.ranked())

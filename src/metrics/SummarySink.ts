@@ -220,6 +220,12 @@ export class SummarySink {
       mean_tokens_per_chunk: quotient(totals.tokensInChunks, totals.chunksWithTokens),
       usage_output_tokens: this.parts.usageOutput.comparison(),
       usage_input_tokens: this.parts.usageInput.comparison(),
+      usage_cached_input_tokens: {
+        num_requests: totals.cacheKnown,
+        total_tokens: totals.cacheableTokens,
+        total_cached_tokens: totals.cachedTokens,
+        share: quotient(totals.cachedTokens, totals.cacheableTokens)
+      },
 
       wall_time_s: wall,
       busy_time_s: inFlight.busySeconds,
@@ -256,6 +262,12 @@ const addCompleted = ({ totals, usageInput, usageOutput }: SummaryParts, record:
     usageOutput.add(record.number_output_tokens, record.usage_output_tokens)
   }
   usageInput.add(record.number_input_tokens, record.usage_input_tokens)
+  const { usage_cached_input_tokens: cached, usage_input_tokens: input } = record
+  if (cached !== null && input !== null) {
+    totals.cacheKnown++
+    totals.cacheableTokens += input
+    totals.cachedTokens += cached
+  }
 }
 
 const addMeasured = ({ columns }: SummaryParts, record: RequestRecord): void => {
@@ -290,13 +302,13 @@ const quotient = (numerator: number, denominator: number): number | null => {
  */
 export const make: Effect.Effect<SummarySink> = Effect.sync(() => new SummarySink())
 
-const VERSION = 1
+const VERSION = 2
 
 /**
  * A summary in the making as bytes, to be sent to another thread or machine and merged there: nothing is lost. At most 15 MB as
  * long as all values are kept as they are (144 bytes per request), then some hundred kB per histogram at most.
  *
- * Format, version 1, all numbers little-endian: the byte 1; the number of values that are kept, an unsigned 32-bit integer; the
+ * Format, version 2, all numbers little-endian: the byte 2; the number of values that are kept, an unsigned 32-bit integer; the
  * totals as doubles; for each number of a request the byte 0 and its values, or the byte 1 and a `Histogram.encode`; the histogram
  * of the gaps; the number of requests sent as a double, and the byte 0 and the moments when they were sent, then when they ended,
  * or the byte 1 and a grid of time; the groups of errors as JSON; and both comparisons with the server's counts, four doubles each. What has

@@ -6,7 +6,9 @@
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Fields } from "../domain/Fields.ts"
+import * as CacheText from "./CacheText.ts"
 import { valueInWords } from "./internal/plainWords.ts"
+import * as Text from "./internal/text.ts"
 import type { LoadedRun } from "./RunReader.ts"
 import * as VerdictText from "./VerdictText.ts"
 
@@ -48,7 +50,6 @@ const load: ReadonlyArray<readonly [key: string, words: string]> = [
 const surroundings: ReadonlyArray<readonly [key: string, words: string]> = [
   ["model", "model"],
   ["llm_api", "API"],
-  ["seed", "seed"],
   ["schedule_file", "schedule file"],
   ["request_timeout_s", "limit for a request"],
   ["network_tls_verified", "checking of certificates"],
@@ -68,7 +69,13 @@ const CHANGES = "schedule_changes"
 export const compare = (baseline: LoadedRun, candidate: LoadedRun): Settings => {
   const of = (keys: ReadonlyArray<readonly [key: string, words: string]>): ReadonlyArray<string> =>
     keys.flatMap(([key, words]) => differing(key, words, baseline.summary, candidate.summary))
-  const warnings = [...of(surroundings), ...ownWarnings(baseline), ...ownWarnings(candidate)]
+  const refusals = [...of(load), ...prefixed(baseline.summary, candidate.summary)]
+  const warnings = [
+    ...of(surroundings),
+    ...ownWarnings(baseline),
+    ...ownWarnings(candidate),
+    ...cacheWarnings(baseline, candidate, refusals)
+  ]
   const leftOut = new Set<string>()
   if (isDifferent("tokenizer", baseline.summary, candidate.summary)) {
     warnings.push(
@@ -86,7 +93,43 @@ export const compare = (baseline: LoadedRun, candidate: LoadedRun): Settings => 
       "Inter-token latency is not compared: in one of the runs it is that of an LLMPerf that counts the TTFT into it."
     )
   }
-  return { refusals: [...of(load), ...prefixed(baseline.summary, candidate.summary)], warnings, leftOut }
+  return { refusals, warnings, leftOut }
+}
+
+/** What else decides the prompts, besides the load. */
+const decidePrompts = ["seed", "tokenizer", "schedule_file", "shared_prompts"] as const
+
+/** Whether both runs sent the same prompts: all that decides them is known and the same. */
+const samePrompts = (baseline: Fields, candidate: Fields): boolean =>
+  baseline["shared_prompts"] === "sampling-params"
+    ? candidate["shared_prompts"] === "sampling-params"
+    : typeof baseline["seed"] === "number" &&
+      decidePrompts.every((key) => textOf(baseline[key]) === textOf(candidate[key]))
+
+/** What a cache may have done to one of the runs and not to the other. */
+const cacheWarnings = (
+  baseline: LoadedRun,
+  candidate: LoadedRun,
+  refusals: ReadonlyArray<string>
+): ReadonlyArray<string> => {
+  const [before, after] = [baseline, candidate].map(({ summary }) => {
+    const share = result(summary, "usage_cached_input_tokens_share")
+    return typeof share === "number" ? share : null
+  })
+  const known = typeof before === "number" && typeof after === "number"
+  if (known && Math.max(before, after) <= CacheText.NOTABLE_SHARE) return []
+  const shares = known ? `${Text.percent(before)} and ${Text.percent(after)} of the input tokens` : ""
+  const unequal = known && Math.abs(after - before) > CacheText.NOTABLE_SHARE
+  const unequalText = `The server had ${shares} in its cache: TTFT and throughput differ by the cache, whatever else differs.`
+  if (refusals.length === 0 && samePrompts(baseline.summary, candidate.summary)) {
+    const seed = baseline.summary["seed"]
+    const sent = `Both runs sent the same prompts${typeof seed === "number" ? ` (seed ${seed})` : ""}`
+    if (unequal) return [`${sent}. ${unequalText}`]
+    return known
+      ? [`${sent}; the server had ${shares} in its cache.`]
+      : [`${sent}: what the first left in a cache of the server, the second may have found there. The server does not say.`]
+  }
+  return unequal ? [unequalText] : []
 }
 
 /** What is to be said of one run. */

@@ -6,6 +6,7 @@
 import type { DetailedDistribution, Distribution, Summary } from "../domain/Summary.ts"
 import type { Grade, Verdict } from "../metrics/Verdict.ts"
 import { LATE_SECONDS } from "../metrics/SummarySink.ts"
+import type { CacheRemark } from "./CacheText.ts"
 import { allFailed, failures, nothingCompleted } from "./internal/failures.ts"
 import { style, type Style } from "./internal/style.ts"
 import { table, type TableColumn, type TableRow } from "./internal/table.ts"
@@ -14,8 +15,8 @@ import type { Said } from "./CalibrationFields.ts"
 import * as VerdictText from "./VerdictText.ts"
 
 /**
- * What is shown: a title, the numbers, remarks that the caller has (such as that the run was interrupted), the verdict and what
- * the client adds (`calibration`), and the files that were written.
+ * What is shown: a title, the numbers, remarks that the caller has (such as that the run was interrupted), the verdict, what the server
+ * had in its cache (`cache`), what the client adds (`calibration`), and the files that were written.
  *
  * @category models
  * @since 0.1.0
@@ -26,6 +27,7 @@ export interface Report {
   readonly remarks?: ReadonlyArray<string> | undefined
   readonly agents?: ReadonlyArray<AgentLine> | undefined
   readonly verdict?: Verdict | undefined
+  readonly cache?: CacheRemark | null | undefined
   readonly calibration?: Said | undefined
   readonly files?: ReadonlyArray<string> | undefined
 }
@@ -108,6 +110,7 @@ export const render = (report: Report, options: RenderOptions): string => {
   if (noted.length > 0) sections.push(noted.flatMap((note) => hanging("- ", note, columns).map(marks.dim)))
   const client = [
     ...(report.verdict === undefined ? [] : VerdictText.lines(report.verdict, { columns, color: options.color })),
+    ...cacheLines(report.cache ?? null, columns, marks),
     ...(report.calibration === undefined ? [] : calibration(report.calibration, columns))
   ]
   if (client.length > 0) sections.push(client)
@@ -121,6 +124,13 @@ const calibration = ({ command, text }: Said, columns: number): ReadonlyArray<st
   ...Text.wrap(text, columns),
   ...(command === null ? [] : [`  ${command}`])
 ]
+
+const cacheLines = (remark: CacheRemark | null, columns: number, marks: Style): ReadonlyArray<string> => {
+  if (remark === null) return []
+  return remark.isWarning
+    ? hanging("! ", remark.text, columns).map(marks.yellow)
+    : hanging("- ", remark.text, columns).map(marks.dim)
+}
 
 const tableColumns: ReadonlyArray<TableColumn> = [
   { title: "p25", priority: 6 },
@@ -205,6 +215,7 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
       `${Text.number(summary.mean_requests_in_flight)} on average, ${summary.max_requests_in_flight} at most`
     ],
     ["tokens", `${summary.total_input_tokens} in, ${summary.total_output_tokens} out`],
+    ...cachedInput(summary),
     ...dispatch(summary)
   ]
   if (summary.error_rate > 0 && summary.num_completed_requests > 0) {
@@ -224,6 +235,16 @@ const completed = ({ num_completed_requests_per_min: perMinute }: Summary): stri
 /** Tokens per second of wall time, those of the prompts too. */
 const totalThroughput = ({ total_input_tokens, total_output_tokens, wall_time_s }: Summary): number | null =>
   wall_time_s === null || wall_time_s <= 0 ? null : (total_input_tokens + total_output_tokens) / wall_time_s
+
+/** What the server had in its cache, if it says so. */
+const cachedInput = ({
+  usage_cached_input_tokens: cached
+}: Summary): ReadonlyArray<readonly [label: string, value: string]> => {
+  const { share, total_cached_tokens, total_tokens } = cached
+  return share === null
+    ? []
+    : [["cached input", `${Text.percent(share)} (${total_cached_tokens} of the server's ${total_tokens} input tokens)`]]
+}
 
 const agentColumns: ReadonlyArray<TableColumn> = [
   { title: "requests", priority: 0 },

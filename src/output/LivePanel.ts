@@ -5,6 +5,7 @@
  */
 import type { LiveSnapshot, Recent } from "../metrics/LiveStats.ts"
 import type * as Verdict from "../metrics/Verdict.ts"
+import { NOTABLE_SHARE } from "./CacheText.ts"
 import { bar } from "./internal/panelBar.ts"
 import * as History from "./internal/panelHistory.ts"
 import { line, type Part } from "./internal/panelLine.ts"
@@ -197,11 +198,21 @@ const tokens = ({ frame, gap, isWide, look, marks, room }: View): Row => {
   }
 }
 
+/** How much of the prompts the server had in its cache, where that is worth a word. */
+const cached = ({ frame, marks }: View): ReadonlyArray<Part> => {
+  const { cacheableTokens, cachedTokens } = frame.snapshot
+  const share = cacheableTokens === 0 ? 0 : cachedTokens / cacheableTokens
+  return share <= NOTABLE_SHARE
+    ? []
+    : [{ text: `${Math.round(share * 100)} % of input cached`, short: `${Math.round(share * 100)} % cached`, mark: marks.yellow, rank: 2 }]
+}
+
 const times = (view: View): ReadonlyArray<Row> => {
   const { isWide } = view
   const { recentGap, recentLag, recentTtft } = view.frame.snapshot
+  const ttft = timesOf(view, "TTFT", recentTtft, 3)
   return [
-    timesOf(view, "TTFT", recentTtft, 3),
+    { ...ttft, parts: [...ttft.parts, ...cached(view)] },
     timesOf(view, isWide ? "chunk gap" : "gap", recentGap, 7),
     timesOf(view, isWide ? "dispatch lag" : "lag", recentLag, 8)
   ]
@@ -217,7 +228,7 @@ const timesOf = ({ frame, look, marks }: View, label: string, recent: Recent | n
     parts: [
       { text: `p50 ${PanelText.time(p50).padStart(TIME_COLUMNS)}`, rank: 0 },
       { text: `p99 ${PanelText.time(p99).padStart(TIME_COLUMNS)}`, rank: 1 },
-      { text: `${PanelText.amount(count)} in the last ${seconds} s`, short: "", mark: marks.dim, rank: 2 }
+      { text: `${PanelText.amount(count)} in the last ${seconds} s`, short: "", mark: marks.dim, rank: 3 }
     ]
   }
 }

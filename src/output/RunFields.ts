@@ -4,6 +4,7 @@
  * @since 0.2.0
  */
 import * as Schema from "effect/Schema"
+import { SharedPrompts } from "../domain/SharedPrompts.ts"
 import { DetailedDistribution } from "../domain/Summary.ts"
 import * as Verdict from "../metrics/Verdict.ts"
 
@@ -115,6 +116,7 @@ const Text = Schema.optionalKey(Schema.String)
  * - `agents`: the agents on other machines; `start_spread_s`: from the first one that began to send to the last
  * - `otlp`: what became of spans, when they were sent
  * - `warmup`: `null` when there was none
+ * - `shared_prompts`: why prompts begin alike, `null` when each begins with words of its own
  * - `inexact_prompts`: prompts that have not the length asked for; `redrawn_…`: lengths that came out below 1 and were drawn
  *   again; `repeated_prompts`: prompts that were sent before
  * - `request_rate`, `arrival`, `burstiness`, `burst_size`, `duration_s`: the arrivals of an open loop, as asked for
@@ -134,6 +136,7 @@ export const RunFields = Schema.Struct({
   agents: Schema.optionalKey(Schema.Array(AgentFields)),
   otlp: Schema.optionalKey(SpansFields),
   warmup: Schema.optionalKey(Schema.NullOr(WarmUpFields)),
+  shared_prompts: Schema.optionalKey(Schema.NullOr(SharedPrompts)),
   inexact_prompts: Count,
   redrawn_input_tokens: Count,
   redrawn_output_tokens: Count,

@@ -52,7 +52,9 @@ const zero = {
   dropped: 0,
   chunks: 0,
   completedTokens: 0,
-  completedChunks: 0
+  completedChunks: 0,
+  cacheableTokens: 0,
+  cachedTokens: 0
 }
 
 export const report = (taken: number, recent: Uint8Array<ArrayBuffer> = new Uint8Array()): Report => ({

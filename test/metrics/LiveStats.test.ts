@@ -47,6 +47,8 @@ describe("LiveStats", () => {
       chunks: 7,
       completedTokens: 20,
       completedChunks: 5,
+      cacheableTokens: 0,
+      cachedTokens: 0,
       recentSeconds: 2.5,
       recentTtft: null,
       recentGap: null,

@@ -170,6 +170,8 @@ describe("LivePanel.render", () => {
         chunks: count,
         completedTokens: count,
         completedChunks: count,
+        cacheableTokens: count,
+        cachedTokens: count,
         recentSeconds: seconds,
         recentTtft: recent,
         recentGap: recent,

@@ -1,6 +1,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { type AgentResult, type LostAgent, type RunResult } from "../../engine/RunResult.ts"
+import * as CacheText from "../../output/CacheText.ts"
 import * as Report from "../../output/Console.ts"
 import * as ResultFiles from "../../output/ResultFiles.ts"
 import * as Screen from "../../output/Screen.ts"
@@ -178,6 +179,7 @@ export const conclude = Effect.fnUntraced(function* (
     remarks: remarks(result, { flag, seconds: load.config.timeoutSeconds }),
     agents: result.agents.map(lineOf),
     verdict: result.verdict,
+    cache: CacheText.remark(result.summary.usage_cached_input_tokens, result.sharedPrompts),
     calibration: more.calibration,
     files: result.files
   }

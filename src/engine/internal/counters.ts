@@ -13,7 +13,9 @@ export const of = (live: LiveStats.LiveStats): Counters => ({
   dropped: live.dropped,
   chunks: live.chunks,
   completedTokens: live.completedTokens,
-  completedChunks: live.completedChunks
+  completedChunks: live.completedChunks,
+  cacheableTokens: live.cacheableTokens,
+  cachedTokens: live.cachedTokens
 })
 
 export const zero: Counters = of(LiveStats.make())

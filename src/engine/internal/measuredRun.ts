@@ -6,6 +6,7 @@ import type * as Path from "effect/Path"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type RequestRecord } from "../../domain/RequestRecord.ts"
+import { type SharedPrompts } from "../../domain/SharedPrompts.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
 import { type Measurement, type RunStart } from "../../metrics/RequestSink.ts"
 import { SummarySink } from "../../metrics/SummarySink.ts"
@@ -37,10 +38,11 @@ export interface Settings extends Measuring.Settings {
   readonly metadata: ResultFiles.Fields
 }
 
-/** How the results are named, and what the summary says besides them. */
+/** How the results are named, and what the summary says besides them. `sharedPrompts`: why prompts begin alike, if they do. */
 export interface Account {
   readonly files: ResultFiles.Names
   readonly resultsPrefix: string
+  readonly sharedPrompts: SharedPrompts | null
   readonly parameters: ResultFiles.Fields
   readonly details: ResultFiles.Fields
 }
@@ -143,6 +145,7 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
     llm_api: settings.llmApi,
     tokenizer,
     ...account.details,
+    shared_prompts: account.sharedPrompts,
     ...options.details,
     workers: crew.shares.length
   }
@@ -238,7 +241,8 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
       },
       metadata: settings.metadata
     })
-  const result = { summary, stopped, notSent, lost, agents, uncounted, verdict }
+  const { sharedPrompts } = account
+  const result = { summary, sharedPrompts, stopped, notSent, lost, agents, uncounted, verdict }
 
   if (directory === null || writer === null) {
     const timestamp = Number(clock.currentTimeMillisUnsafe()) / 1_000

@@ -33,6 +33,8 @@ type Columns = ReturnType<typeof makeColumns>
  * - `measuredErrors`: of the requests that are measured
  * - `requestSeconds`: the sum of the latencies of the requests that completed
  * - `tokensInChunks`, `chunksWithTokens`: of the requests whose tokens are known
+ * - `cacheKnown`, `cacheableTokens`, `cachedTokens`: completed requests of which the server says how many input tokens were cached,
+ *   these tokens and those
  */
 const makeTotals = () => ({
   completed: 0,
@@ -46,7 +48,10 @@ const makeTotals = () => ({
   chunks: 0,
   requestSeconds: 0,
   tokensInChunks: 0,
-  chunksWithTokens: 0
+  chunksWithTokens: 0,
+  cacheKnown: 0,
+  cacheableTokens: 0,
+  cachedTokens: 0
 })
 
 /** Those that can be negative: a timer may be early. */

@@ -115,6 +115,21 @@ export const gauges: { readonly [key: string]: Described } = {
     "usage_input_mean_difference",
     "Mean difference of the two counts of a prompt, as a share of the server's"
   ),
+  usage_cached_input_tokens_num_requests: bare(
+    "usage_cached_input_requests",
+    "Requests of which the server says how much of the prompt was cached"
+  ),
+  usage_cached_input_tokens_total_tokens: {
+    name: "usage_input_tokens",
+    unit: "tokens",
+    help: "Tokens of their prompts as the server counts them"
+  },
+  usage_cached_input_tokens_total_cached_tokens: {
+    name: "cached_input_tokens",
+    unit: "tokens",
+    help: "Those of them that the server had in its cache"
+  },
+  usage_cached_input_tokens_share: ratio("cached_input", "Cached input tokens as a share of all of these prompts"),
   wall_time_s: seconds("wall_time", "From the start of the test to its end"),
   busy_time_s: seconds("busy_time", "Time in which at least one request was in flight"),
   mean_requests_in_flight: bare("mean_requests_in_flight", "Requests in flight, mean over the wall time"),

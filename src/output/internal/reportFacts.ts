@@ -1,5 +1,6 @@
 import type { ReportRun } from "../ReportData.ts"
 import { counted, number, percent, seconds } from "./reportText.ts"
+import { resultOf } from "./reportTotals.ts"
 
 /** A number of the headline. `more` says what belongs to it; `value` is what is compared between runs. */
 export interface Fact {
@@ -29,6 +30,7 @@ export const factsOf = (run: ReportRun): ReadonlyArray<Fact> => {
   }
   const lag = quantilesOf(run, "Dispatch lag")
   const asked = run.summary["num_concurrent_requests"]
+  const cached = resultOf(run.summary, "usage_cached_input_tokens_share")
   const errors = totals.failed + totals.cancelled
   return [
     latency("Time to first token", "Time to first token"),
@@ -67,6 +69,16 @@ export const factsOf = (run: ReportRun): ReadonlyArray<Fact> => {
       more: typeof asked === "number" ? `${number(asked)} asked for` : "as many as were due",
       value: totals.meanInFlight
     },
+    ...(cached === null
+      ? []
+      : [
+          {
+            label: "Input tokens from the cache",
+            text: percent(cached),
+            more: "as the server counts them",
+            value: cached
+          }
+        ]),
     totals.late === null
       ? { label: "Dispatch lag, p99", text: seconds(lag.p99), more: `p50 ${seconds(lag.p50)}`, value: lag.p99 }
       : {

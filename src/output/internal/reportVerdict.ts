@@ -1,5 +1,11 @@
+import * as Schema from "effect/Schema"
+import { SharedPrompts } from "../../domain/SharedPrompts.ts"
+import * as CacheText from "../CacheText.ts"
 import type { ReportRun } from "../ReportData.ts"
 import { escape, number, percent, seconds } from "./reportText.ts"
+import { resultOf } from "./reportTotals.ts"
+
+const isSharedPrompts = Schema.is(SharedPrompts)
 
 const meanings: { readonly [grade: string]: { readonly mark: string; readonly text: string } } = {
   VALID: { mark: "✓", text: "The client had no part in these numbers that matters." },
@@ -51,6 +57,24 @@ const calibrationOf = ({ summary }: ReportRun): string => {
   return `Calibrated: at this load the client adds ${twice("added_ttft")} to TTFT, and sees a token ${twice("token_delay")} after it was sent.${disturbed}`
 }
 
+/** What the server had in its cache. A correctness test, a replay and a load test say so alike. */
+const cacheOf = ({ summary }: ReportRun): string => {
+  const found = (name: string): number | null => resultOf(summary, `usage_cached_input_tokens_${name}`)
+  const remark = CacheText.remark(
+    {
+      num_requests: found("num_requests") ?? 0,
+      total_tokens: found("total_tokens") ?? 0,
+      total_cached_tokens: found("total_cached_tokens") ?? 0,
+      share: found("share")
+    },
+    isSharedPrompts(summary["shared_prompts"]) ? summary["shared_prompts"] : null
+  )
+  if (remark === null) return ""
+  return remark.isWarning
+    ? `<p><b>${escape(remark.text)}</b></p>`
+    : `<p class="note">${escape(remark.text)}</p>`
+}
+
 const verdictOf = (run: ReportRun, heading: string): string => {
   const grade = text(run.summary["verdict"])
   const known = meanings[grade]
@@ -59,7 +83,7 @@ const verdictOf = (run: ReportRun, heading: string): string => {
       ? '<span class="badge unknown"><span aria-hidden="true">?</span> NO VERDICT</span>'
       : `<span class="badge ${grade}"><span aria-hidden="true">${known.mark}</span> ${grade}</span>`
   const meaning = known?.text ?? "Whether the client had a part in these numbers was not judged."
-  return `<div class="verdict">${badge}<div>${heading}<p><b>${escape(meaning)}</b></p>${reasonsOf(run.summary["verdict_reasons"])}<p class="note">${escape(calibrationOf(run))}</p></div></div>`
+  return `<div class="verdict">${badge}<div>${heading}<p><b>${escape(meaning)}</b></p>${reasonsOf(run.summary["verdict_reasons"])}${cacheOf(run)}<p class="note">${escape(calibrationOf(run))}</p></div></div>`
 }
 
 /** The verdict of each run, and what the client adds. */

@@ -1,0 +1,73 @@
+/**
+ * What is to be said of prompts that a server had in its cache.
+ *
+ * @since 0.2.0
+ */
+import type { SharedPrompts } from "../domain/SharedPrompts.ts"
+import type { CachedInput } from "../domain/Summary.ts"
+import * as Text from "./internal/text.ts"
+
+/**
+ * A share of cached input tokens up to this one is not worth a word.
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const NOTABLE_SHARE = 0.01
+
+/** What a chat template puts before every prompt has seldom more tokens. */
+const TEMPLATE_TOKENS = 64
+
+/**
+ * - `isWarning`: whether the cache was warm for a reason that the reader may not know of
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface CacheRemark {
+  readonly text: string
+  readonly isWarning: boolean
+}
+
+const WARM = "TTFT and throughput are those of a warm cache."
+
+const becauseOf: { readonly [Reason in SharedPrompts]: readonly [because: string, isWarning: boolean] } = {
+  "same-prompts": [`--same-prompts sends the same prompts in every run. ${WARM}`, true],
+  llmperf: [
+    `--prompt-mode llmperf sends the same prompts in every run. ${WARM} --seed N or --prompt-mode exact sends others.`,
+    true
+  ],
+  "prefix-blocks": ["prompts share prefix blocks, as the schedule says.", false],
+  "sampling-params": [
+    `--additional-sampling-params replaces the prompt, so all requests send the same text. ${WARM}`,
+    true
+  ],
+  questions: ["the questions of a correctness test begin alike.", false]
+}
+
+/**
+ * A remark on the share of input tokens that came from the server's cache, `null` when it is at most 1 % or not known. `shared`: why
+ * prompts begin alike, `null` when each begins with words of its own.
+ *
+ * @category rendering
+ * @since 0.2.0
+ */
+export const remark = (cached: CachedInput, shared: SharedPrompts | null): CacheRemark | null => {
+  const { num_requests, share, total_cached_tokens } = cached
+  if (share === null || share <= NOTABLE_SHARE) return null
+  const perRequest = total_cached_tokens / num_requests
+  const found = `${Text.percent(share)} of the input tokens came from the server's cache (${Text.number(perRequest)} per request)`
+  if (shared !== null) {
+    const [because, isWarning] = becauseOf[shared]
+    return { text: `${found}: ${because}`, isWarning }
+  }
+  return perRequest <= TEMPLATE_TOKENS
+    ? {
+        text: `${found}, about what a chat template puts before each prompt. The prompts themselves have nothing in common.`,
+        isWarning: false
+      }
+    : {
+        text: `${found}, although the prompts of this run have nothing in common: they were sent before, by a run with the same seed. ${WARM}`,
+        isWarning: true
+      }
+}
