@@ -205,6 +205,13 @@ export const simulator = (prefix: "" | "sim-") => ({
   )
 })
 
+const tokenizer = Setting.withDefault(
+  "tokenizer",
+  Setting.text("name"),
+  "llama",
+  "What counts tokens: llama, a Hugging Face model id, or a folder with tokenizer.json"
+)
+
 /** The flags of `llmperf serve`. */
 export const serve = {
   host: Setting.withDefault("host", Setting.text("address"), "127.0.0.1", "Address to listen on"),
@@ -216,6 +223,7 @@ export const serve = {
   ),
   ...simulator(""),
   seed: Setting.withDefault("seed", Setting.naturalInt("integer"), FIXED_SEED, "Decides texts, latencies and faults"),
+  tokenizer,
   truth: Setting.toggle("truth", false, "Keep when each request came and each chunk was sent, for GET /_truth")
 }
 
@@ -311,12 +319,7 @@ export const workload = {
     "180s"
   ),
   runId: Setting.optional("run-id", runId, "Name of this run; by default made from time and chance"),
-  tokenizer: Setting.withDefault(
-    "tokenizer",
-    Setting.text("name"),
-    "llama",
-    "What counts tokens: llama, a Hugging Face model id, or a folder with tokenizer.json"
-  ),
+  tokenizer,
   promptMode: Setting.withDefault(
     "prompt-mode",
     Setting.oneOf("exact", "llmperf"),

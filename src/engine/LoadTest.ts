@@ -19,6 +19,7 @@ import { layerInline, type Options as PlanMakerOptions, PlanMaker } from "../wor
 import * as PlannedWorkload from "../workload/PlannedWorkload.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type Tokenizer, type TokenizerError } from "../workload/Tokenizer.ts"
+import { expectedLengths } from "../workload/Workload.ts"
 import { type Sharing } from "./Fleet.ts"
 import { measuredRun } from "./internal/measuredRun.ts"
 import { sent, sharedPrompts } from "./internal/sentPrompts.ts"
@@ -96,6 +97,7 @@ export const run = Effect.fn("LoadTest.run")(function* <E = never>(
       details: {
         prompt_mode: config.promptMode,
         seed: config.seed,
+        ...ResultFiles.expectedLengths(yield* expectedLengths(config)),
         max_num_completed_requests: config.maxNumCompletedRequests,
         timeout_s: config.timeoutSeconds,
         request_timeout_s: config.requestTimeoutSeconds

@@ -194,6 +194,25 @@ export const parameters = (parameters: Parameters): Fields => ({
   additional_sampling_params: parameters.additionalSamplingParams
 })
 
+/** Mean and standard deviation, in tokens. */
+interface Spread {
+  readonly mean: number
+  readonly stddev: number
+}
+
+/**
+ * The keys for what the lengths that were asked for come to, when those that are too small are drawn again.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const expectedLengths = ({ input, output }: { readonly input: Spread; readonly output: Spread }): Fields => ({
+  expected_mean_input_tokens: input.mean,
+  expected_stddev_input_tokens: input.stddev,
+  expected_mean_output_tokens: output.mean,
+  expected_stddev_output_tokens: output.stddev
+})
+
 /**
  * LLMPerf's keys for the parameters of a schedule, in its order, then the sampling parameters.
  *

@@ -117,8 +117,8 @@ const Text = Schema.optionalKey(Schema.String)
  * - `otlp`: what became of spans, when they were sent
  * - `warmup`: `null` when there was none
  * - `shared_prompts`: why prompts begin alike, `null` when each begins with words of its own
- * - `inexact_prompts`: prompts that have not the length asked for; `redrawn_…`: lengths that came out below 1 and were drawn
- *   again; `repeated_prompts`: prompts that were sent before
+ * - `inexact_prompts`: prompts that have not the length asked for; `redrawn_…`: lengths that came out too small and were drawn
+ *   again; `expected_…`: what the mean and the deviation of lengths come to by that; `repeated_prompts`: prompts that were sent before
  * - `request_rate`, `arrival`, `burstiness`, `burst_size`, `duration_s`: the arrivals of an open loop, as asked for
  * - `schedule_format`, `schedule_changes`: of a schedule from a file, what it was and what was changed of it
  * - `max_in_flight`, `when_full`, `max_sampled_requests_per_second`: of an open loop, `null` for no limit
@@ -140,6 +140,10 @@ export const RunFields = Schema.Struct({
   inexact_prompts: Count,
   redrawn_input_tokens: Count,
   redrawn_output_tokens: Count,
+  expected_mean_input_tokens: Num,
+  expected_stddev_input_tokens: Num,
+  expected_mean_output_tokens: Num,
+  expected_stddev_output_tokens: Num,
   repeated_prompts: Count,
   request_rate: Text,
   arrival: Text,

@@ -19,7 +19,7 @@
  *
  * The headers of a stream leave at once. What comes before the content (for chats a role-only event) comes together with the
  * first content (before it with the fault `early-role`). A chunk is written the moment it is ready; chunks that are ready at the
- * same moment leave in one write. The output tokens of the usage are exact, prompt tokens are estimated at 4 characters a token.
+ * same moment leave in one write. The output tokens of the usage are exact, prompt tokens are counted by `PromptTokens`.
  *
  * The model name may carry settings for that one request, times in milliseconds: `sim;ttft=100;itl=20;n=64;per=4;fault=reset:10`.
  * `ttft` and `itl` take `lognormal:100:0.5` and the like, `n` is output tokens, `per` tokens per chunk, `fault` any fault
@@ -51,6 +51,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { isIPv4, isIPv6 } from "node:net"
 import * as handler from "./internal/handler.ts"
 import { ModelServer } from "./ModelServer.ts"
+import { PromptTokens } from "./PromptTokens.ts"
 import { HostNotLoopback, ListenFailed, PortInUse, SimulatorError } from "./SimulatorError.ts"
 
 /**
@@ -148,7 +149,13 @@ export const make = Effect.fn("HttpFront.make")(function* (
   const clock = yield* Clock.Clock
   const fibers = yield* FiberSet.make()
   const run = yield* FiberSet.runtime(fibers)<never>()
-  const handle = handler.make(model, clock, options.truth ? options.truthLimit : undefined)
+  const countTokens = yield* PromptTokens
+  const handle = handler.make({
+    model,
+    clock,
+    countTokens,
+    truthLimit: options.truth ? options.truthLimit : undefined
+  })
   const server = createServer(
     // Timers of the HTTP server that would end connections on their own are off: a client may pause as long as it likes.
     { keepAliveTimeout: 0, headersTimeout: 0, requestTimeout: 0, noDelay: true },

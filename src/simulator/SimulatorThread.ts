@@ -27,11 +27,25 @@ export const SimulatorOptions = Schema.Struct({ model: ModelServerOptions, http:
  */
 export interface SimulatorOptions extends Schema.Schema.Type<typeof SimulatorOptions> {}
 
+/**
+ * A thread of another kind than the usual one: `script` runs `ThreadServer.serve`, with a `PromptTokens` of its own for example. `data` is
+ * given to it beside the options.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface ThreadScript {
+  readonly script: URL
+  readonly data: { readonly [name: string]: string }
+}
+
 /** The worker's file lies beside this one and ends like it: `.ts` in development, `.js` when published. */
 const workerUrl = new URL(
   `./SimulatorWorker${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`,
   import.meta.url
 )
+
+const usual: ThreadScript = { script: workerUrl, data: {} }
 
 const decodeReply = Schema.decodeUnknownResult(messages.Reply)
 
@@ -82,17 +96,20 @@ const stop = (worker: Worker): Effect.Effect<void> =>
  * Starts the server on a new thread and returns its address, `http://host:port`. When the scope closes, the server's
  * connections are closed and the thread ends. The thread alone does not keep the process alive.
  *
+ * It estimates the tokens of prompts at 4 characters a token, unless `thread` counts them.
+ *
  * Fails with `SimulatorError`: the port is in use, the host is not a loopback address, or the thread did not start.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const start = Effect.fn("SimulatorThread.start")(function* (
-  options: SimulatorOptions
+  options: SimulatorOptions,
+  thread: ThreadScript = usual
 ): Effect.fn.Return<{ readonly url: string }, SimulatorError, Scope.Scope> {
   const worker = yield* Effect.acquireRelease(
     Effect.try({
-      try: () => new Worker(workerUrl, { workerData: options, name: "simulator", execArgv: [] }),
+      try: () => new Worker(thread.script, { workerData: { ...thread.data, ...options }, name: "simulator", execArgv: [] }),
       catch: (error) => failed(String(error))
     }),
     stop

@@ -71,6 +71,33 @@ export const draw = (
 }
 
 /**
+ * The mean and the standard deviation of what `draw` gives: those of a normal distribution without its part below `minimum`, in whole
+ * tokens. Of lengths that are hardly ever too small they are those of `distribution`, the mean less half a token for the fractions
+ * that are cut off. `minimum` is not above the mean.
+ *
+ * With α = (minimum − mean) / σ and λ = φ(α) / (1 − Φ(α)): mean + σ λ, and σ √(1 + α λ − λ²). Johnson, Kotz and Balakrishnan,
+ * "Continuous Univariate Distributions" 1 (1994), 13.10.
+ *
+ * @category getters
+ * @since 0.2.0
+ */
+export const expected = ({ mean, stddev }: Distribution, minimum: number): Distribution => {
+  if (stddev === 0) return { mean: Math.trunc(mean), stddev }
+  const alpha = (minimum - mean) / stddev
+  const density = Math.exp((-alpha * alpha) / 2) / Math.sqrt(2 * Math.PI)
+  const ratio = density / normalAbove(alpha)
+  return { mean: mean + stddev * ratio - 0.5, stddev: stddev * Math.sqrt(1 + alpha * ratio - ratio * ratio) }
+}
+
+/** 1 − Φ(z), to 7.5 × 10⁻⁸: Abramowitz and Stegun (1964), 26.2.17. */
+const normalAbove = (z: number): number => {
+  const t = 1 / (1 + 0.2316419 * Math.abs(z))
+  const powers = t * (0.31938153 + t * (-0.356563782 + t * (1.781477937 + t * (-1.821255978 + t * 1.330274429))))
+  const beyond = (Math.exp((-z * z) / 2) / Math.sqrt(2 * Math.PI)) * powers
+  return z > 0 ? beyond : 1 - beyond
+}
+
+/**
  * LLMPerf's length of an answer: `draw` with a minimum of 1 token.
  *
  * @category sampling

@@ -6,7 +6,8 @@
 import * as Effect from "effect/Effect"
 import type { RequestPlan } from "../domain/RequestPlan.ts"
 import * as Planner from "./internal/planner.ts"
-import type * as Prompt from "./Prompt.ts"
+import * as Lengths from "./Lengths.ts"
+import * as Prompt from "./Prompt.ts"
 import { Tokenizer } from "./Tokenizer.ts"
 
 /**
@@ -38,6 +39,38 @@ export interface Workload {
   readonly redrawnOutputTokens: number
   readonly inexactPrompts: number
 }
+
+/**
+ * What the lengths of a workload come to, in tokens.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface ExpectedLengths {
+  readonly input: Lengths.Distribution
+  readonly output: Lengths.Distribution
+  readonly minimumInputTokens: number
+}
+
+/**
+ * The lengths that are to be expected of a workload: lengths that are too small are drawn again, so that what is left is longer on
+ * average and varies less than was asked for. `minimumInputTokens` is the smallest prompt that asks for the mean number of output
+ * tokens.
+ *
+ * @category getters
+ * @since 0.2.0
+ */
+export const expectedLengths = (options: Omit<Options, "count">): Effect.Effect<ExpectedLengths, never, Tokenizer> =>
+  Effect.map(Tokenizer, (tokenizer) => {
+    const { promptMode, samePrompts = false, seed } = options
+    const prompts = Prompt.make(promptMode, tokenizer, { nonceSeed: samePrompts ? undefined : seed })
+    const minimumInputTokens = prompts.minimumInputTokens(options.meanOutputTokens)
+    return {
+      input: Lengths.expected({ mean: options.meanInputTokens, stddev: options.stddevInputTokens }, minimumInputTokens),
+      output: Lengths.expected({ mean: options.meanOutputTokens, stddev: options.stddevOutputTokens }, 1),
+      minimumInputTokens
+    }
+  })
 
 // Between two turns of the event loop when many prompts are built.
 const PROMPTS_PER_TURN = 32

@@ -144,6 +144,7 @@ const ofServe: ReadonlyArray<Facts> = [
   ["insecure-listen", "", "default: off"],
   ...shared(""),
   ["seed", "<integer>", "default: 11111"],
+  ["tokenizer", "<name>", "default: llama"],
   ["truth", "", "default: off"]
 ]
 

@@ -16,6 +16,7 @@ import { newRunId } from "../internal/newRunId.ts"
 import type * as Network from "../internal/network.ts"
 import * as Outcome from "../internal/outcome.ts"
 import * as Providers from "../internal/providers.ts"
+import { replacedPrompt } from "../internal/replacedPrompt.ts"
 import { writeReport } from "../internal/reportBeside.ts"
 import { seedOf } from "../internal/seed.ts"
 import * as Surroundings from "../internal/surroundings.ts"
@@ -35,7 +36,11 @@ const configOf = (input: Input, run: Pick<CorrectnessConfig, "runId" | "seed">):
 const providerLayer = (input: Input, config: CorrectnessConfig) =>
   Providers.layer(
     { ...input, ignoreEos: false },
-    { ...config, additionalSamplingParams: Correctness.samplingParams(config.additionalSamplingParams) }
+    {
+      ...config,
+      tokenizer: input.tokenizer,
+      additionalSamplingParams: Correctness.samplingParams(config.additionalSamplingParams)
+    }
   )
 
 /** Other questions than those of the test. */
@@ -112,6 +117,8 @@ export const handle = Effect.fn("correctness")(
     const runId = Option.isSome(input.runId) ? input.runId.value : yield* newRunId
     const config = configOf(input, { runId, seed: yield* seedOf(input) })
     yield* Outcome.refuse(CorrectnessFiles.reservedMetadata(config.metadata))
+    if (replacedPrompt({ ...input, ignoreEos: false }, config.additionalSamplingParams) !== null)
+      return yield* usage("--additional-sampling-params would replace the questions of the test")
     const thresholds = yield* thresholdsOfTest(input)
     if (input.report && config.resultsDir === null)
       return yield* usage("--report lies with the results: give --results-dir")

@@ -38,6 +38,7 @@ import {
   placesOf,
   plannedOf,
   resolve,
+  sayExpected,
   scheduleOf,
   warnOfEnd
 } from "../internal/load.ts"
@@ -51,6 +52,7 @@ import { seedOf } from "../internal/seed.ts"
 import * as Senders from "../internal/senders.ts"
 import * as Spans from "../internal/spans.ts"
 import * as Surroundings from "../internal/surroundings.ts"
+import { replacedPrompt } from "../internal/replacedPrompt.ts"
 import { writeReport } from "../internal/reportBeside.ts"
 import { thresholdsOf } from "../internal/thresholdFlags.ts"
 import { userStop } from "../internal/userStop.ts"
@@ -178,6 +180,7 @@ const runLoad = Effect.fnUntraced(function* (
   given: Pick<RunHooks, "ofSummary" | "userStop">
 ) {
   const { quiet } = input
+  if (!quiet) yield* sayExpected(load)
   const tokenizer = Surroundings.tokenizerOf(input)
   const requests = yield* warmUpPlans(load)
   const agents = yield* Senders.start(senders, load, quiet)
@@ -196,7 +199,8 @@ const runLoad = Effect.fnUntraced(function* (
     liveRun,
     senders: { count: agents?.length ?? 1, name: senders._tag === "Agents" ? "agents" : "workers" }
   })
-  const hooks = { ...watched, ...given, chunkTimes: input.chunkTimes }
+  const replaced = replacedPrompt(input, load.config.additionalSamplingParams)
+  const hooks = { ...watched, ...given, chunkTimes: input.chunkTimes, replaced }
   const fleet = yield* sharingOf(agents, load, requests)
   const spans = collector === null ? null : yield* Spans.start(input, collector, load.config)
   const told = { beforeSummary: spans?.beforeSummary }
@@ -248,7 +252,7 @@ export const handle = Effect.fn("loadTest")(
     const { whileSending: stop } = yield* userStop(config.graceSeconds, input.quiet)
     const layer = Layer.merge(
       Tokenizer.layer(tokenizer),
-      Surroundings.asking({ provider: Providers.layer(input, config), network, idleSeconds: input.idleTimeout })
+      Surroundings.asking({ provider: Providers.layer(input, { ...config, tokenizer: input.tokenizer }), network, idleSeconds: input.idleTimeout })
     )
     const { calibration, load, result, senders } = yield* Effect.gen(function* () {
       const load = yield* resolve(input, config)

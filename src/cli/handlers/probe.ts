@@ -14,6 +14,7 @@ import * as ProbeReport from "../../output/ProbeReport.ts"
 import * as Screen from "../../output/Screen.ts"
 import { Provider } from "../../provider/Provider.ts"
 import * as Transport from "../../provider/Transport.ts"
+import * as Tokenizer from "../../workload/Tokenizer.ts"
 import { usage } from "../CommandError.ts"
 import { Ended, ExitCode } from "../ExitCode.ts"
 import { newRunId } from "../internal/newRunId.ts"
@@ -27,7 +28,7 @@ type Input = Command.Command.Config.Infer<typeof probeFlags>
 /** How soon an event is shown after it came, in milliseconds. Its time is that of its arrival. */
 const FLUSH_MS = 10
 
-const providerLayer = (input: Input, runId: string) => Providers.layer(input, { ...input, runId, seed: FIXED_SEED })
+const providerLayer = (input: Input, runId: string) => Providers.layer(input, { ...input, runId, seed: FIXED_SEED, tokenizer: Tokenizer.llamaName })
 
 type Seen =
   | { readonly _tag: "Request"; readonly request: Transport.ShownRequest }

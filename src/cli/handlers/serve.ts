@@ -4,10 +4,9 @@ import * as Layer from "effect/Layer"
 import { type Command } from "effect/cli"
 import * as HttpFront from "../../simulator/HttpFront.ts"
 import * as ModelServer from "../../simulator/ModelServer.ts"
-import { CommandError } from "../CommandError.ts"
-import { ExitCode } from "../ExitCode.ts"
+import { usage } from "../CommandError.ts"
 import { type serve } from "../flags.ts"
-import { modelOptions } from "../internal/simulated.ts"
+import { countingBy, modelOptions } from "../internal/simulated.ts"
 
 type Input = Command.Command.Config.Infer<typeof serve>
 
@@ -26,10 +25,13 @@ export const handle = Effect.fn("serve")(
       const { url } = yield* HttpFront.HttpFront
       yield* Console.error(`Simulated LLM server at ${url}/v1 (Ctrl-C ends it)`)
       return yield* Effect.never
-    }).pipe(Effect.provide(Layer.provide(front, model)))
+    }).pipe(Effect.provide(Layer.provide(front, Layer.merge(model, countingBy(input.tokenizer)))))
   },
-  Effect.catchTag("SimulatorError", ({ message, reason }) => {
-    const advice = reason._tag === "HostNotLoopback" ? ", unless --insecure-listen is given" : ""
-    return Effect.fail(new CommandError({ description: `${message}${advice}`, exitCode: ExitCode.usage }))
+  Effect.catchTags({
+    SimulatorError: ({ message, reason }) => {
+      const advice = reason._tag === "HostNotLoopback" ? ", unless --insecure-listen is given" : ""
+      return Effect.fail(usage(`${message}${advice}`))
+    },
+    TokenizerError: ({ message }) => Effect.fail(usage(message))
   })
 )

@@ -19,7 +19,16 @@ import { CommandError, usage } from "../CommandError.ts"
 import { ExitCode } from "../ExitCode.ts"
 import { type simulate } from "../flags.ts"
 import { letHeapGrow } from "../internal/heap.ts"
-import { type Load, type OpenLoad, placesOf, plannedOf, resolve, scheduleOf, warnOfEnd } from "../internal/load.ts"
+import {
+  type Load,
+  type OpenLoad,
+  placesOf,
+  plannedOf,
+  resolve,
+  sayExpected,
+  scheduleOf,
+  warnOfEnd
+} from "../internal/load.ts"
 import { checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
 import { modelOptions } from "../internal/simulated.ts"
 import { userStop } from "../internal/userStop.ts"
@@ -110,6 +119,7 @@ export const handle = Effect.fn("simulate")(
       const load = yield* resolve(input, config)
       yield* checkMetadata(config.metadata, load)
       yield* warnOfEnd(input, load)
+      if (!input.quiet) yield* sayExpected(load)
       return { load, result: yield* inVirtualTime(input, load, tokenizer, stop) }
     }).pipe(Effect.provide(counting))
     yield* conclude(input, "Simulation", load, result)

@@ -70,7 +70,7 @@ export const services = ({ agent, job, runId }: AgentSpec) =>
       const input = yield* inputOf(job)
       const network = yield* Effect.provideService(Surroundings.networkOf(input), Console.Console, silent)
       const asking = Surroundings.asking({
-        provider: Providers.layer(input, configOf(input, runId), job.simulator),
+        provider: Providers.layer(input, { ...configOf(input, runId), tokenizer: input.tokenizer }, job.simulator),
         network,
         idleSeconds: input.idleTimeout
       })

@@ -9,10 +9,12 @@ import type * as Replay from "../../engine/Replay.ts"
 import type * as Capacity from "../../fleet/Capacity.ts"
 import * as Arrival from "../../workload/Arrival.ts"
 import * as Progress from "../../output/Progress.ts"
+import * as ResultFiles from "../../output/ResultFiles.ts"
 import * as Prompt from "../../workload/Prompt.ts"
 import * as ScheduleEdit from "../../workload/ScheduleEdit.ts"
 import * as ScheduleFile from "../../workload/ScheduleFile.ts"
 import { Tokenizer } from "../../workload/Tokenizer.ts"
+import * as Workload from "../../workload/Workload.ts"
 import { usage } from "../CommandError.ts"
 import { type workload } from "../flags.ts"
 import { arrivalsOf, draw, editsOf, ratesOf } from "./scheduleInput.ts"
@@ -105,6 +107,13 @@ const openConfig = Effect.fnUntraced(function* (input: WorkloadInput, run: RunCo
   return config
 })
 
+const spreadsOf = (input: WorkloadInput) => ({
+  meanInputTokens: input.meanInputTokens.value,
+  stddevInputTokens: input.stddevInputTokens.value,
+  meanOutputTokens: input.meanOutputTokens.value,
+  stddevOutputTokens: input.stddevOutputTokens.value
+})
+
 const closed = Effect.fnUntraced(function* (input: WorkloadInput, run: RunConfig) {
   yield* goesWith(namesOf(ofRates(input)), "--request-rate, --ramp or --stages")
   yield* goesWith(namesOf(ofOpenLoops(input)), "an open loop: --schedule-file, --request-rate, --ramp or --stages")
@@ -112,10 +121,7 @@ const closed = Effect.fnUntraced(function* (input: WorkloadInput, run: RunConfig
     _tag: "Closed",
     config: {
       ...run,
-      meanInputTokens: input.meanInputTokens.value,
-      stddevInputTokens: input.stddevInputTokens.value,
-      meanOutputTokens: input.meanOutputTokens.value,
-      stddevOutputTokens: input.stddevOutputTokens.value,
+      ...spreadsOf(input),
       numConcurrentRequests: input.numConcurrentRequests.value,
       maxNumCompletedRequests: input.maxNumCompletedRequests.value,
       timeoutSeconds: input.timeout.value
@@ -143,12 +149,10 @@ const drawn = Effect.fnUntraced(function* (input: WorkloadInput, run: RunConfig)
   const asked = yield* arrivalsOf(input, count)
   const isEndless = Arrival.extent(asked).count === Infinity
   const arrivals = isEndless ? { ...asked, seconds: DEFAULT_DURATION_SECONDS } : asked
-  const lengths = {
-    input: { mean: input.meanInputTokens.value, stddev: input.stddevInputTokens.value },
-    output: { mean: input.meanOutputTokens.value, stddev: input.stddevOutputTokens.value }
-  }
+  const spreads = spreadsOf(input)
   const schedule = yield* draw({
-    ...lengths,
+    input: { mean: spreads.meanInputTokens, stddev: spreads.stddevInputTokens },
+    output: { mean: spreads.meanOutputTokens, stddev: spreads.stddevOutputTokens },
     arrivals,
     conversations: null,
     promptMode: run.promptMode,
@@ -163,17 +167,15 @@ const drawn = Effect.fnUntraced(function* (input: WorkloadInput, run: RunConfig)
     schedule,
     origin: {
       _tag: "Arrivals",
-      meanInputTokens: lengths.input.mean,
-      stddevInputTokens: lengths.input.stddev,
-      meanOutputTokens: lengths.output.mean,
-      stddevOutputTokens: lengths.output.stddev,
+      ...spreads,
       details: {
         request_rate: rateText(arrivals.rate),
         arrival: process.kind,
         burstiness: process.kind === "gamma" ? process.burstiness : null,
         burst_size: process.kind === "burst" ? process.size : null,
         duration_s: arrivals.seconds,
-        max_num_completed_requests: count
+        max_num_completed_requests: count,
+        ...ResultFiles.expectedLengths(yield* Workload.expectedLengths({ ...run, ...spreads }))
       }
     },
     shape: `${rateText(arrivals.rate)}, ${process.kind} arrivals`,
@@ -246,6 +248,35 @@ export const warnOfEnd = ({ maxNumCompletedRequests, quiet, timeout }: WorkloadI
         `The test ends after ${maxNumCompletedRequests.value} requests, the default of --max-num-completed-requests, or after ` +
           `--timeout ${timeout.value}s, whichever comes first. To send for that long, give a larger --max-num-completed-requests.`
       )
+
+/** By so much of itself, or one token, the mean may become another one without a word, and the deviation by so much of itself. */
+const TOLERANCE = { mean: 0.05, stddev: 0.1 }
+
+interface Spread {
+  readonly mean: number
+  readonly stddev: number
+}
+
+const expectedText = (what: string, asked: Spread, expected: Spread, minimum: number): ReadonlyArray<string> =>
+  Math.abs(expected.mean - asked.mean) <= Math.max(1, TOLERANCE.mean * asked.mean) &&
+  Math.abs(expected.stddev - asked.stddev) <= TOLERANCE.stddev * asked.stddev
+    ? []
+    : [
+        `${what} tokens: ${asked.mean} ± ${asked.stddev} become about ${expected.mean.toFixed(0)} ± ${expected.stddev.toFixed(0)}, because lengths below ${minimum} are drawn again`
+      ]
+
+/** Says what drawn lengths come to, where that is not what was asked for. */
+export const sayExpected = Effect.fnUntraced(function* (load: Load) {
+  const lengths = load._tag === "Closed" ? load.config : load.origin._tag === "Arrivals" ? load.origin : null
+  if (lengths === null) return
+  const { meanInputTokens, meanOutputTokens, stddevInputTokens, stddevOutputTokens } = lengths
+  const { input, minimumInputTokens, output } = yield* Workload.expectedLengths({ ...load.config, ...lengths })
+  const said = [
+    ...expectedText("Input", { mean: meanInputTokens, stddev: stddevInputTokens }, input, minimumInputTokens),
+    ...expectedText("Output", { mean: meanOutputTokens, stddev: stddevOutputTokens }, output, 1)
+  ]
+  for (const text of said) yield* Console.error(text)
+})
 
 /** How many requests there will be. */
 export const plannedOf = (load: Load): number =>

@@ -92,6 +92,9 @@ export const remarks = (result: RunResult, limit: Limit): ReadonlyArray<string> 
   const stopped = stoppedText(result, limit)
   return [
     ...(stopped === null ? [] : [stopped]),
+    ...(result.sharedPrompts === "sampling-params"
+      ? ["All requests sent the same text: --additional-sampling-params replaced their prompts."]
+      : []),
     ...result.lost.map(lostText),
     ...(result.stopped === null && result.notSent > 0 && result.lost.length > 0
       ? [`${result.notSent} requests were not sent: no agent was left.`]

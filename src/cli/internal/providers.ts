@@ -31,7 +31,10 @@ export interface Input extends Command.Command.Config.Infer<typeof api> {
 export interface Settings extends Pick<
   RunConfig,
   "model" | "additionalSamplingParams" | "requestIdHeader" | "runId" | "seed"
-> {}
+> {
+  /** By which a simulated server counts prompts. */
+  readonly tokenizer: string
+}
 
 /** What all APIs are told; each takes of it what it knows. */
 interface Options extends RequestOptions {
@@ -169,15 +172,25 @@ const simulatedAt = (url: string, options: Options) =>
     )
   )
 
+// It lies in the folder above this one; once bundled, beside the program.
+const simulatorScript = (): URL => {
+  const here = import.meta.url
+  const folder = here.includes("/internal/") ? ".." : "."
+  return new URL(`${folder}/CountingSimulatorWorker${here.slice(here.lastIndexOf("."))}`, here)
+}
+
 /** A simulated server, which is started first, and its API. */
 const simulated = (input: Input, settings: Settings, options: Options) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const SimulatorThread = yield* Effect.promise(() => import("../../simulator/SimulatorThread.ts"))
-      const { url } = yield* SimulatorThread.start({
-        model: modelOptions(input.sim, settings.seed),
-        http: { host: "127.0.0.1", beyondLoopback: false, port: 0, truth: false, truthLimit: 1 }
-      })
+      const { url } = yield* SimulatorThread.start(
+        {
+          model: modelOptions(input.sim, settings.seed),
+          http: { host: "127.0.0.1", beyondLoopback: false, port: 0, truth: false, truthLimit: 1 }
+        },
+        { script: simulatorScript(), data: { tokenizer: settings.tokenizer } }
+      )
       return simulatedAt(url, options)
     })
   )

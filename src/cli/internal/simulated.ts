@@ -1,7 +1,18 @@
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type Command } from "effect/cli"
 import { type ModelServerOptions } from "../../simulator/ModelServer.ts"
+import { PromptTokens } from "../../simulator/PromptTokens.ts"
+import * as Tokenizer from "../../workload/Tokenizer.ts"
 import { type simulator } from "../flags.ts"
+
+/** Prompts are counted by this tokenizer, as those who send them do. */
+export const countingBy = (tokenizer: string) =>
+  Layer.effect(
+    PromptTokens,
+    Effect.map(Tokenizer.Tokenizer, ({ count }) => count)
+  ).pipe(Layer.provide(Tokenizer.layer(tokenizer)))
 
 type Input = Command.Command.Config.Infer<ReturnType<typeof simulator>>
 

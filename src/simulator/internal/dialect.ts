@@ -44,18 +44,18 @@ export interface Incoming {
 
 /**
  * - `model`: with its settings behind `;` if it has any
- * - `prompt`: the text of the whole request; `promptTokens`: its tokens, estimated at 4 characters a token
+ * - `prompt`: the text of the whole request
  * - `outputTokens`: the most that may be written, `undefined` when it does not say
  */
 export interface Asked {
   readonly model: string
   readonly stream: boolean
   readonly prompt: string
-  readonly promptTokens: number
   readonly outputTokens: number | undefined
 }
 
 export interface Identity {
+  readonly promptTokens: number
   /** Requests are numbered from 1. */
   readonly ordinal: number
   /** The model without its settings. */

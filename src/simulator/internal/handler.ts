@@ -92,8 +92,14 @@ export interface Handler {
   readonly connected: (socket: Socket) => void
 }
 
-/** `truthLimit`: moments to keep, `undefined` for none. */
-export const make = (model: ModelServer["Service"], clock: Clock.Clock, truthLimit: number | undefined): Handler => {
+/** `countTokens`: tokens of a prompt; `truthLimit`: moments to keep, `undefined` for none. */
+export const make = (options: {
+  readonly model: ModelServer["Service"]
+  readonly clock: Clock.Clock
+  readonly countTokens: (text: string) => number
+  readonly truthLimit: number | undefined
+}): Handler => {
+  const { clock, countTokens, model, truthLimit } = options
   const parseModelName = modelName.makeParser()
   const truth = truthLimit === undefined ? undefined : truths.make(truthLimit)
   const wallOffset = Number(clock.currentTimeNanosUnsafe() - clock.monotonicTimeNanosUnsafe()) * 1e-9
@@ -197,7 +203,7 @@ export const make = (model: ModelServer["Service"], clock: Clock.Clock, truthLim
     const entered = yield* admit(arrived, {
       model: body.model,
       prompt: () => requestBody.promptText(body),
-      promptTokens: requestBody.promptTokens(body),
+      promptTokens: requestBody.promptTokens(body, countTokens),
       outputTokens: body.max_completion_tokens ?? body.max_tokens ?? undefined,
       badModelName: (message) => invalid(400, message, null, "model"),
       tooLarge: (message) => invalid(400, message, "context_length_exceeded"),
@@ -245,12 +251,13 @@ export const make = (model: ModelServer["Service"], clock: Clock.Clock, truthLim
       yield* refuse(response, asked)
       return false
     }
+    const promptTokens = Math.max(1, countTokens(asked.prompt))
     const address = paths.path + paths.search
     const invalidRequest = (message: string): Answer => dialect.error(400, "invalid_request_error", message)
     const entered = yield* admit(arrived, {
       model: asked.model,
       prompt: () => asked.prompt,
-      promptTokens: asked.promptTokens,
+      promptTokens,
       outputTokens: asked.outputTokens,
       badModelName: invalidRequest,
       tooLarge: invalidRequest,
@@ -262,6 +269,7 @@ export const make = (model: ModelServer["Service"], clock: Clock.Clock, truthLim
       dialect,
       asked,
       identity: {
+        promptTokens,
         ordinal: entry.id,
         model: asked.model.split(";", 1)[0] ?? "",
         createdSeconds: Math.floor(epochSeconds())

@@ -11,8 +11,3 @@ export const textOf = (value: unknown): string => {
   if ("text" in value) return textOf(value.text)
   return "content" in value ? textOf(value.content) : ""
 }
-
-const charactersPerToken = 4
-
-/** Estimated at 4 characters a token, at least 1. */
-export const tokensOf = (text: string): number => Math.max(1, Math.ceil(text.length / charactersPerToken))

@@ -22,22 +22,20 @@ export interface RequestBody extends Schema.Schema.Type<typeof RequestBody> {}
 /** The same where the path names the model; one in the body does not count. */
 export const NamelessBody = Schema.Struct(fields)
 
-const charactersPerToken = 4
-
-/** Characters of a text or of the texts in a list of parts; a number is a token id, so it counts as one token. */
-const characters = (value: unknown): number => {
-  if (typeof value === "string") return value.length
-  if (typeof value === "number") return charactersPerToken
-  if (Array.isArray(value)) return value.reduce((sum: number, part: unknown) => sum + characters(part), 0)
-  if (typeof value === "object" && value !== null && "text" in value) return characters(value.text)
+/** Tokens of a text or of the texts in a list of parts; a number is a token id. */
+const tokensOf = (value: unknown, count: (text: string) => number): number => {
+  if (typeof value === "string") return count(value)
+  if (typeof value === "number") return 1
+  if (Array.isArray(value)) return value.reduce((sum: number, part: unknown) => sum + tokensOf(part, count), 0)
+  if (typeof value === "object" && value !== null && "text" in value) return tokensOf(value.text, count)
   return 0
 }
 
-/** Prompt tokens, estimated at 4 characters a token; token ids are counted. At least 1. */
-export const promptTokens = (body: RequestBody): number => {
+/** Prompt tokens, at least 1. */
+export const promptTokens = (body: RequestBody, count: (text: string) => number): number => {
   const messages = body.messages ?? []
-  const total = messages.reduce((sum, message) => sum + characters(message.content), characters(body.prompt))
-  return Math.max(1, Math.ceil(total / charactersPerToken))
+  const total = messages.reduce((sum, message) => sum + tokensOf(message.content, count), tokensOf(body.prompt, count))
+  return Math.max(1, total)
 }
 
 /** The text of all messages, or of the prompt. */

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { textOf, tokensOf } from "../../../src/simulator/internal/promptText.ts"
+import { textOf } from "../../../src/simulator/internal/promptText.ts"
 
 describe("promptText", () => {
   it("finds the texts of messages and their parts, in order", () => {
@@ -16,9 +16,5 @@ describe("promptText", () => {
       "one\ntwo\nfour"
     )
     assert.strictEqual(textOf({ content: null }), "")
-  })
-
-  it("counts 4 characters a token, and at least one token", () => {
-    assert.deepStrictEqual(["", "a", "abcd", "abcde"].map(tokensOf), [1, 1, 1, 2])
   })
 })

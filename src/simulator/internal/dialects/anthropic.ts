@@ -65,7 +65,6 @@ const read: Dialect["read"] = ({ body, headers }) => {
     model,
     stream: stream === true,
     prompt,
-    promptTokens: promptText.tokensOf(prompt),
     outputTokens: max_tokens
   }
 }
@@ -125,7 +124,7 @@ const deltaOf = (kind: ContentKind, text: string): object => {
 
 const event = (type: string, fields: object = {}): string => sse.named(type, JSON.stringify({ type, ...fields }))
 
-const frames = (asked: Asked, identity: Identity): Frames => {
+const frames = (_asked: Asked, identity: Identity): Frames => {
   let index = -1
   let open: ContentKind | undefined
   const delta = (fields: object): string => event("content_block_delta", { index, delta: fields })
@@ -147,7 +146,7 @@ const frames = (asked: Asked, identity: Identity): Frames => {
     headers: { "request-id": `req_${identity.ordinal}` },
     opening: () =>
       event("message_start", {
-        message: messageOf(identity, { content: [], stop_reason: null, usage: usageOf(asked.promptTokens, 1) })
+        message: messageOf(identity, { content: [], stop_reason: null, usage: usageOf(identity.promptTokens, 1) })
       }) + event("ping"),
     content: (kind, text) => (kind === open ? "" : openBlock(kind)) + delta(deltaOf(kind, text)),
     finish: ({ completionTokens, reason }) =>

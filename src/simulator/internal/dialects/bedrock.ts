@@ -70,7 +70,6 @@ const read: Dialect["read"] = (incoming) => {
     model: decodeURIComponent(model),
     stream: operation === "converse-stream",
     prompt,
-    promptTokens: promptText.tokensOf(prompt),
     outputTokens: inferenceConfig?.maxTokens
   }
 }

@@ -130,7 +130,6 @@ export const readContent = ({ body, query }: Incoming, model: string, stream: bo
     model,
     stream,
     prompt,
-    promptTokens: promptText.tokensOf(prompt),
     outputTokens: generationConfig?.maxOutputTokens,
     asEvents: query.get("alt") === "sse"
   }

@@ -71,7 +71,6 @@ const askedOf = ({ model, options, stream }: Schema.Struct.Type<typeof common>, 
     model,
     stream: stream !== false,
     prompt,
-    promptTokens: promptText.tokensOf(prompt),
     outputTokens: limit > 0 ? limit : undefined
   }
 }

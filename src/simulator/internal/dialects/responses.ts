@@ -58,7 +58,6 @@ const read: Dialect["read"] = ({ body }) => {
     model,
     stream: stream === true,
     prompt,
-    promptTokens: promptText.tokensOf(prompt),
     outputTokens: max_output_tokens ?? undefined
   }
 }

@@ -97,7 +97,6 @@ const read: Dialect["read"] = (incoming) => {
     model: decodeURIComponent(endpoint),
     stream: operation === "invocations-response-stream",
     prompt,
-    promptTokens: promptText.tokensOf(prompt),
     outputTokens: "messages" in sent ? sent.max_tokens : sent.parameters?.max_new_tokens,
     sent
   }

@@ -10,7 +10,6 @@ import {
   type Reason,
   type Words
 } from "../dialect.ts"
-import * as promptText from "../promptText.ts"
 import { type Answer, json } from "../refusal.ts"
 
 /**
@@ -86,7 +85,6 @@ const read: Dialect["read"] = ({ body, path }) => {
     model: model ?? "tgi",
     stream: path === "/generate_stream" || (path === "/" && stream === true),
     prompt: inputs,
-    promptTokens: promptText.tokensOf(inputs),
     outputTokens: limit,
     wishes: { details: parameters?.details === true, listed: path === "/" }
   }

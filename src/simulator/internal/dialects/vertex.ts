@@ -92,7 +92,6 @@ export const vertexPredict: Dialect = {
       model: addressOf(path)?.name ?? "",
       stream: false,
       prompt,
-      promptTokens: promptText.tokensOf(prompt),
       outputTokens:
         max_tokens ?? parameters?.maxOutputTokens ?? parameters?.max_tokens ?? parameters?.max_new_tokens ?? undefined
     }
@@ -146,7 +145,6 @@ const readRaw: Dialect["read"] = ({ body, path }) => {
     model: name.includes(";") ? name : (model ?? name),
     stream: stream === true,
     prompt,
-    promptTokens: promptText.tokensOf(prompt),
     outputTokens: max_tokens ?? undefined,
     withUsage: stream_options?.include_usage === true
   }

@@ -23,7 +23,6 @@ describe("anthropic", () => {
       model: "sim;n=4",
       stream: true,
       prompt: "x".repeat(100),
-      promptTokens: 25,
       outputTokens: 9
     })
     const parts = read({

@@ -10,7 +10,7 @@ import {
 } from "../../../../src/simulator/internal/dialect.ts"
 import { type Answer } from "../../../../src/simulator/internal/refusal.ts"
 
-export const identity: Identity = { ordinal: 7, model: "sim", createdSeconds: 1_700_000_000 }
+export const identity: Identity = { promptTokens: 25, ordinal: 7, model: "sim", createdSeconds: 1_700_000_000 }
 
 export const endingOf = (reason: Reason, reasoningTokens = 0): Ending => ({
   reason,

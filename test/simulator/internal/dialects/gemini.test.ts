@@ -47,7 +47,6 @@ describe("gemini", () => {
       model: "sim;n=4",
       stream: true,
       prompt: `${"x".repeat(96)}\nyyy`,
-      promptTokens: 25,
       outputTokens: 9
     })
     const whole = gemini.read(

@@ -30,14 +30,12 @@ describe("ollama", () => {
       model: "sim",
       stream: true,
       prompt: "x".repeat(100),
-      promptTokens: 25,
       outputTokens: 9
     })
     assert.deepStrictEqual(generate, {
       model: "sim",
       stream: false,
       prompt: "Hello",
-      promptTokens: 2,
       outputTokens: undefined
     })
     const endless = { model: "sim", system: "Be brief.", prompt: "Hi", options: { num_predict: -1 } }

@@ -29,7 +29,6 @@ describe("responses", () => {
       model: "sim",
       stream: true,
       prompt: "x".repeat(100),
-      promptTokens: 25,
       outputTokens: 4
     })
     const items = {
@@ -44,7 +43,6 @@ describe("responses", () => {
       model: "sim",
       stream: false,
       prompt: "Be brief.\nHello\nHi",
-      promptTokens: 5,
       outputTokens: undefined
     })
   })

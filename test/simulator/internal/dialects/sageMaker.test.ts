@@ -60,7 +60,6 @@ describe("sageMaker", () => {
         model: "sim;n=4",
         stream: true,
         prompt,
-        promptTokens: 25,
         outputTokens: 9
       })
     }

@@ -1,0 +1,42 @@
+import * as Option from "effect/Option"
+import { type Input } from "./providers.ts"
+
+/** The field of the body that holds the prompt, where sampling parameters stand beside it; `null` where they don't. */
+const fieldOf = (input: Input): string | null => {
+  if (Option.isSome(input.provider)) return null
+  switch (input.llmApi.value) {
+    case "anthropic":
+      return "messages"
+    case "vertexai":
+      return Option.contains(input.vertexRoute, "predict") ? "prompt" : "messages"
+    case "sagemaker":
+      return Option.contains(input.payloadStyle, "messages") ? "messages" : null
+    case "bedrock":
+    case "gemini":
+    case "ollama":
+      return null
+    default:
+      return { chat: "messages", completions: "prompt", responses: "input" }[input.endpoint]
+  }
+}
+
+/** The text in messages, their parts, or lists of these. */
+const textOf = (value: unknown): string => {
+  if (typeof value === "string") return value
+  if (Array.isArray(value)) {
+    return value
+      .map(textOf)
+      .filter((text) => text !== "")
+      .join("\n")
+  }
+  if (typeof value !== "object" || value === null) return ""
+  if ("text" in value) return textOf(value.text)
+  return "content" in value ? textOf(value.content) : ""
+}
+
+/** The text that sampling parameters put in the place of every prompt; `null` when they do not. */
+export const replacedPrompt = (input: Input, params: { readonly [name: string]: unknown }): string | null => {
+  const field = fieldOf(input)
+  const value = field === null ? null : (params[field] ?? null)
+  return value === null ? null : textOf(value)
+}
