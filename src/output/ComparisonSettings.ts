@@ -106,6 +106,9 @@ const samePrompts = (baseline: Fields, candidate: Fields): boolean =>
     : typeof baseline["seed"] === "number" &&
       decidePrompts.every((key) => textOf(baseline[key]) === textOf(candidate[key]))
 
+/** Shares that differ by less may come of what a chat template puts before every prompt, and change a TTFT by no more. */
+const UNEQUAL_SHARES = 0.05
+
 /** What a cache may have done to one of the runs and not to the other. */
 const cacheWarnings = (
   baseline: LoadedRun,
@@ -119,7 +122,7 @@ const cacheWarnings = (
   const known = typeof before === "number" && typeof after === "number"
   if (known && Math.max(before, after) <= CacheText.NOTABLE_SHARE) return []
   const shares = known ? `${Text.percent(before)} and ${Text.percent(after)} of the input tokens` : ""
-  const unequal = known && Math.abs(after - before) > CacheText.NOTABLE_SHARE
+  const unequal = known && Math.abs(after - before) > UNEQUAL_SHARES
   const unequalText = `The server had ${shares} in its cache: TTFT and throughput differ by the cache, whatever else differs.`
   if (refusals.length === 0 && samePrompts(baseline.summary, candidate.summary)) {
     const seed = baseline.summary["seed"]
