@@ -221,7 +221,8 @@ export const run: Texts = {
   warmup_requests: "Real requests of the warm-up",
   warmup_failed_requests: "Those of them that failed",
   warmup_duration_s: "How long the warm-up took, in s",
-  expected_mean_input_tokens: "Mean length of prompts to expect, as lengths that are too small are drawn again, in tokens",
+  expected_mean_input_tokens:
+    "Mean length of prompts to expect, as lengths that are too small are drawn again, in tokens",
   expected_stddev_input_tokens: "Standard deviation of the length of prompts to expect, in tokens",
   expected_mean_output_tokens: "Mean of max_tokens to expect, as lengths below 1 are drawn again, in tokens",
   expected_stddev_output_tokens: "Standard deviation of max_tokens to expect, in tokens",

@@ -130,7 +130,9 @@ const cacheWarnings = (
     if (unequal) return [`${sent}. ${unequalText}`]
     return known
       ? [`${sent}; the server had ${shares} in its cache.`]
-      : [`${sent}: what the first left in a cache of the server, the second may have found there. The server does not say.`]
+      : [
+          `${sent}: what the first left in a cache of the server, the second may have found there. The server does not say.`
+        ]
   }
   return unequal ? [unequalText] : []
 }

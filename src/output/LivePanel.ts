@@ -204,7 +204,14 @@ const cached = ({ frame, marks }: View): ReadonlyArray<Part> => {
   const share = cacheableTokens === 0 ? 0 : cachedTokens / cacheableTokens
   return share <= NOTABLE_SHARE
     ? []
-    : [{ text: `${Math.round(share * 100)} % of input cached`, short: `${Math.round(share * 100)} % cached`, mark: marks.yellow, rank: 2 }]
+    : [
+        {
+          text: `${Math.round(share * 100)} % of input cached`,
+          short: `${Math.round(share * 100)} % cached`,
+          mark: marks.yellow,
+          rank: 2
+        }
+      ]
 }
 
 const times = (view: View): ReadonlyArray<Row> => {

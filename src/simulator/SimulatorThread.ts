@@ -109,7 +109,8 @@ export const start = Effect.fn("SimulatorThread.start")(function* (
 ): Effect.fn.Return<{ readonly url: string }, SimulatorError, Scope.Scope> {
   const worker = yield* Effect.acquireRelease(
     Effect.try({
-      try: () => new Worker(thread.script, { workerData: { ...thread.data, ...options }, name: "simulator", execArgv: [] }),
+      try: () =>
+        new Worker(thread.script, { workerData: { ...thread.data, ...options }, name: "simulator", execArgv: [] }),
       catch: (error) => failed(String(error))
     }),
     stop

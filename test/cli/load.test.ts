@@ -8,7 +8,7 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
-import { connectionsOf, type OpenLoad, plannedOf, resolve, warnOfEnd } from "../../src/cli/internal/load.ts"
+import { connectionsOf, type OpenLoad, plannedOf, resolve, sayExpected, warnOfEnd } from "../../src/cli/internal/load.ts"
 import * as ScheduleFile from "../../src/workload/ScheduleFile.ts"
 import * as Tokenizer from "../../src/workload/Tokenizer.ts"
 import { file, folder, llmperf, parse, type Surroundings } from "./invocation.ts"
@@ -327,6 +327,45 @@ describe("a file that is no schedule", () => {
   )
 })
 
+const omitExpected = (origin: OpenLoad["origin"]) => ({
+  ...origin,
+  details: Object.fromEntries(Object.entries(origin.details).filter(([name]) => !name.startsWith("expected_")))
+})
+
+describe("sayExpected", () => {
+  it.effect("says what lengths come to when many are too small, and nothing otherwise", () =>
+    Effect.gen(function* () {
+      const told = Effect.fnUntraced(function* (...args: ReadonlyArray<string>) {
+        const { load } = yield* resolved(args)
+        let said = ""
+        yield* sayExpected(load).pipe(
+          Effect.provideService(Console.Console, {
+            ...globalThis.console,
+            error: (...parts: ReadonlyArray<unknown>) => {
+              said += `${parts.map(String).join(" ")}\n`
+            }
+          }),
+          Effect.provide(Tokenizer.layerLlama)
+        )
+        return said
+      })
+      const truncated = ["--mean-input-tokens=60", "--stddev-input-tokens=40"]
+      const text = "Input tokens: 60 ± 40 become about 77 ± 29, because lengths below 34 are drawn again\n"
+      assert.strictEqual(yield* told(...truncated), text)
+      assert.strictEqual(yield* told(...truncated, "--request-rate=10"), text)
+      assert.strictEqual(yield* told(), "")
+      assert.strictEqual(
+        yield* told("--stddev-input-tokens=0", "--mean-output-tokens=1", "--stddev-output-tokens=0"),
+        ""
+      )
+      assert.match(
+        yield* told("--mean-output-tokens=10", "--stddev-output-tokens=20"),
+        /^Output tokens: 10 ± 20 become/
+      )
+    })
+  )
+})
+
 describe("arrivals at a rate", () => {
   it.effect.each([
     [["--request-rate=50", "--duration=2s"], []],
@@ -386,7 +425,8 @@ describe("arrivals at a rate", () => {
   it.effect("say what was asked for", () =>
     Effect.gen(function* () {
       const load = yield* open("--ramp=1:5:10s", "--duration=10s", "--arrival=gamma", "--burstiness=0.25")
-      assert.deepStrictEqual(load.origin, {
+      assert.isAbove(Number(load.origin.details["expected_mean_output_tokens"]), 155)
+      assert.deepStrictEqual(omitExpected(load.origin), {
         _tag: "Arrivals",
         meanInputTokens: 550,
         stddevInputTokens: 150,

@@ -16,8 +16,7 @@ const words = (command: string): ReadonlyArray<string> =>
     word.replaceAll(/"([^"]*)"|'([^']*)'/g, "$1$2")
   )
 
-const settings = { requestIdHeader: "x-request-id", tokenizer: "llama",
-  runId: "run", seed: 1 }
+const settings = { requestIdHeader: "x-request-id", tokenizer: "llama", runId: "run", seed: 1 }
 
 /** The request that `load-test` with these arguments would send, in an environment with nothing but these variables. */
 const requestOf = Effect.fnUntraced(function* (

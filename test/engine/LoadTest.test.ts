@@ -7,6 +7,7 @@ import * as FileSystem from "effect/FileSystem"
 import * as Layer from "effect/Layer"
 import * as Path from "effect/Path"
 import * as TestClock from "effect/testing/TestClock"
+import { type RequestPlan } from "../../src/domain/RequestPlan.ts"
 import * as LoadTest from "../../src/engine/LoadTest.ts"
 import { requestIdOf } from "../../src/engine/RequestId.ts"
 import * as LiveStats from "../../src/metrics/LiveStats.ts"
@@ -70,6 +71,41 @@ describe("a run to its end", () => {
         [23, 23, 0, 0, result.summary.total_output_tokens]
       )
       assert.strictEqual(live.chunks, result.summary.total_chunks)
+    }).pipe(Runs.withoutFiles)
+  )
+
+  it.effect("sends the text that sampling parameters put in the place of prompts, and counts it", () =>
+    Effect.gen(function* () {
+      const sent: Array<RequestPlan> = []
+      const script = (plan: RequestPlan) => {
+        sent.push(plan)
+        return Runs.usual(plan)
+      }
+      const { result } = yield* Runs.complete({ script, run: { replaced: "Hello world" } })
+      assert.lengthOf(sent, 10)
+      for (const plan of sent) {
+        assert.deepInclude(plan, { prompt: "Hello world", inputTokens: 2, targetInputTokens: 2 })
+      }
+      assert.strictEqual(result.summary.total_input_tokens, 20)
+      assert.strictEqual(result.sharedPrompts, "sampling-params")
+      assert.strictEqual(result.document.get("shared_prompts"), "sampling-params")
+    }).pipe(Runs.withoutFiles)
+  )
+
+  it.effect("says whether prompts begin alike, and what lengths come to", () =>
+    Effect.gen(function* () {
+      const runs = [
+        [{}, null],
+        [{ samePrompts: true }, "same-prompts"],
+        [{ promptMode: "llmperf" }, "llmperf"]
+      ] as const
+      for (const [config, shared] of runs) {
+        const { result } = yield* Runs.complete({ config: { ...config, stddevInputTokens: 40 } })
+        assert.strictEqual(result.document.get("shared_prompts"), shared)
+        assert.isAbove(Number(result.document.get("expected_mean_input_tokens")), 70)
+        assert.isBelow(Number(result.document.get("expected_stddev_input_tokens")), 32)
+        assert.closeTo(Number(result.document.get("expected_mean_output_tokens")), 7.5, 0.01)
+      }
     }).pipe(Runs.withoutFiles)
   )
 

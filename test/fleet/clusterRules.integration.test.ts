@@ -503,7 +503,7 @@ describe("agents that are wanted", () => {
         ),
         [
           null,
-          `${pods.nameOf(2)}: it is llmperf 1.2.3 (protocol 1), this is 9.9.9 (protocol 1)`,
+          `${pods.nameOf(2)}: it is llmperf 1.2.3 (protocol 2), this is 9.9.9 (protocol 2)`,
           `${pods.nameOf(3)}: nobody listens there`,
           "another-run"
         ]

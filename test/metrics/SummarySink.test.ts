@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
+import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as fc from "fast-check"
@@ -236,6 +237,24 @@ describe("SummarySink", () => {
     })
     assert.strictEqual(summary.usage_input_tokens.num_requests_compared, 0)
     assert.isNull(summary.usage_input_tokens.mean_relative_difference)
+  })
+
+  it("has the share of cached input tokens, over the requests of which the server says it", () => {
+    const outcomes = [
+      outcome(record({ usage_input_tokens: 600, usage_cached_input_tokens: 0 })),
+      outcome(record({ usage_input_tokens: 400, usage_cached_input_tokens: 384 })),
+      outcome(record({ usage_input_tokens: 500 })),
+      outcome(record({})),
+      outcome(failure(500, "ServerError", "", { usage_input_tokens: 10, usage_cached_input_tokens: 10 }))
+    ]
+    const known = { num_requests: 2, total_tokens: 1_000, total_cached_tokens: 384, share: 0.384 }
+    assert.deepStrictEqual(summarize(outcomes).usage_cached_input_tokens, known)
+    const [one, other] = [new SummarySink.SummarySink(), new SummarySink.SummarySink()]
+    for (const [i, each] of outcomes.entries()) (i % 2 === 0 ? one : other).add(each)
+    const far = Result.getOrThrow(SummarySink.unpack(SummarySink.pack(other)))
+    one.merge(far)
+    assert.deepStrictEqual(one.summary({ wallSeconds: 1 }).usage_cached_input_tokens, known)
+    assert.isNull(summarize([outcome(record({}))]).usage_cached_input_tokens.share)
   })
 
   it("counts tokens per chunk over the requests whose tokens are known", () => {

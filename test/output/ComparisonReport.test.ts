@@ -311,6 +311,29 @@ describe("ComparisonSettings", () => {
     assert.deepStrictEqual([settings.refusals, settings.warnings, [...settings.leftOut]], [[], [], []])
   })
 
+  it("says when both runs sent the same prompts, and when one of them found more in a cache", () => {
+    const share = (value: number) => ({ results_usage_cached_input_tokens_share: value })
+    const warned = (a: RunReader.Fields, b: RunReader.Fields) =>
+      ComparisonSettings.compare(loaded(a), loaded(b)).warnings.join("\n")
+    const same = { seed: 7, tokenizer: "llama", shared_prompts: "same-prompts", mean_input_tokens: 550 }
+    assert.match(warned(same, same), /^Both runs sent the same prompts \(seed 7\).*does not say\.$/)
+    assert.match(
+      warned({ ...same, ...share(0) }, { ...same, ...share(0.983) }),
+      /^Both runs sent the same prompts \(seed 7\)\. The server had 0\.0 % and 98\.3 % of the input tokens in its cache/
+    )
+    assert.match(warned({ ...same, ...share(0.98) }, { ...same, ...share(0.983) }), /same prompts.*98\.0 % and 98\.3 %/)
+    // No cache: that they are the same does no harm
+    assert.strictEqual(warned({ ...same, ...share(0) }, { ...same, ...share(0.01) }), "")
+    assert.strictEqual(warned(same, { ...same, seed: 8 }), "")
+    assert.strictEqual(warned(same, { ...same, mean_input_tokens: 500 }), "")
+    assert.match(
+      warned({ ...same, ...share(0.02) }, { ...same, seed: 8, ...share(0.9) }),
+      /^The server had 2\.0 % and 90\.0 %/
+    )
+    const replaced = { seed: 1, shared_prompts: "sampling-params" }
+    assert.match(warned(replaced, { ...replaced, seed: 2 }), /^Both runs sent the same prompts/)
+  })
+
   it("warns of runs whose numbers are not what they seem", () => {
     const warned = (summary: Fields, more: Partial<RunReader.LoadedRun> = {}) =>
       ComparisonSettings.compare(loaded({}), loaded(summary, { path: "b", ...more })).warnings.join("\n")

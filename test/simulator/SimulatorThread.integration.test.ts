@@ -41,6 +41,28 @@ describe("SimulatorThread", () => {
     })
   )
 
+  it.live("counts prompts by the thread that it is given, and otherwise 4 characters a token", () =>
+    Effect.gen(function* () {
+      const usageOf = Effect.fnUntraced(function* (thread?: SimulatorThread.ThreadScript) {
+        const { url } = yield* SimulatorThread.start(options(), thread)
+        const asked = JSON.stringify({
+          model: "sim;ttft=0;itl=0",
+          messages: [{ role: "user", content: "Shall I compare thee to a summer's day?" }],
+          max_tokens: 1
+        })
+        return JSON.parse(bodyOf(yield* exchange(url, request("POST", "/v1/chat/completions", asked)))).usage
+      })
+      assert.strictEqual((yield* usageOf()).prompt_tokens, 10)
+      const script = new URL("../../src/cli/CountingSimulatorWorker.ts", import.meta.url)
+      const counted = yield* usageOf({ script, data: { tokenizer: "llama" } })
+      assert.strictEqual(counted.prompt_tokens, 12)
+      const failed = yield* Effect.flip(
+        SimulatorThread.start(options(), { script, data: { tokenizer: "./no/such/folder" } })
+      )
+      assert.include(failed.message, "there is no folder")
+    }).pipe(Effect.scoped)
+  )
+
   it.live("fails with the reason of the thread", () =>
     Effect.gen(function* () {
       const { url } = yield* SimulatorThread.start(options())

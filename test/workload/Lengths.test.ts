@@ -36,6 +36,27 @@ describe("Lengths", () => {
   })
 
   it.each([
+    { mean: 60, stddev: 40, minimum: 33 },
+    { mean: 150, stddev: 80, minimum: 1 },
+    { mean: 550, stddev: 150, minimum: 33 },
+    { mean: 35, stddev: 20, minimum: 33 },
+    { mean: 8, stddev: 3, minimum: 1 }
+  ])("is known beforehand, when what is too small is drawn again: $mean ± $stddev from $minimum", (given) => {
+    const { minimum, ...distribution } = given
+    const tokens = lengths(distribution, 20_000, minimum).map((draw) => draw.tokens)
+    const mean = tokens.reduce((sum, value) => sum + value) / tokens.length
+    const variance = tokens.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (tokens.length - 1)
+    const expected = Lengths.expected(distribution, minimum)
+    // Five standard errors
+    assert.closeTo(mean, expected.mean, (5 * expected.stddev) / Math.sqrt(20_000))
+    assert.closeTo(Math.sqrt(variance), expected.stddev, (5 * expected.stddev) / Math.sqrt(20_000) + 0.05)
+  })
+
+  it("is what was asked for when nothing varies", () => {
+    assert.deepStrictEqual(Lengths.expected({ mean: 550, stddev: 0 }, 33), { mean: 550, stddev: 0 })
+  })
+
+  it.each([
     { mean: 0, stddev: 0 },
     { mean: -3, stddev: 0 },
     { mean: 0.9, stddev: 0 },

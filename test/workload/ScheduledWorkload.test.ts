@@ -72,7 +72,10 @@ const recording = (options: { readonly failAt?: number; readonly blockTokens?: n
 }
 
 const llama = (blockTokens: number | null = null) =>
-  Layer.provide(PromptMaker.layerInline({ seed: 1, promptMode: "exact", samePrompts: true, blockTokens }), Tokenizer.layerLlama)
+  Layer.provide(
+    PromptMaker.layerInline({ seed: 1, promptMode: "exact", samePrompts: true, blockTokens }),
+    Tokenizer.layerLlama
+  )
 
 const all = { sampled: null }
 

@@ -252,7 +252,11 @@ export const handle = Effect.fn("loadTest")(
     const { whileSending: stop } = yield* userStop(config.graceSeconds, input.quiet)
     const layer = Layer.merge(
       Tokenizer.layer(tokenizer),
-      Surroundings.asking({ provider: Providers.layer(input, { ...config, tokenizer: input.tokenizer }), network, idleSeconds: input.idleTimeout })
+      Surroundings.asking({
+        provider: Providers.layer(input, { ...config, tokenizer: input.tokenizer }),
+        network,
+        idleSeconds: input.idleTimeout
+      })
     )
     const { calibration, load, result, senders } = yield* Effect.gen(function* () {
       const load = yield* resolve(input, config)

@@ -28,7 +28,8 @@ type Input = Command.Command.Config.Infer<typeof probeFlags>
 /** How soon an event is shown after it came, in milliseconds. Its time is that of its arrival. */
 const FLUSH_MS = 10
 
-const providerLayer = (input: Input, runId: string) => Providers.layer(input, { ...input, runId, seed: FIXED_SEED, tokenizer: Tokenizer.llamaName })
+const providerLayer = (input: Input, runId: string) =>
+  Providers.layer(input, { ...input, runId, seed: FIXED_SEED, tokenizer: Tokenizer.llamaName })
 
 type Seen =
   | { readonly _tag: "Request"; readonly request: Transport.ShownRequest }

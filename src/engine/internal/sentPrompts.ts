@@ -27,8 +27,10 @@ export const sent = Effect.fnUntraced(function* <E, R>(
   if (replaced === null || replaced === undefined) return plans
   const counter = yield* TokenCounter
   const inputTokens = yield* counter.count(replaced)
-  return Stream.map(
-    plans,
-    (plan): RequestPlan => ({ ...plan, prompt: replaced, inputTokens, targetInputTokens: inputTokens })
-  )
+  return Stream.map(plans, (plan): RequestPlan => ({
+    ...plan,
+    prompt: replaced,
+    inputTokens,
+    targetInputTokens: inputTokens
+  }))
 })

@@ -81,6 +81,9 @@ export const metricsOf = (run: Run, reading: Reading): ReadonlyArray<Metric> => 
       }))
     },
     counter("input_tokens", "tokens", "Tokens of the prompts of successful requests", reading.inputTokens),
+    counter("output_tokens", "tokens", "Tokens of successful answers", reading.outputTokens),
+    counter("chunks", "", "Chunks of successful answers", reading.chunks),
+    counter("chunks_received", "", "Chunks with content of all answers, as they come", reading.chunksReceived),
     counter(
       "usage_input_tokens",
       "tokens",
@@ -88,9 +91,6 @@ export const metricsOf = (run: Run, reading: Reading): ReadonlyArray<Metric> => 
       reading.cacheableTokens
     ),
     counter("cached_input_tokens", "tokens", "Those of them that the server had in its cache", reading.cachedTokens),
-    counter("output_tokens", "tokens", "Tokens of successful answers", reading.outputTokens),
-    counter("chunks", "", "Chunks of successful answers", reading.chunks),
-    counter("chunks_received", "", "Chunks with content of all answers, as they come", reading.chunksReceived),
     histogram("ttft_seconds", "seconds", TTFT, requests.ttft, bounds.ttft),
     histogram(
       "inter_token_latency_seconds",

@@ -70,9 +70,7 @@ const cacheOf = ({ summary }: ReportRun): string => {
     isSharedPrompts(summary["shared_prompts"]) ? summary["shared_prompts"] : null
   )
   if (remark === null) return ""
-  return remark.isWarning
-    ? `<p><b>${escape(remark.text)}</b></p>`
-    : `<p class="note">${escape(remark.text)}</p>`
+  return remark.isWarning ? `<p><b>${escape(remark.text)}</b></p>` : `<p class="note">${escape(remark.text)}</p>`
 }
 
 const verdictOf = (run: ReportRun, heading: string): string => {

@@ -29,7 +29,10 @@ export interface RowPrompts {
   readonly minimumInputTokens: (outputTokens: ReadonlyArray<number>) => ReadonlyArray<number>
 }
 
-export const make = ({ blockTokens, promptMode, samePrompts = false, seed }: Options, tokenizer: Tokenizer["Service"]): RowPrompts => {
+export const make = (
+  { blockTokens, promptMode, samePrompts = false, seed }: Options,
+  tokenizer: Tokenizer["Service"]
+): RowPrompts => {
   const random = PythonRandom.make(seed)
   const builder = Prompt.make(promptMode, tokenizer, { repeat: true, nonceSeed: samePrompts ? undefined : seed })
   const prefixed = blockTokens === null ? null : PrefixPrompt.make({ tokenizer, seed, blockTokens })

@@ -1,0 +1,39 @@
+import { assert, describe, it } from "@effect/vitest"
+import { SharedPrompts } from "../../src/domain/SharedPrompts.ts"
+import * as CacheText from "../../src/output/CacheText.ts"
+
+const cached = (cachedTokens: number, tokens = 10_000, requests = 20) => ({
+  num_requests: requests,
+  total_tokens: tokens,
+  total_cached_tokens: cachedTokens,
+  share: tokens === 0 ? null : cachedTokens / tokens
+})
+
+describe("remark", () => {
+  it("has no word for a share up to 1 %, or one that is not known", () => {
+    for (const shared of [null, ...SharedPrompts.literals]) {
+      assert.isNull(CacheText.remark(cached(100), shared))
+      assert.isNull(CacheText.remark(cached(0, 0, 0), shared))
+      assert.isNotNull(CacheText.remark(cached(101), shared))
+    }
+  })
+
+  it("warns when prompts that nobody should have seen come from a cache", () => {
+    const remark = CacheText.remark(cached(9_830), null)
+    assert.isTrue(remark?.isWarning)
+    assert.match(remark?.text ?? "", /^98\.3 % of the input tokens came from the server's cache \(491\.5 per request\)/)
+    assert.match(remark?.text ?? "", /same seed/)
+  })
+
+  it("notes what is no more than a chat template", () => {
+    const remark = CacheText.remark(cached(20 * 24), null)
+    assert.isFalse(remark?.isWarning)
+    assert.match(remark?.text ?? "", /chat template/)
+  })
+
+  it("warns of what makes a cache warm, and notes what was meant to", () => {
+    const warnings = SharedPrompts.literals.filter((shared) => CacheText.remark(cached(5_000), shared)?.isWarning)
+    assert.deepStrictEqual(warnings, ["same-prompts", "llmperf", "sampling-params"])
+    assert.match(CacheText.remark(cached(5_000), "same-prompts")?.text ?? "", /--same-prompts.*warm cache/)
+  })
+})
