@@ -145,7 +145,11 @@ export const parts: Texts = {
   max_s: "Largest value, in s",
   num_requests_compared: "Requests with both counts",
   num_requests_different: "Those of them where the counts differ",
-  mean_relative_difference: "Mean of |ours − the server's| / the server's"
+  mean_relative_difference: "Mean of |ours − the server's| / the server's",
+  num_requests: "Successful requests whose usage says how much of the prompt was cached",
+  total_tokens: "Tokens of their prompts, as the server counts them",
+  total_cached_tokens: "Those of them that the server had in its cache",
+  share: "Cached tokens / all of these"
 }
 
 export const errorGroup: Texts = {
