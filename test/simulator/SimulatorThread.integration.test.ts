@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import { execFile } from "node:child_process"
+import * as CountingSimulator from "../../src/cli/CountingSimulator.ts"
 import * as HttpFront from "../../src/simulator/HttpFront.ts"
 import * as ModelServer from "../../src/simulator/ModelServer.ts"
 import * as SimulatorThread from "../../src/simulator/SimulatorThread.ts"
@@ -53,12 +54,9 @@ describe("SimulatorThread", () => {
         return JSON.parse(bodyOf(yield* exchange(url, request("POST", "/v1/chat/completions", asked)))).usage
       })
       assert.strictEqual((yield* usageOf()).prompt_tokens, 10)
-      const script = new URL("../../src/cli/CountingSimulatorWorker.ts", import.meta.url)
-      const counted = yield* usageOf({ script, data: { tokenizer: "llama" } })
+      const counted = yield* usageOf(CountingSimulator.thread("llama"))
       assert.strictEqual(counted.prompt_tokens, 12)
-      const failed = yield* Effect.flip(
-        SimulatorThread.start(options(), { script, data: { tokenizer: "./no/such/folder" } })
-      )
+      const failed = yield* Effect.flip(SimulatorThread.start(options(), CountingSimulator.thread("./no/such/folder")))
       assert.include(failed.message, "there is no folder")
     }).pipe(Effect.scoped)
   )

@@ -14,6 +14,7 @@ import { type RequestOptions } from "../../provider/RequestOptions.ts"
 import { type Transport } from "../../provider/Transport.ts"
 import { type SimulatorError } from "../../simulator/SimulatorError.ts"
 import { type CommandError, usage } from "../CommandError.ts"
+import * as CountingSimulator from "../CountingSimulator.ts"
 import { type api, type llmApis, type simulator } from "../flags.ts"
 import * as OwnProvider from "./ownProvider.ts"
 import { modelOptions } from "./simulated.ts"
@@ -172,13 +173,6 @@ const simulatedAt = (url: string, options: Options) =>
     )
   )
 
-// It lies in the folder above this one; once bundled, beside the program.
-const simulatorScript = (): URL => {
-  const here = import.meta.url
-  const folder = here.includes("/internal/") ? ".." : "."
-  return new URL(`${folder}/CountingSimulatorWorker${here.slice(here.lastIndexOf("."))}`, here)
-}
-
 /** A simulated server, which is started first, and its API. */
 const simulated = (input: Input, settings: Settings, options: Options) =>
   Layer.unwrap(
@@ -189,7 +183,7 @@ const simulated = (input: Input, settings: Settings, options: Options) =>
           model: modelOptions(input.sim, settings.seed),
           http: { host: "127.0.0.1", beyondLoopback: false, port: 0, truth: false, truthLimit: 1 }
         },
-        { script: simulatorScript(), data: { tokenizer: settings.tokenizer } }
+        CountingSimulator.thread(settings.tokenizer)
       )
       return simulatedAt(url, options)
     })
