@@ -3,6 +3,7 @@ import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
 import { type RequestOutcome } from "../../src/domain/RequestRecord.ts"
 import * as LiveStats from "../../src/metrics/LiveStats.ts"
+import { SummarySink } from "../../src/metrics/SummarySink.ts"
 import * as RunMetrics from "../../src/metrics/RunMetrics.ts"
 import { assertClose, openLoopOutcomes, sinkOf } from "./outcomes.ts"
 import { failure, outcome, record } from "./records.ts"
@@ -65,6 +66,21 @@ describe("RunMetrics", () => {
     )
     const { dispatchLag } = read(ofRecords([outcome(record({ dispatch_lag_s: 0.01 }))])).requests
     assert.strictEqual(upTo(dispatchLag, 0.01), 1)
+  })
+
+  it("counts cached input tokens of the requests of which the server says it, alone and in folds", () => {
+    const outcomes = [
+      outcome(record({ usage_input_tokens: 600, usage_cached_input_tokens: 576 })),
+      outcome(record({ usage_input_tokens: 500 })),
+      outcome(record({ usage_input_tokens: 400, usage_cached_input_tokens: 0 }))
+    ]
+    const alone = read(ofRecords(outcomes))
+    assert.deepStrictEqual([alone.cacheableTokens, alone.cachedTokens], [1_000, 576])
+    const sink = new SummarySink()
+    for (const each of outcomes) sink.add(each)
+    const folded = new RunMetrics.RunMetrics()
+    folded.addSink(sink)
+    assert.deepStrictEqual([read(folded).cacheableTokens, read(folded).cachedTokens], [1_000, 576])
   })
 
   it("has bounds that ascend, the suggested ones among them", () => {

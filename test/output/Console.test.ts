@@ -97,6 +97,17 @@ describe("Console", () => {
     assert.notInclude(text, "incl. failures")
   })
 
+  it("shows how much of the prompts was cached, and what is to be said of it beside the verdict", () => {
+    const cached = outcome(record({ usage_input_tokens: 400, usage_cached_input_tokens: 100 }))
+    const summary = summaryOf([cached, cached], 2)
+    const render = (isWarning: boolean) =>
+      Console.render({ title, summary, cache: { text: "25.0 % were cached", isWarning } }, plain)
+    assert.match(render(true), /^cached input +25\.0 % \(200 of the server's 800 input tokens\)$/m)
+    assert.match(render(true), /^! 25\.0 % were cached$/m)
+    assert.match(render(false), /^- 25\.0 % were cached$/m)
+    assert.notInclude(Console.render({ title, summary: demo, cache: null }, plain), "cached")
+  })
+
   it("shows how an open loop kept to its times, and only of one", () => {
     const sink = new SummarySink()
     for (const [index, lag] of [0, 0.01, 0.02, 0.5].entries()) {

@@ -53,6 +53,17 @@ describe("LivePanel.render", () => {
     ])
   })
 
+  it("shows how much of the prompts was cached, where that is more than 1 %", () => {
+    const lines = (cachedTokens: number, columns = 100) =>
+      render({ ...frame(), snapshot: snapshot({ cacheableTokens: 10_000, cachedTokens }) }, { columns })
+    assert.notInclude(lines(100).join("\n"), "cached")
+    assert.include(
+      lines(9_830),
+      "  TTFT          p50  102 ms    p99  235 ms    79 in the last 10 s    98 % of input cached"
+    )
+    assert.include(lines(9_830, 80), "  TTFT          p50  102 ms    p99  235 ms    98 % of input cached")
+  })
+
   it("an open loop, with what went wrong", () => {
     assert.deepStrictEqual(render(openLoop, { columns: 100 }), [
       "",
