@@ -20,7 +20,8 @@ export const small = [
   "--mean-output-tokens=5",
   "--stddev-output-tokens=1",
   "--no-warmup",
-  "--run-id=night"
+  "--run-id=night",
+  "--seed=11111"
 ]
 
 export const credentials = { OPENAI_API_KEY: "key" }

@@ -16,7 +16,7 @@ const small = [
   "--no-warmup"
 ]
 
-const simulated = [...small, "--llm-api=simulated", "--sim-ttft=20ms"]
+const simulated = [...small, "--seed=11111", "--llm-api=simulated", "--sim-ttft=20ms"]
 
 const upTo = (count: number): Array<number> => Array.from({ length: count }, (_, index) => index + 1)
 

@@ -93,7 +93,7 @@ describe("a packed summary", () => {
       for (let length = 0; length < bytes.length; length += 29)
         assert.isAbove(problem(bytes.subarray(0, length)).length, 0)
       assert.include(problem(Uint8Array.of(...bytes, 0)), "1 bytes too many")
-      assert.include(problem(Uint8Array.of(9, ...bytes.subarray(1))), "version 9, expected 1")
+      assert.include(problem(Uint8Array.of(9, ...bytes.subarray(1))), "version 9, expected 2")
     }
   })
 
