@@ -104,7 +104,7 @@ const samePrompts = (baseline: Fields, candidate: Fields): boolean =>
   baseline["shared_prompts"] === "sampling-params"
     ? candidate["shared_prompts"] === "sampling-params"
     : typeof baseline["seed"] === "number" &&
-      decidePrompts.every((key) => textOf(baseline[key]) === textOf(candidate[key]))
+      decidePrompts.every((key) => valueInWords(baseline[key]) === valueInWords(candidate[key]))
 
 /** Shares that differ by less may come of what a chat template puts before every prompt, and change a TTFT by no more. */
 const UNEQUAL_SHARES = 0.05

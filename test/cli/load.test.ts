@@ -8,7 +8,14 @@ import { writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
-import { connectionsOf, type OpenLoad, plannedOf, resolve, sayExpected, warnOfEnd } from "../../src/cli/internal/load.ts"
+import {
+  connectionsOf,
+  type OpenLoad,
+  plannedOf,
+  resolve,
+  sayExpected,
+  warnOfEnd
+} from "../../src/cli/internal/load.ts"
 import * as ScheduleFile from "../../src/workload/ScheduleFile.ts"
 import * as Tokenizer from "../../src/workload/Tokenizer.ts"
 import { file, folder, llmperf, parse, type Surroundings } from "./invocation.ts"

@@ -313,8 +313,7 @@ describe("ComparisonSettings", () => {
 
   it("says when both runs sent the same prompts, and when one of them found more in a cache", () => {
     const share = (value: number) => ({ results_usage_cached_input_tokens_share: value })
-    const warned = (a: RunReader.Fields, b: RunReader.Fields) =>
-      ComparisonSettings.compare(loaded(a), loaded(b)).warnings.join("\n")
+    const warned = (a: Fields, b: Fields) => ComparisonSettings.compare(loaded(a), loaded(b)).warnings.join("\n")
     const same = { seed: 7, tokenizer: "llama", shared_prompts: "same-prompts", mean_input_tokens: 550 }
     assert.match(warned(same, same), /^Both runs sent the same prompts \(seed 7\).*does not say\.$/)
     assert.match(

@@ -1,5 +1,5 @@
 import * as Option from "effect/Option"
-import { type Input } from "./providers.ts"
+import { endpointOf, type Input } from "./providers.ts"
 
 /** The field of the body that holds the prompt, where sampling parameters stand beside it; `null` where they don't. */
 const fieldOf = (input: Input): string | null => {
@@ -16,7 +16,7 @@ const fieldOf = (input: Input): string | null => {
     case "ollama":
       return null
     default:
-      return { chat: "messages", completions: "prompt", responses: "input" }[input.endpoint]
+      return { chat: "messages", completions: "prompt", responses: "input" }[endpointOf(input)]
   }
 }
 
