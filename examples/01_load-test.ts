@@ -32,6 +32,7 @@ const config: LoadTestConfig = {
   metadata: {},
   seed: 11111,
   promptMode: "exact",
+  countTokens: "auto",
   warmup: false,
   warmupRequests: 0,
   requestIdHeader: "x-request-id",

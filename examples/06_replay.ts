@@ -33,6 +33,7 @@ const config: ReplayConfig = {
   metadata: {},
   seed: 11111,
   promptMode: "exact",
+  countTokens: "auto",
   warmup: false,
   warmupRequests: 0,
   requestIdHeader: "x-request-id",

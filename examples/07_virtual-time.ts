@@ -30,6 +30,7 @@ const config: LoadTestConfig = {
   metadata: {},
   seed: 11111,
   promptMode: "exact",
+  countTokens: "auto",
   warmup: false,
   warmupRequests: 0,
   requestIdHeader: null,

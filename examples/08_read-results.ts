@@ -32,6 +32,7 @@ const config: LoadTestConfig = {
   metadata: { team: "inference" },
   seed: 11111,
   promptMode: "exact",
+  countTokens: "auto",
   warmup: false,
   warmupRequests: 0,
   requestIdHeader: null,

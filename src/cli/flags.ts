@@ -9,6 +9,7 @@ import * as Latency from "../simulator/Latency.ts"
 import * as Fault from "../simulator/Fault.ts"
 import { parseSeconds } from "../domain/DurationText.ts"
 import * as Secrets from "../domain/Secrets.ts"
+import { CountTokens } from "../domain/TokenSource.ts"
 import { fleetFlags } from "./internal/fleetFlags.ts"
 import { liveMetricsFlags } from "./internal/liveMetricsFlags.ts"
 import { network } from "./internal/networkFlags.ts"
@@ -320,6 +321,12 @@ export const workload = {
   ),
   runId: Setting.optional("run-id", runId, "Name of this run; by default made from time and chance"),
   tokenizer,
+  countTokens: Setting.noted(
+    "count-tokens",
+    Setting.oneOf(...CountTokens.literals),
+    "auto",
+    "Whose count of output tokens leads: the server's usage, the tokenizer's, or auto: the server's if its first answer has usage. With --prompt-mode llmperf the default is tokenizer"
+  ),
   promptMode: Setting.withDefault(
     "prompt-mode",
     Setting.oneOf("exact", "llmperf"),
@@ -415,6 +422,11 @@ export const loadTest = {
     "ignore-eos",
     false,
     "Ask the server for answers of the full length (ignore_eos, as vLLM and SGLang know it)"
+  ),
+  usagePerChunk: Setting.toggle(
+    "usage-per-chunk",
+    false,
+    "Ask for usage in every chunk (stream_options.continuous_usage_stats of vLLM and SGLang): inter-token latency is then exact also when the first chunk has several tokens"
   ),
   header: Setting.repeated("header", headerLine, "A header to send with every request").pipe(Setting.alias("H")),
   requestIdHeader: Setting.withDefault(

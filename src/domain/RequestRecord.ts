@@ -7,6 +7,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { TokenSource } from "./TokenSource.ts"
 
 const Seconds = Schema.NullOr(Schema.Finite)
 const Count = Schema.NullOr(Schema.Int)
@@ -19,7 +20,10 @@ const Count = Schema.NullOr(Schema.Int)
  * - `intended_offset_s`, `sent_offset_s`, `end_offset_s` are seconds after the start of the run
  * - `dispatch_lag_s` = `sent_offset_s` − `intended_offset_s`; the `scheduled_…` latencies count from the intended moment
  * - `dns_s`, `connect_s`, `tls_s` are set when a connection was opened for this request
- * - `usage_…` are the server's own counts
+ * - `token_source`: whose count `number_output_tokens` is; `null` for a request that ended before that was decided
+ * - `tokenizer_output_tokens` is the tokenizer's count of the text; `usage_…` are the server's own counts, as it sent them
+ * - `first_chunk_tokens`: how many tokens came at the moment of the first, by whoever counts; `null` when that is not known
+ * - `hidden_reasoning_tokens`: those of `usage_output_tokens` that were never streamed; `null` when the server says nothing of reasoning
  * - `sampled` is `false` for a request that counts in the totals only
  * - `credential_renewed`: `true` when the server rejected the credential and the request was written once more with another; its
  *   times are those of the second attempt. There is no such key otherwise
@@ -62,6 +66,10 @@ export const RequestRecord = Schema.Struct({
   number_chunks: Schema.Int,
   tokens_per_chunk: Seconds,
   max_inter_chunk_latency_s: Seconds,
+  token_source: Schema.NullOr(TokenSource),
+  tokenizer_output_tokens: Count,
+  first_chunk_tokens: Count,
+  hidden_reasoning_tokens: Count,
   usage_input_tokens: Count,
   usage_output_tokens: Count,
   usage_cached_input_tokens: Count,

@@ -5,6 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as Struct from "effect/Struct"
+import { CountTokens } from "./TokenSource.ts"
 
 const PositiveInt = Schema.Int.check(Schema.isGreaterThan(0))
 const NaturalInt = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
@@ -34,6 +35,7 @@ export type PromptMode = typeof PromptMode.Type
  *   words of its own, unless `promptMode` is `llmperf`
  * - `warmup`: open connections and exercise the client's own code first, without asking the model for anything
  * - `warmupRequests`: real requests sent and dropped before the clock starts
+ * - `countTokens`: whose count of output tokens leads
  * - `runId`: begins every `x-request-id` and is kept in the results
  * - `resultsDir`: `null` to save nothing
  *
@@ -50,6 +52,7 @@ export const RunConfig = Schema.Struct({
   seed: NaturalInt,
   promptMode: PromptMode,
   samePrompts: Schema.optional(Schema.Boolean),
+  countTokens: CountTokens,
   warmup: Schema.Boolean,
   warmupRequests: NaturalInt,
   requestIdHeader: Schema.NullOr(Schema.NonEmptyString),

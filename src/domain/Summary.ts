@@ -9,6 +9,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import { TokenSource } from "./TokenSource.ts"
 
 const Num = Schema.NullOr(Schema.Finite)
 
@@ -104,8 +105,9 @@ export const ErrorGroup = Schema.Struct({
 export interface ErrorGroup extends Schema.Schema.Type<typeof ErrorGroup> {}
 
 /**
- * Our token counts against the server's `usage`, over the successful requests for which both are known.
- * `mean_relative_difference` is the mean of |ours − server's| / server's, over those where the server's is not 0.
+ * The tokenizer's counts against the server's `usage`, over the successful requests for which both are known.
+ * `mean_relative_difference` is the mean of |tokenizer's − server's| / server's, over those where the server's is not 0;
+ * `tokenizer_tokens` and `server_tokens` are the sums over all compared.
  *
  * @category models
  * @since 0.1.0
@@ -113,7 +115,9 @@ export interface ErrorGroup extends Schema.Schema.Type<typeof ErrorGroup> {}
 export const UsageComparison = Schema.Struct({
   num_requests_compared: Schema.Int,
   num_requests_different: Schema.Int,
-  mean_relative_difference: Num
+  mean_relative_difference: Num,
+  tokenizer_tokens: Schema.Int,
+  server_tokens: Schema.Int
 })
 
 /**
@@ -147,6 +151,10 @@ export interface CachedInput extends Schema.Schema.Type<typeof CachedInput> {}
  *
  * - `quantile_error`: by how much of itself a quantile above may be off at most: 0 when all values were kept, 0.001 when there were
  *   so many that histograms took their place. The gaps between chunks are always in a histogram
+ * - `token_source`: whose counts the output tokens are; `null` when no request succeeded
+ * - `num_uncounted_requests`: successful requests whose output tokens are not known: those without `usage` where the server counts
+ * - `total_hidden_reasoning_tokens`: generated and never streamed, by the server's count; in no other number
+ * - `finish_reason_frequency`: of the successful requests
  * - `num_unsampled_requests`: requests that are in the totals and in no distribution
  * - `num_unsent_requests`: planned requests that were never started, the dropped ones included
  * - `num_late_requests`: written to the socket more than 10 ms after they were due; `num_queued_requests`: waited for a place
@@ -199,6 +207,11 @@ export const Summary = Schema.Struct({
   error_reason_frequency: Frequency,
   errors: Schema.Array(ErrorGroup),
 
+  finish_reason_frequency: Frequency,
+
+  token_source: Schema.NullOr(TokenSource),
+  num_uncounted_requests: Schema.Int,
+  total_hidden_reasoning_tokens: Schema.Int,
   total_input_tokens: Schema.Int,
   total_output_tokens: Schema.Int,
   total_chunks: Schema.Int,

@@ -323,6 +323,7 @@ const stepConfig = (runId: string, concurrency: number, count: number, outputTok
   metadata: {},
   seed: 1,
   promptMode: "exact",
+  countTokens: "tokenizer",
   resultsDir: null,
   meanInputTokens: 64,
   stddevInputTokens: 0,

@@ -23,6 +23,7 @@ import {
   type AgentProfile,
   type AgentReady,
   type AgentSpec,
+  type Decision,
   type Handlers,
   type Job,
   type Lease,
@@ -50,7 +51,7 @@ export class AgentLost extends Schema.TaggedError<AgentLost>("llmperf/engine/Age
 }
 
 /**
- * An agent as the coordinator sees it; see `LoadAgent`. Stops and releases for one that is gone come to nothing: its `run`
+ * An agent as the coordinator sees it; see `LoadAgent`. Decisions, stops and releases for one that is gone come to nothing: its `run`
  * tells.
  *
  * - `name`: as it is called in messages and in rows, such as `worker 2 of 4` or `10.0.0.7:7070`
@@ -66,6 +67,7 @@ export interface Agent<E = AgentFailed> {
   readonly prepare: (spec: AgentSpec) => Effect.Effect<AgentReady, E>
   readonly lease: (lease: Lease) => Effect.Effect<void, AgentLost>
   readonly run: (start: Start) => Stream.Stream<Report, AgentLost>
+  readonly decide: (decision: Decision) => Effect.Effect<void>
   readonly stop: (stop: Stop) => Effect.Effect<void>
   readonly clock: (session: string | null) => Effect.Effect<number, AgentLost>
   readonly account: (session: string) => Effect.Effect<Account, AgentLost>
@@ -185,6 +187,7 @@ export const fromClient = <E, G = never>(options: {
     },
     lease: (lease) => asked(client.Lease(lease)),
     run: (start) => streamed(client.Run(start)),
+    decide: (decision) => Effect.ignoreCause(asked(client.Decide(decision))),
     stop: (stop) => Effect.ignoreCause(asked(client.Stop(stop))),
     clock: (session) => asked(client.Clock({ session })),
     account: (session) => asked(client.Account({ session })),

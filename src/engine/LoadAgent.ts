@@ -16,6 +16,7 @@ import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Transferable from "effect/workers/Transferable"
 import { Limits } from "../domain/CalibrationResults.ts"
 import { RequestPlan } from "../domain/RequestPlan.ts"
+import { CountTokens, TokenSource } from "../domain/TokenSource.ts"
 import * as HealthReport from "../metrics/HealthReport.ts"
 import { DispatchReport } from "../metrics/Verdict.ts"
 import * as OtlpSpans from "../output/OtlpSpans.ts"
@@ -123,6 +124,7 @@ export const AgentSpec = Schema.Struct({
   requestTimeoutSeconds: Seconds,
   timeoutSeconds: Seconds,
   graceSeconds: Schema.Finite,
+  countTokens: CountTokens,
   slots: Schema.NullOr(Count),
   saves: Schema.Boolean,
   logsSent: Schema.Boolean,
@@ -225,6 +227,21 @@ export const Stop = Schema.Struct({
 export interface Stop extends Schema.Schema.Type<typeof Stop> {}
 
 /**
+ * Whose count of tokens leads in the run. The coordinator decides by the first answer that it hears of; no agent makes the row of an
+ * answer before it knows.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Decision = Schema.Struct({ session: Schema.String, source: TokenSource })
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export interface Decision extends Schema.Schema.Type<typeof Decision> {}
+
+/**
  * Requests that have ended, each in one report only: their ids, their lines as they stand in `records.ndjson` and in
  * `requests_sent.log` (empty when not wanted or kept by the agent), their chunk times as blocks of `chunks.arrow` (the same), and the fold of them
  * (`SummarySink.pack`).
@@ -280,6 +297,7 @@ export interface Counters extends Schema.Schema.Type<typeof Counters> {}
  * - `startedAt`: when it began to send, in nanoseconds on its monotonic clock; `null` before
  * - `recent`: durations since the report before, for a display (`LiveStats.takeRecent`)
  * - `ended`: `null` when there is nothing new
+ * - `proposed`: whose count the first answer speaks for that has succeeded here, from then until the agent is told what holds
  * - `uncounted`: why text could not be counted
  * - `loopEnded`: everything it sent has ended; text may still be with the counter
  * - `dispatch`: in the last report
@@ -296,6 +314,7 @@ export const Report = Schema.Struct({
   counters: Counters,
   recent: Bytes,
   ended: Schema.NullOr(Ended),
+  proposed: Schema.NullOr(TokenSource),
   uncounted: Schema.NullOr(TokenizerError),
   loopEnded: Schema.Boolean,
   dispatch: Schema.NullOr(DispatchReport),
@@ -410,6 +429,7 @@ export class WrongVersion extends Schema.TaggedError<WrongVersion>("llmperf/engi
  * - `Hello` is for agents on other machines, and says whether both understand each other. Its shape never changes
  * - `Clock` gives the monotonic clock of the agent, in nanoseconds. It also says that the caller is there: see `silenceSeconds`
  * - `Prepare` comes first in a session; it answers when connections are open and all is warm
+ * - `Decide` answers what an agent proposes; see `Decision`
  * - Then come leases, also before `Run`, whose stream ends when everything that was leased has ended and been reported.
  *   Interrupting it cancels what is in flight
  * - `Account` and `Collect` give what is known of a session that has ended, until `Release` forgets it or another one begins
@@ -423,6 +443,7 @@ export class LoadAgentRpcs extends RpcGroup.make(
   Rpc.make("Prepare", { payload: AgentSpec, success: AgentReady, error: AgentFailed }),
   Rpc.make("Lease", { payload: Lease, error: AgentFailed }),
   Rpc.make("Run", { payload: Start, success: Report, error: AgentFailed, stream: true }),
+  Rpc.make("Decide", { payload: Decision, error: AgentFailed }),
   Rpc.make("Stop", { payload: Stop, error: AgentFailed }),
   Rpc.make("Account", { payload: { session: Schema.String }, success: Account, error: AgentFailed }),
   Rpc.make("Collect", { payload: Wanted, success: Piece, error: AgentFailed, stream: true }),

@@ -166,6 +166,7 @@ export const layer = <E extends { readonly message: string }, R>(
           }).pipe(Effect.provideContext(context)),
         Lease: (lease) => Effect.flatMap(named(lease.session), (run) => run.lease(lease)),
         Run: (start) => Stream.unwrap(Effect.map(named(start.session), (run) => run.run(start))),
+        Decide: ({ session: id, source }) => Effect.flatMap(named(id), (run) => run.decide(source)),
         Stop: (stop) => Effect.flatMap(named(stop.session), (run) => run.stop(stop)),
         Account: ({ session: id }) => Effect.flatMap(named(id), (run) => run.account),
         Collect: (wanted) =>

@@ -1,7 +1,8 @@
 /**
  * Turns finished requests into rows: has their text counted, and hands the rows on.
  *
- * The text is counted by the `TokenCounter`, away from the thread that reads sockets, and then dropped.
+ * The text is counted by the `TokenCounter`, away from the thread that reads sockets, and then dropped. The row of an answer waits
+ * until it is decided whose count of tokens leads.
  *
  * @since 0.1.0
  */
@@ -14,6 +15,7 @@ import { type RequestPlan } from "../domain/RequestPlan.ts"
 import * as RequestSink from "../metrics/RequestSink.ts"
 import { TokenCounter } from "../workload/TokenCounter.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
+import { type TokenDecision } from "./TokenDecision.ts"
 
 /** How many texts may be with the counter at a time. */
 const countsInFlight = 256
@@ -22,8 +24,8 @@ const countsInFlight = 256
  * - `finished(measurement)`: takes over a finished request; never waits
  * - `run`: makes the rows, in the order in which their counts come back; ends after `end`, when all are made
  * - `end`: no more will be finished
- * - `flush()`: makes the rows of all requests whose text is not counted yet, without token numbers; for a run that is
- *   stopped at once
+ * - `flush()`: makes the rows of all requests whose text is not counted yet, without what the tokenizer would count; for a run
+ *   that is stopped at once
  *
  * @category models
  * @since 0.1.0
@@ -37,26 +39,31 @@ export interface Recorder {
 
 /**
  * `onOutcome` is given each row with its measurement, once, in the same turn in which its count is there: no row is ever on its way when a run
- * is stopped. When a text cannot be counted, its row has no token numbers and `onUncounted` is told.
+ * is stopped. When a text cannot be counted, its row has no numbers of the tokenizer and `onUncounted` is told.
+ *
+ * `decision`: whose count leads. A request that failed does not wait for it.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const make = Effect.fnUntraced(function* (options: {
+  readonly decision: TokenDecision
   readonly start: () => RequestSink.RunStart
   readonly xRequestId: (plan: RequestPlan) => string | null
   readonly onOutcome: (outcome: RequestOutcome, measurement: RequestSink.Measurement) => void
   readonly onUncounted: (error: TokenizerError) => void
 }): Effect.fn.Return<Recorder, never, TokenCounter> {
+  const { decision } = options
   const counter = yield* TokenCounter
   const queue = yield* Queue.unbounded<RequestSink.Measurement, Cause.Done>()
   const pending = new Set<RequestSink.Measurement>()
 
-  const record = (measurement: RequestSink.Measurement, outputTokens: number | null): void => {
+  const record = (measurement: RequestSink.Measurement, tokens: RequestSink.TokenizerCounts): void => {
     if (!pending.delete(measurement)) return
     options.onOutcome(
       RequestSink.toOutcome(measurement, {
-        outputTokens,
+        source: decision.current(),
+        tokens,
         start: options.start(),
         xRequestId: options.xRequestId(measurement.plan)
       }),
@@ -64,32 +71,47 @@ export const make = Effect.fnUntraced(function* (options: {
     )
   }
 
-  const count = (measurement: RequestSink.Measurement): Effect.Effect<number | null> => {
+  const count = (text: string): Effect.Effect<number | null> =>
+    text === ""
+      ? Effect.succeed(0)
+      : Effect.catchTag(counter.count(text), "TokenizerError", (error) =>
+          Effect.sync(() => {
+            options.onUncounted(error)
+            return null
+          })
+        )
+
+  const counts = (measurement: RequestSink.Measurement): Effect.Effect<RequestSink.TokenizerCounts> => {
     const text = measurement.text.join("")
-    if (text === "") return Effect.succeed(0)
-    return Effect.catchTag(counter.count(text), "TokenizerError", (error) =>
-      Effect.sync(() => {
-        options.onUncounted(error)
-        return null
-      })
-    )
+    const first = RequestSink.firstOf(measurement)
+    return Effect.flatMap(count(text), (output) => {
+      if (output === null || first === text) return Effect.succeed({ output, first: output })
+      // What came first matters only where the tokenizer leads
+      if (decision.current() === "server") return Effect.succeed({ output, first: null })
+      return Effect.map(count(first), (first) => ({ output, first }))
+    })
   }
+
+  const row = (measurement: RequestSink.Measurement): Effect.Effect<void> =>
+    Effect.flatMap(counts(measurement), (tokens) =>
+      measurement.error === null && decision.current() === null
+        ? Effect.map(decision.decided, () => record(measurement, tokens))
+        : Effect.sync(() => record(measurement, tokens))
+    )
 
   return {
     finished: (measurement) => {
       pending.add(measurement)
+      if (measurement.error === null) decision.answered(measurement.usage)
       Queue.offerUnsafe(queue, measurement)
     },
     run: Stream.fromQueue(queue).pipe(
-      Stream.mapEffect((measurement) => Effect.map(count(measurement), (tokens) => record(measurement, tokens)), {
-        concurrency: countsInFlight,
-        unordered: true
-      }),
+      Stream.mapEffect(row, { concurrency: countsInFlight, unordered: true }),
       Stream.runDrain
     ),
     end: Effect.asVoid(Queue.end(queue)),
     flush: () => {
-      for (const measurement of pending) record(measurement, null)
+      for (const measurement of pending) record(measurement, { output: null, first: null })
     }
   }
 })

@@ -21,12 +21,14 @@ import type * as Scope from "effect/Scope"
 import * as Semaphore from "effect/Semaphore"
 import * as Stream from "effect/Stream"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
+import { type CountTokens } from "../domain/TokenSource.ts"
 import { type RequestRecord } from "../domain/RequestRecord.ts"
 import { type RunStart } from "../metrics/RequestSink.ts"
 import { type Provider } from "../provider/Provider.ts"
 import { TokenCounter } from "../workload/TokenCounter.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
 import * as Recorder from "./Recorder.ts"
+import * as TokenDecision from "./TokenDecision.ts"
 import * as RequestRunner from "./RequestRunner.ts"
 
 /**
@@ -84,6 +86,7 @@ const why = {
  * - `concurrency`: most requests in flight, 1 or more
  * - `requestTimeoutSeconds`: limit for one request; none by default
  * - `xRequestId`: the `x_request_id` of a row: what the provider's `requestId` option sends. `null` by default
+ * - `countTokens`: whose count of output tokens leads, `auto` by default: the first answer that succeeds decides
  * - `onUncounted`: told when the tokens of a text cannot be counted; its row has no token numbers then
  *
  * @category models
@@ -93,6 +96,7 @@ export interface Options {
   readonly concurrency: number
   readonly requestTimeoutSeconds?: number | null | undefined
   readonly xRequestId?: ((plan: RequestPlan) => string) | undefined
+  readonly countTokens?: CountTokens | undefined
   readonly onUncounted?: ((error: TokenizerError) => void) | undefined
 }
 
@@ -166,6 +170,7 @@ export const make = Effect.fn("RequestsLauncher.make")(function* (
   }
 
   const recorder = yield* Recorder.make({
+    decision: TokenDecision.make(options.countTokens ?? "auto"),
     start: () => start,
     xRequestId: (plan) => options.xRequestId?.(plan) ?? null,
     onUncounted: (error) => options.onUncounted?.(error),

@@ -11,6 +11,7 @@ import * as Sink from "effect/Sink"
 import { type LlmError } from "../domain/LlmError.ts"
 import { type RequestOutcome, type RequestRecord } from "../domain/RequestRecord.ts"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
+import { type TokenSource } from "../domain/TokenSource.ts"
 import { type ContentKind, type Sent, type TokenEvent, type Usage } from "../domain/TokenEvent.ts"
 
 /**
@@ -21,6 +22,7 @@ import { type ContentKind, type Sent, type TokenEvent, type Usage } from "../dom
  * - `parts`: where in `text` the pieces of another kind begin
  * - `chunkAt`: the arrival of every chunk with content
  * - `credentialRenewed`: whether it was written again with another credential, as the server had rejected the first
+ * - `firstUsageTokens`: the server's count of output tokens at the moment of the first content, where it tells it so early
  *
  * @category models
  * @since 0.1.0
@@ -37,6 +39,7 @@ export interface Measurement {
   text: Array<string>
   parts: Array<{ readonly kind: ContentKind; readonly from: number }>
   usage: Usage | null
+  firstUsageTokens: number | null
   finishReason: string | null
   endedAt: number | null
   error: LlmError | null
@@ -58,6 +61,7 @@ export const makeMeasurement = (plan: RequestPlan, intendedAt: number): Measurem
   text: [],
   parts: [],
   usage: null,
+  firstUsageTokens: null,
   finishReason: null,
   endedAt: null,
   error: null
@@ -98,9 +102,11 @@ export const add = (measurement: Measurement, event: TokenEvent): void => {
       break
     case "Usage":
       measurement.usage = event
+      if (event.at === measurement.chunkAt[0]) measurement.firstUsageTokens = event.outputTokens
       break
     case "Finished":
-      measurement.finishReason = event.reason
+      // After a refusal the end is one like any other
+      if (measurement.finishReason !== "refusal" || event.reason !== "stop") measurement.finishReason = event.reason
       break
     case "Ended":
       measurement.endedAt = event.at
@@ -120,6 +126,46 @@ const begin = ({ parts, text }: Measurement, kind: ContentKind): void => {
  */
 export const answerOf = ({ parts, text }: Measurement): string =>
   parts.map(({ from, kind }, i) => (kind === "text" ? text.slice(from, parts[i + 1]?.from).join("") : "")).join("")
+
+/**
+ * What had been generated when the first content arrived: the text of all chunks of that moment.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const firstOf = ({ chunkAt, text }: Measurement): string => {
+  let chunks = 0
+  while (chunks < chunkAt.length && chunkAt[chunks] === chunkAt[0]) chunks++
+  return text.slice(0, chunks).join("")
+}
+
+/** Reasoning that the server counted and kept to itself: all of it, unless reasoning was streamed. `null` when it says nothing of it. */
+const hiddenReasoningOf = ({ parts, usage }: Measurement): number | null => {
+  if (usage === null || usage.reasoningTokens === null) return null
+  return parts.some(({ kind }) => kind === "reasoning") ? 0 : Math.min(usage.reasoningTokens, usage.outputTokens ?? 0)
+}
+
+/** The tokens of what was streamed, and of what came at the moment of the first, by whoever counts. */
+const countedBy = (
+  { firstUsageTokens, usage }: Measurement,
+  hidden: number | null,
+  { source, tokens }: { readonly source: TokenSource | null; readonly tokens: TokenizerCounts }
+): TokenizerCounts => {
+  switch (source) {
+    case "server":
+      return {
+        output: minus(usage?.outputTokens ?? null, hidden),
+        first: minus(firstUsageTokens, hidden)
+      }
+    case "tokenizer":
+      return tokens
+    case null:
+      return { output: null, first: null }
+  }
+}
+
+const minus = (tokens: number | null, hidden: number | null): number | null =>
+  tokens === null ? null : Math.max(0, tokens - (hidden ?? 0))
 
 /**
  * The sink of one request: `Stream.run(provider.stream(plan), into(measurement))`. `onBatch` is called after every batch
@@ -157,10 +203,24 @@ const ratio = (numerator: number, denominator: number | null): number | null =>
   denominator === null || denominator <= 0 ? null : numerator / denominator
 
 /**
+ * What the tokenizer counts: `output`, the tokens of all that was generated, and `first`, of `firstOf`; `null` when they could not be
+ * counted.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface TokenizerCounts {
+  readonly output: number | null
+  readonly first: number | null
+}
+
+/**
  * Makes the row of a finished request.
  *
- * - `outputTokens`: the tokens of `measurement.text`, or `null` when they could not be counted
- * - `inter_token_latency_s` = (last − first content) / (output tokens − 1), `null` below two tokens
+ * - `source`: whose count of tokens leads, `null` when that is not decided: output tokens are then unknown. Nothing at all is no
+ *   tokens, whoever counts
+ * - `inter_token_latency_s` = (last − first content) / (output tokens − tokens of the first moment), where the latter are one when
+ *   they are not known; `null` when no token came later
  * - a request that never reached the socket has no `sent_offset_s`, no lag and no latencies
  *
  * @category conversions
@@ -168,10 +228,19 @@ const ratio = (numerator: number, denominator: number | null): number | null =>
  */
 export const toOutcome = (
   measurement: Measurement,
-  options: { readonly outputTokens: number | null; readonly start: RunStart; readonly xRequestId: string | null }
+  options: {
+    readonly source: TokenSource | null
+    readonly tokens: TokenizerCounts
+    readonly start: RunStart
+    readonly xRequestId: string | null
+  }
 ): RequestOutcome => {
   const { plan, chunkAt, error, usage } = measurement
-  const { outputTokens, start } = options
+  const { source, start, tokens } = options
+  const hidden = hiddenReasoningOf(measurement)
+  const counted = countedBy(measurement, hidden, options)
+  const isNothing = error !== null && measurement.text.every((text) => text === "")
+  const outputTokens = counted.output ?? (isNothing ? 0 : null)
   const sentAt = measurement.sent?.at ?? null
   const endedAt = measurement.endedAt ?? chunkAt.at(-1) ?? sentAt ?? measurement.intendedAt
   const first = chunkAt[0]
@@ -188,8 +257,8 @@ export const toOutcome = (
   const offset = (at: number): number => (at - start.monotonicNanos) / 1e9
   const latency = seconds(sentAt, endedAt)
   const generation = seconds(first, last)
-  const perToken =
-    outputTokens !== null && outputTokens > 1 && generation !== null ? generation / (outputTokens - 1) : null
+  const firstTokens = counted.first === null ? null : Math.max(1, counted.first)
+  const perToken = generation === null || outputTokens === null ? null : ratio(generation, outputTokens - (firstTokens ?? 1))
   const connection = measurement.sent?.connection ?? null
   const reason = error?.reason
   const retryAfter = reason !== undefined && "retryAfterSeconds" in reason ? reason.retryAfterSeconds : null
@@ -228,6 +297,10 @@ export const toOutcome = (
     number_chunks: chunkAt.length,
     tokens_per_chunk: outputTokens === null || chunkAt.length === 0 ? null : outputTokens / chunkAt.length,
     max_inter_chunk_latency_s: gaps.length === 0 ? null : largest,
+    token_source: source,
+    tokenizer_output_tokens: tokens.output,
+    first_chunk_tokens: first === undefined ? null : firstTokens,
+    hidden_reasoning_tokens: hidden,
     usage_input_tokens: usage?.inputTokens ?? null,
     usage_output_tokens: usage?.outputTokens ?? null,
     usage_cached_input_tokens: usage?.cachedInputTokens ?? null,

@@ -12,6 +12,7 @@ import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
 import * as Sink from "effect/Sink"
 import type { RequestOutcome, RequestRecord } from "../domain/RequestRecord.ts"
+import type { TokenSource } from "../domain/TokenSource.ts"
 import type { Summary } from "../domain/Summary.ts"
 import * as Histogram from "./Histogram.ts"
 import { ByteReader, ByteWriter } from "./internal/bytes.ts"
@@ -214,6 +215,11 @@ export class SummarySink {
       error_reason_frequency: this.parts.errors.byReason(),
       errors: this.parts.errors.groups(),
 
+      finish_reason_frequency: this.parts.finishReasons.frequency(),
+
+      token_source: sourceOf(totals),
+      num_uncounted_requests: totals.uncounted,
+      total_hidden_reasoning_tokens: totals.hiddenReasoningTokens,
       total_input_tokens: totals.inputTokens,
       total_output_tokens: totals.outputTokens,
       total_chunks: totals.chunks,
@@ -248,19 +254,31 @@ const plain = (column: Column) => Distribution.plain(column.ranked())
 
 const detailed = (column: Column) => Distribution.detailed(column.ranked())
 
-const addCompleted = ({ totals, usageInput, usageOutput }: SummaryParts, record: RequestRecord): void => {
+/** Whose counts those of the requests are that completed. The rows of a run agree in it. */
+const sourceOf = ({ byServer, byTokenizer }: SummaryParts["totals"]): TokenSource | null =>
+  byServer + byTokenizer === 0 ? null : byServer >= byTokenizer ? "server" : "tokenizer"
+
+const addCompleted = (
+  { finishReasons, totals, usageInput, usageOutput }: SummaryParts,
+  record: RequestRecord
+): void => {
   totals.completed++
+  if (record.finish_reason !== null) finishReasons.add(record.finish_reason)
+  if (record.token_source === "server") totals.byServer++
+  else if (record.token_source === "tokenizer") totals.byTokenizer++
+  totals.hiddenReasoningTokens += record.hidden_reasoning_tokens ?? 0
   totals.requestSeconds += record.end_to_end_latency_s ?? 0
   totals.inputTokens += record.number_input_tokens
   totals.chunks += record.number_chunks
-  if (record.number_output_tokens !== null) {
+  if (record.number_output_tokens === null) totals.uncounted++
+  else {
     totals.outputTokens += record.number_output_tokens
     if (record.number_chunks > 0) {
       totals.tokensInChunks += record.number_output_tokens
       totals.chunksWithTokens += record.number_chunks
     }
-    usageOutput.add(record.number_output_tokens, record.usage_output_tokens)
   }
+  usageOutput.add(record.tokenizer_output_tokens, visibleOutput(record))
   usageInput.add(record.number_input_tokens, record.usage_input_tokens)
   const { usage_cached_input_tokens: cached, usage_input_tokens: input } = record
   if (cached !== null && input !== null) {
@@ -269,6 +287,10 @@ const addCompleted = ({ totals, usageInput, usageOutput }: SummaryParts, record:
     totals.cachedTokens += cached
   }
 }
+
+/** What the server counts of what was streamed. */
+const visibleOutput = ({ hidden_reasoning_tokens, usage_output_tokens }: RequestRecord): number | null =>
+  usage_output_tokens === null ? null : usage_output_tokens - (hidden_reasoning_tokens ?? 0)
 
 const addMeasured = ({ columns }: SummaryParts, record: RequestRecord): void => {
   columns.inter_token_latency_s.push(record.inter_token_latency_s)
@@ -311,7 +333,7 @@ const VERSION = 2
  * Format, version 2, all numbers little-endian: the byte 2; the number of values that are kept, an unsigned 32-bit integer; the
  * totals as doubles; for each number of a request the byte 0 and its values, or the byte 1 and a `Histogram.encode`; the histogram
  * of the gaps; the number of requests sent as a double, and the byte 0 and the moments when they were sent, then when they ended,
- * or the byte 1 and a grid of time; the groups of errors as JSON; and both comparisons with the server's counts, four doubles each. What has
+ * or the byte 1 and a grid of time; the groups of errors and the reasons why answers ended as JSON; and both comparisons with the server's counts, six doubles each. What has
  * a length begins with it: an unsigned 32-bit integer, in values or in bytes.
  *
  * @category encoding

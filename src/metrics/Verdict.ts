@@ -11,6 +11,7 @@ import { type Summary } from "../domain/Summary.ts"
 import * as HealthReport from "./HealthReport.ts"
 import * as Check from "./internal/verdictChecks.ts"
 import { type DispatchReport, type DispatchSlice, widenedDispatch } from "./internal/verdictDispatch.ts"
+import { tokenFindings } from "./internal/verdictTokens.ts"
 import { checks, defaultLimits, type Limit, type Limits, Limits as LimitsSchema } from "./internal/verdictLimits.ts"
 
 export {
@@ -77,6 +78,8 @@ export const CheckName = Schema.Literals([
   "dropped_requests",
   "lost_slot_time",
   "own_errors",
+  "token_mismatch_of_output",
+  "token_mismatch_of_input",
   "bad_time",
   "invalid_time"
 ])
@@ -182,7 +185,7 @@ export const judge = (evidence: Evidence): Verdict => {
       checks: failed.map(({ check }) => check)
     }
   })
-  const ofRun = failedOf(Check.ofRun(evidence, { openLoop, limits }))
+  const ofRun = failedOf([...Check.ofRun(evidence, { openLoop, limits }), ...tokenFindings(summary, limits)])
   const ofTime = failedOf(timeFindings(slices, limits)).filter((failed) => addsTo(ofRun, failed, slices))
   const reasons = [...ofRun, ...ofTime]
     .map((failed) => reasonOf(failed, slices))

@@ -82,6 +82,12 @@ export const compare = (baseline: LoadedRun, candidate: LoadedRun): Settings => 
       `${said("tokenizer", "tokenizer", baseline.summary, candidate.summary)}: tokens of one are not tokens of the other, so neither are lengths, throughputs and inter-token latencies.`
     )
   }
+  const [counts, others] = [baseline, candidate].map(({ summary }) => ({ source: result(summary, "token_source") }))
+  if (counts !== undefined && others !== undefined && typeof counts.source === "string" && typeof others.source === "string" && isDifferent("source", counts, others)) {
+    warnings.push(
+      `${said("source", "output tokens counted by", counts, others)}: these are not the same tokens; give both runs the same --count-tokens.`
+    )
+  }
   if (baseline.writer !== candidate.writer) {
     warnings.push(
       "One run is of LLMPerf: its TTFT and end-to-end latency begin before the connection is opened, as scheduled TTFT and scheduled end-to-end latency do here, and its token counts are one higher."

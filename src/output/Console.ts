@@ -8,6 +8,7 @@ import type { Grade, Verdict } from "../metrics/Verdict.ts"
 import { LATE_SECONDS } from "../metrics/SummarySink.ts"
 import type { CacheRemark } from "./CacheText.ts"
 import { allFailed, failures, nothingCompleted } from "./internal/failures.ts"
+import { cutShort } from "./internal/finishReasons.ts"
 import { style, type Style } from "./internal/style.ts"
 import { table, type TableColumn, type TableRow } from "./internal/table.ts"
 import * as Text from "./internal/text.ts"
@@ -214,7 +215,7 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
       "in flight",
       `${Text.number(summary.mean_requests_in_flight)} on average, ${summary.max_requests_in_flight} at most`
     ],
-    ["tokens", `${summary.total_input_tokens} in, ${summary.total_output_tokens} out`],
+    ["tokens", `${summary.total_input_tokens} in, ${summary.total_output_tokens} out${countedBy(summary)}`],
     ...cachedInput(summary),
     ...dispatch(summary)
   ]
@@ -245,6 +246,9 @@ const cachedInput = ({
     ? []
     : [["cached input", `${Text.percent(share)} (${total_cached_tokens} of the server's ${total_tokens} input tokens)`]]
 }
+
+const countedBy = ({ token_source }: Summary): string =>
+  token_source === null ? "" : `, output counted by the ${token_source}`
 
 const agentColumns: ReadonlyArray<TableColumn> = [
   { title: "requests", priority: 0 },
@@ -306,8 +310,16 @@ const warnings = (summary: Summary): Array<string> => {
           : "The latencies and the time in flight do not belong to the same requests.")
     )
   }
-  const usage = usageDisagreement(summary)
-  if (usage !== null && usageDifference(summary) > USAGE_TOLERANCE) found.push(usage)
+  if (summary.num_uncounted_requests > 0) found.push(uncounted(summary))
+  const cut = cutShort(summary.finish_reason_frequency)
+  if (cut.length > 0) {
+    const answers = cut.reduce((sum, [, count]) => sum + count, 0)
+    found.push(
+      `${answers} of ${summary.num_completed_requests} answers ended in a refusal or a filter ` +
+        `(${cut.map(([reason, count]) => `${count} × ${Text.oneLine(reason)}`).join(", ")}): they are shorter than what was asked for.`
+    )
+  }
+  found.push(...disagreements(summary, (difference) => difference > USAGE_TOLERANCE))
   return found
 }
 
@@ -317,31 +329,42 @@ const notes = (summary: Summary): Array<string> => {
     found.push("This API gives its answers in one piece: they have no time to first token and no inter-token latency.")
   }
   const tokens = summary.mean_tokens_per_chunk
-  if (tokens !== null && (tokens > TOKENS_PER_CHUNK_NOTE || tokens < 1 / TOKENS_PER_CHUNK_NOTE)) {
+  if (summary.token_source === "server" && tokens !== null && (tokens > TOKENS_PER_CHUNK_NOTE || tokens < 1 / TOKENS_PER_CHUNK_NOTE)) {
     found.push(
       `A chunk is not a token: chunks carry ${Text.number(tokens)} tokens on average, so inter-chunk and inter-token ` +
         "latency differ."
     )
   }
-  const usage = usageDisagreement(summary)
-  if (usage !== null && usageDifference(summary) <= USAGE_TOLERANCE) found.push(usage)
+  if (summary.total_hidden_reasoning_tokens > 0) {
+    found.push(
+      `${summary.total_hidden_reasoning_tokens} tokens of reasoning were generated and never streamed: they are in no count and no rate above.`
+    )
+  }
+  found.push(...disagreements(summary, (difference) => difference <= USAGE_TOLERANCE))
   return found
 }
 
-const usageDifference = (summary: Summary): number => summary.usage_output_tokens.mean_relative_difference ?? 1
-
-const usageDisagreement = (summary: Summary): string | null => {
-  const usage = summary.usage_output_tokens
-  if (usage.num_requests_different === 0) return null
-  const size =
-    usage.mean_relative_difference === null
-      ? ""
-      : `, by ${Text.percent(usage.mean_relative_difference)} on average over all`
-  return (
-    `Output tokens: the tokenizer and the server's usage disagree on ${usage.num_requests_different} of ` +
-    `${usage.num_requests_compared} requests${size}.`
-  )
+const uncounted = ({ num_completed_requests, num_uncounted_requests, token_source }: Summary): string => {
+  const share = `${num_uncounted_requests} of ${num_completed_requests}`
+  return token_source === "server"
+    ? `${share} answers came without usage: their tokens are unknown and in no token number. --count-tokens tokenizer counts every answer.`
+    : `The tokens of ${share} answers could not be counted: they are in no token number.`
 }
+
+/** Where the tokenizer and the server's usage part, of answers and of prompts. */
+const disagreements = (summary: Summary, isTold: (difference: number) => boolean): ReadonlyArray<string> =>
+  [
+    ["Output tokens", summary.usage_output_tokens] as const,
+    ["Input tokens", summary.usage_input_tokens] as const
+  ].flatMap(([what, usage]) => {
+    const difference = usage.mean_relative_difference
+    if (usage.num_requests_different === 0 || !isTold(difference ?? 1)) return []
+    const size = difference === null ? "" : `, by ${Text.percent(difference)} on average over all`
+    return [
+      `${what}: the tokenizer and the server's usage disagree on ${usage.num_requests_different} of ` +
+        `${usage.num_requests_compared} requests${size} (${usage.tokenizer_tokens} against ${usage.server_tokens} in all).`
+    ]
+  })
 
 const hanging = (mark: string, text: string, columns: number): Array<string> =>
   Text.wrap(text, columns - mark.length).map((line, index) => (index === 0 ? mark : " ".repeat(mark.length)) + line)

@@ -69,6 +69,7 @@ const about = (summary: Fields): Family => ({
         "name",
         "llm_api",
         "tokenizer",
+        "count_tokens",
         "prompt_mode",
         "seed",
         "num_concurrent_requests",

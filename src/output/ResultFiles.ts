@@ -231,7 +231,7 @@ export const scheduleParameters = (parameters: ScheduleParameters): Fields => ({
 
 /**
  * The flat object of a summary: nested objects are joined with `_`, an empty object vanishes, lists stay lists. The two
- * frequencies (`error_code_frequency`, `error_reason_frequency`) stay objects, most frequent first.
+ * frequencies (`error_code_frequency`, `error_reason_frequency`, `finish_reason_frequency`) stay objects, most frequent first.
  *
  * `metadata` may replace `version`, `name` and the parameters, as it may in LLMPerf, and what it replaces keeps its
  * place; it never replaces a result nor `timestamp`.
@@ -330,7 +330,7 @@ type Entries = Map<string, unknown>
 const resultEntries = (summary: Summary, prefix: string): Entries => {
   const entries: Entries = new Map()
   for (const [key, value] of Object.entries(summary)) {
-    if (key === "error_code_frequency" || key === "error_reason_frequency") {
+    if (isFrequency(key)) {
       entries.set(prefix + key, mostFrequentFirst(summary[key]))
     } else {
       flatten(entries, prefix + key, value)
@@ -338,6 +338,9 @@ const resultEntries = (summary: Summary, prefix: string): Entries => {
   }
   return entries
 }
+
+const isFrequency = (key: string): key is "error_code_frequency" | "error_reason_frequency" | "finish_reason_frequency" =>
+  key === "error_code_frequency" || key === "error_reason_frequency" || key === "finish_reason_frequency"
 
 const mostFrequentFirst = (frequency: Frequency): ReadonlyMap<string, number> =>
   new Map(Object.entries(frequency).toSorted((a, b) => b[1] - a[1]))

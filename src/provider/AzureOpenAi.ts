@@ -36,7 +36,7 @@ export type Credential =
  * - `apiVersion`: the `api-version`, where the base has none. The v1 route takes none
  * - `model`: the name of the deployment
  * - `credential`: `null` for a server that wants none
- * - `endpoint`, `ignoreEos`, `includeUsage`: as for `OpenAi`
+ * - `endpoint`, `ignoreEos`, `includeUsage`, `usagePerChunk`: as for `OpenAi`
  *
  * @category models
  * @since 0.2.0
@@ -48,6 +48,7 @@ export interface Options extends RequestOptions {
   readonly endpoint?: Endpoint | undefined
   readonly ignoreEos?: boolean | undefined
   readonly includeUsage?: boolean | undefined
+  readonly usagePerChunk?: boolean | undefined
 }
 
 const headersOf = (credential: Credential): { readonly [name: string]: string } =>

@@ -36,7 +36,7 @@ export type Route = "auto" | "tgi" | "openai"
  * - `apiBase`: `https://host`, any other base path, `…/v1`, or the full path of the endpoint
  * - `apiKey`: sent as a bearer token; `null` to send none
  * - `route`: `auto` by default
- * - `endpoint`, `ignoreEos`, `includeUsage`: as `OpenAi.Options`, for that route alone
+ * - `endpoint`, `ignoreEos`, `includeUsage`, `usagePerChunk`: as `OpenAi.Options`, for that route alone
  *
  * @category models
  * @since 0.2.0
@@ -48,6 +48,7 @@ export interface Options extends RequestOptions {
   readonly endpoint?: OpenAi.Endpoint | undefined
   readonly ignoreEos?: boolean | undefined
   readonly includeUsage?: boolean | undefined
+  readonly usagePerChunk?: boolean | undefined
 }
 
 /**

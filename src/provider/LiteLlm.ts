@@ -22,7 +22,7 @@ import { type Style } from "./wire/SageMakerPayload.ts"
 /**
  * - `model`: with its prefix
  * - `apiBase`: in place of the address that the prefix stands for; for a model without a known one, the address of a proxy
- * - `endpoint`, `ignoreEos`, `includeUsage`: for the APIs of OpenAI's shape, see `OpenAi`
+ * - `endpoint`, `ignoreEos`, `includeUsage`, `usagePerChunk`: for the APIs of OpenAI's shape, see `OpenAi`
  * - `payload`: for SageMaker; `vertexRoute`: for Vertex AI
  *
  * @category models
@@ -33,6 +33,7 @@ export interface Options extends RequestOptions {
   readonly endpoint?: OpenAi.Endpoint | undefined
   readonly ignoreEos?: boolean | undefined
   readonly includeUsage?: boolean | undefined
+  readonly usagePerChunk?: boolean | undefined
   readonly payload?: Style | undefined
   readonly vertexRoute?: Route | undefined
 }

@@ -33,6 +33,8 @@ export type Endpoint = "chat" | "completions" | "responses"
  * - `endpoint`: without it, that of a base in full, else `chat`
  * - `apiVersion`: the `api-version` of an Azure host, where the base has none
  * - `ignoreEos`: asks the server to go on until the asked number of tokens (vLLM, SGLang and others know `ignore_eos`)
+ * - `usagePerChunk`: asks for `stream_options.continuous_usage_stats` too, as vLLM and SGLang know it: every chunk then tells how
+ *   many tokens there are so far. It costs the client more per chunk. A server that refuses it is asked again without
  * - `includeUsage`: asks for `stream_options.include_usage`; a server that refuses it is asked again without. (Responses
  *   tell it unasked.) A model that takes no `max_tokens` is asked again with `max_completion_tokens`
  *
@@ -46,6 +48,7 @@ export interface Options extends RequestOptions {
   readonly endpoint?: Endpoint | undefined
   readonly ignoreEos?: boolean | undefined
   readonly includeUsage?: boolean | undefined
+  readonly usagePerChunk?: boolean | undefined
 }
 
 /**

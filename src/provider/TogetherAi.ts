@@ -25,7 +25,7 @@ export const defaultApiBase = "https://api.together.xyz/v1"
 /**
  * - `apiBase`: Together AI itself when left out
  * - `model`: as Together AI names it, such as `togethercomputer/CodeLlama-7b-Instruct`
- * - `ignoreEos`, `includeUsage`: as for `OpenAi`
+ * - `ignoreEos`, `includeUsage`, `usagePerChunk`: as for `OpenAi`
  *
  * @category models
  * @since 0.2.0
@@ -36,6 +36,7 @@ export interface Options extends RequestOptions {
   readonly endpoint?: OpenAi.Endpoint | undefined
   readonly ignoreEos?: boolean | undefined
   readonly includeUsage?: boolean | undefined
+  readonly usagePerChunk?: boolean | undefined
 }
 
 /**

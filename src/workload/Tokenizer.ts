@@ -40,7 +40,8 @@ export class TokenizerError extends Schema.TaggedError<TokenizerError>("llmperf/
  * The tokenizer of a run. All counts leave out special tokens (start of text, end of text).
  *
  * - `name`: what it is called in the results
- * - `count(text)`: how many tokens the text has; 0 for the empty text
+ * - `count(text)`: how many tokens the text has where a model writes it; 0 for the empty text. A tokenizer that puts a space before
+ *   every text is kept from it where one is there already, so that the count may be lower than the number of ids from `encode`
  * - `encode(text)`, `decode(ids)`: the ids, and the text of ids. Both are pure; `decode` throws on unknown ids
  *
  * @category services

@@ -36,6 +36,7 @@ const resolved = Effect.fnUntraced(function* (args: ReadonlyArray<string>, aroun
     seed: Option.getOrElse(input.seed, () => 11_111),
     promptMode: input.promptMode,
     samePrompts: input.samePrompts,
+    countTokens: countTokensOf(input),
     warmup: false,
     warmupRequests: 0,
     requestIdHeader: null,

@@ -32,6 +32,7 @@ const spec: AgentSpec = {
   requestTimeoutSeconds: null,
   timeoutSeconds: 90,
   graceSeconds: 30,
+  countTokens: "auto",
   slots: 2,
   saves: true,
   logsSent: false,

@@ -413,8 +413,8 @@ describe("SimulatedProvider", () => {
         cancelled: () => "",
         onStart: () => {},
         onFinish: (measurement) => {
-          const outputTokens = measurement.usage?.outputTokens ?? null
-          const outcome = RequestSink.toOutcome(measurement, { outputTokens, start, xRequestId: null })
+          const tokens = { output: null, first: null }
+          const outcome = RequestSink.toOutcome(measurement, { source: "server", tokens, start, xRequestId: null })
           sink.add(outcome)
           hash.update(JSON.stringify(outcome.record)).update(measurement.text.join(""))
         }

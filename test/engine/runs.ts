@@ -26,6 +26,7 @@ export const common: RunConfig = {
   metadata: {},
   seed: 11111,
   promptMode: "exact",
+  countTokens: "auto",
   warmup: false,
   warmupRequests: 0,
   requestIdHeader: "x-request-id",

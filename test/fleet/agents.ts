@@ -64,6 +64,7 @@ export const report = (taken: number, recent: Uint8Array<ArrayBuffer> = new Uint
   counters: { ...zero, started: taken },
   recent,
   ended: null,
+  proposed: null,
   uncounted: null,
   loopEnded: false,
   dispatch: null,
@@ -106,6 +107,7 @@ export const handlers = (script: Script = {}): Layer.Layer<Handlers> => {
         Stream.onStart(Effect.sync(() => onCall("Run"))),
         Stream.ensuring(Effect.sync(() => onCall("Run has ended")))
       ),
+    Decide: ({ source }) => told(`Decide ${source}`, Effect.void),
     Stop: ({ how }) => told(`Stop ${how}`, Effect.void),
     Account: () => told("Account", account),
     Collect: () =>

@@ -137,6 +137,7 @@ export const spec: AgentSpec = {
   requestTimeoutSeconds: null,
   timeoutSeconds: null,
   graceSeconds: 5,
+  countTokens: "auto",
   slots: 2,
   saves: true,
   logsSent: false,

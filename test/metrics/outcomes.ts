@@ -30,6 +30,7 @@ const ok = fc
         sent_offset_s: sent,
         end_offset_s: sent + ttft + tail,
         number_output_tokens: tokens,
+        tokenizer_output_tokens: tokens,
         usage_output_tokens: usage,
         number_chunks: gaps.length + 1
       }),

@@ -108,7 +108,7 @@ describe("ChunkTimes", () => {
               const { times } = yield* read(file)
               for (const [index, measurement] of measurements.entries()) {
                 const { chunkNanos, requestId, sentNanos } = times[index] ?? assert.fail("a request is missing")
-                const options = { outputTokens: null, start, xRequestId: null }
+                const options = { source: null, tokens: { output: null, first: null }, start, xRequestId: null }
                 const { interChunkSeconds, record } = RequestSink.toOutcome(measurement, options)
                 const [first] = chunkNanos
                 const last = chunkNanos.at(-1)

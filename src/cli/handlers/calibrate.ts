@@ -18,7 +18,7 @@ import * as CalibrationRun from "../internal/calibrationRun.ts"
 import { flagsIn } from "../internal/calibrationWords.ts"
 import * as ConfigFile from "../internal/configFile.ts"
 import { settleHeap } from "../internal/heap.ts"
-import { type Load, resolve } from "../internal/load.ts"
+import { countTokensOf, type Load, resolve } from "../internal/load.ts"
 import { newRunId } from "../internal/newRunId.ts"
 import { FIXED_SEED } from "../internal/seed.ts"
 import * as Surroundings from "../internal/surroundings.ts"
@@ -81,7 +81,11 @@ export const handle = Effect.fn("calibrate")(
       Transport.layer({ idleSeconds: like.idleTimeout })
     )
     const { limits, load } = yield* Effect.gen(function* () {
-      const config = { ...Surroundings.configOf(like, { runId, seed: FIXED_SEED }), promptMode: like.promptMode }
+      const config = {
+        ...Surroundings.configOf(like, { runId, seed: FIXED_SEED }),
+        promptMode: like.promptMode,
+        countTokens: countTokensOf(like)
+      }
       const load = yield* resolve({ ...like, quiet }, config)
       return yield* measureAll(input, load, runId, tokenizer)
     }).pipe(Effect.provide(layer))

@@ -28,6 +28,7 @@ type Input = Command.Command.Config.Infer<typeof correctnessFlags>
 
 const configOf = (input: Input, run: Pick<CorrectnessConfig, "runId" | "seed">): CorrectnessConfig => ({
   ...Surroundings.configOf(input, run),
+  countTokens: input.countTokens.value,
   numConcurrentRequests: input.numConcurrentRequests,
   maxNumCompletedRequests: input.maxNumCompletedRequests,
   timeoutSeconds: input.timeout
@@ -35,7 +36,7 @@ const configOf = (input: Input, run: Pick<CorrectnessConfig, "runId" | "seed">):
 
 const providerLayer = (input: Input, config: CorrectnessConfig) =>
   Providers.layer(
-    { ...input, ignoreEos: false },
+    { ...input, ignoreEos: false, usagePerChunk: false },
     {
       ...config,
       tokenizer: input.tokenizer,

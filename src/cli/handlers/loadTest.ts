@@ -33,6 +33,7 @@ import { settleHeap } from "../internal/heap.ts"
 import {
   type ClosedLoad,
   connectionsOf,
+  countTokensOf,
   type Load,
   type OpenLoad,
   placesOf,
@@ -240,7 +241,11 @@ export const handle = Effect.fn("loadTest")(
     yield* settleHeap
     const runId = Option.isSome(input.runId) ? input.runId.value : yield* newRunId
     const seed = yield* seedOf(input)
-    const config = { ...Surroundings.configOf(input, { runId, seed }), promptMode: input.promptMode }
+    const config = {
+      ...Surroundings.configOf(input, { runId, seed }),
+      promptMode: input.promptMode,
+      countTokens: countTokensOf(input)
+    }
     const thresholds = yield* thresholdsOf(input)
     const collector = yield* Spans.collectorOf(input)
     if (input.report && config.resultsDir === null)

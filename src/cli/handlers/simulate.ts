@@ -20,6 +20,7 @@ import { ExitCode } from "../ExitCode.ts"
 import { type simulate } from "../flags.ts"
 import { letHeapGrow } from "../internal/heap.ts"
 import {
+  countTokensOf,
   type Load,
   type OpenLoad,
   placesOf,
@@ -46,6 +47,7 @@ const configOf = (input: Input): RunConfig => ({
   seed: input.seed,
   promptMode: input.promptMode,
   samePrompts: input.samePrompts,
+  countTokens: countTokensOf(input),
   warmup: false,
   warmupRequests: 0,
   requestIdHeader: "x-request-id",

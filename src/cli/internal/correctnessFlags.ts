@@ -33,6 +33,7 @@ const shared = Struct.omit(loadTest, [
   "stddevInputTokens",
   "stddevOutputTokens",
   "to",
+  "usagePerChunk",
   "whenFull",
   "workers"
 ])

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type Command } from "effect/cli"
 import { type LoadTestConfig, type ReplayConfig, type RunConfig } from "../../domain/RunConfig.ts"
+import { type CountTokens } from "../../domain/TokenSource.ts"
 import { type Schedule } from "../../domain/Schedule.ts"
 import type * as Replay from "../../engine/Replay.ts"
 import type * as Capacity from "../../fleet/Capacity.ts"
@@ -38,6 +39,10 @@ export interface OpenLoad {
   readonly shape: string
   readonly timeoutFlag: string
 }
+
+/** Whose count of output tokens leads: LLMPerf counts with its tokenizer whatever the server says. */
+export const countTokensOf = ({ countTokens, promptMode }: Pick<WorkloadInput, "countTokens" | "promptMode">): CountTokens =>
+  countTokens.given || promptMode === "exact" ? countTokens.value : "tokenizer"
 
 /** How long requests arrive when nothing else ends them. */
 const DEFAULT_DURATION_SECONDS = 60

@@ -13,7 +13,9 @@ export const probeFlags = {
     "ignoreEos",
     "model",
     "requestIdHeader",
-    "sim"
+    "sim",
+    "tokenizer",
+    "usagePerChunk"
   ]),
   ...api,
   prompt: Setting.withDefault(

@@ -24,6 +24,7 @@ type LlmApi = (typeof llmApis)[number]
 /** What the flags of a command say about the API. */
 export interface Input extends Command.Command.Config.Infer<typeof api> {
   readonly ignoreEos: boolean
+  readonly usagePerChunk: boolean
   readonly header: ReadonlyArray<readonly [name: string, value: string]>
   readonly sim: Command.Command.Config.Infer<ReturnType<typeof simulator>>
 }
@@ -42,6 +43,7 @@ interface Options extends RequestOptions {
   readonly apiBase: string | undefined
   readonly endpoint: OpenAi.Endpoint | undefined
   readonly ignoreEos: boolean
+  readonly usagePerChunk: boolean
   readonly payload: "jumpstart" | "tgi" | "messages" | undefined
   readonly vertexRoute: "predict" | "raw" | "publisher" | undefined
 }
@@ -51,7 +53,7 @@ type ProviderLayer = Layer.Layer<Provider, LlmError | Config.ConfigError, Transp
 /** An API: how its layer is made, and which of the flags that are not for all mean something to it. */
 interface Api {
   readonly layer: (options: Options) => ProviderLayer
-  readonly flags: ReadonlyArray<"endpoint" | "ignore-eos" | "payload-style" | "vertex-route">
+  readonly flags: ReadonlyArray<"endpoint" | "ignore-eos" | "usage-per-chunk" | "payload-style" | "vertex-route">
 }
 
 /** Adapters bring their SDKs: none is loaded that is not used. */
@@ -72,7 +74,7 @@ const lazily =
 const without = (prefix: string, model: string): string =>
   model.startsWith(`${prefix}/`) ? model.slice(prefix.length + 1) : model
 
-const openAiFlags = ["endpoint", "ignore-eos"] as const
+const openAiFlags = ["endpoint", "ignore-eos", "usage-per-chunk"] as const
 
 const apis: { readonly [Name in Exclude<LlmApi, "simulated">]: Api } = {
   openai: {
@@ -103,7 +105,7 @@ const apis: { readonly [Name in Exclude<LlmApi, "simulated">]: Api } = {
       () => import("../../provider/LiteLlm.ts"),
       ({ layerConfig }, options) => layerConfig(options)
     ),
-    flags: ["endpoint", "ignore-eos", "payload-style", "vertex-route"]
+    flags: [...openAiFlags, "payload-style", "vertex-route"]
   },
   together: {
     layer: lazily(
@@ -198,6 +200,7 @@ const meaningless = (input: Input, { flags }: Pick<Api, "flags">): string | unde
   const given = {
     endpoint: input.endpoint.value !== "chat",
     "ignore-eos": input.ignoreEos,
+    "usage-per-chunk": input.usagePerChunk,
     "payload-style": Option.isSome(input.payloadStyle),
     "vertex-route": Option.isSome(input.vertexRoute)
   }
@@ -217,6 +220,9 @@ export const layer = (
   LlmError | SimulatorError | CommandError | Config.ConfigError,
   Transport | FileSystem.FileSystem | Path.Path
 > => {
+  if (input.usagePerChunk && input.endpoint === "responses") {
+    return Layer.unwrap(Effect.fail(usage("--usage-per-chunk has no meaning for --endpoint responses, which tells usage once.")))
+  }
   const { requestIdHeader, runId } = settings
   const options: Options = {
     model: settings.model,
@@ -226,6 +232,7 @@ export const layer = (
     apiBase: Option.getOrUndefined(input.apiBase),
     endpoint: input.endpoint.given ? input.endpoint.value : undefined,
     ignoreEos: input.ignoreEos,
+    usagePerChunk: input.usagePerChunk,
     payload: Option.getOrUndefined(input.payloadStyle),
     vertexRoute: Option.getOrUndefined(input.vertexRoute)
   }

@@ -44,7 +44,7 @@ interface Input {
 export const configOf = (
   input: Input,
   { runId, seed }: Pick<RunConfig, "runId" | "seed">
-): Omit<RunConfig, "promptMode"> => ({
+): Omit<RunConfig, "promptMode" | "countTokens"> => ({
   model: input.model,
   llmApi: OwnProvider.llmApiOf(input),
   graceSeconds: input.grace,

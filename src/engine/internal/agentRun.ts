@@ -14,6 +14,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type RequestOutcome, type RequestRecord } from "../../domain/RequestRecord.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
+import { type TokenSource } from "../../domain/TokenSource.ts"
 import type * as HealthReport from "../../metrics/HealthReport.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
 import { type Measurement, type RunStart } from "../../metrics/RequestSink.ts"
@@ -44,6 +45,7 @@ import {
 import { Pacer } from "../Pacer.ts"
 import { RequestTap } from "../RequestTap.ts"
 import * as StopSignal from "../StopSignal.ts"
+import * as TokenDecision from "../TokenDecision.ts"
 import * as WarmUp from "../WarmUp.ts"
 import * as AgentRows from "./agentRows.ts"
 import * as Counters from "./counters.ts"
@@ -59,6 +61,7 @@ import { type SessionFolders } from "./sessionFolders.ts"
 export interface AgentRun {
   readonly ready: AgentReady
   readonly lease: (lease: Lease) => Effect.Effect<void>
+  readonly decide: (source: TokenSource) => Effect.Effect<void>
   readonly stop: (stop: Stop) => Effect.Effect<void>
   readonly run: (start: Start) => Stream.Stream<Report, AgentFailed>
   readonly heard: () => void
@@ -182,6 +185,7 @@ export const make = Effect.fnUntraced(function* (
   let reportAt = 0
   let isLast = false
   let graceOver = false
+  let proposed: TokenSource | null = null
   let uncounted: TokenizerError | null = null
   let health: HealthReport.HealthReport | null = null
   let loopEnded = false
@@ -197,8 +201,13 @@ export const make = Effect.fnUntraced(function* (
   const wakeWhenLow = (low: number): void => {
     if (!isLast && received - live.started <= low) wake.openUnsafe()
   }
+  const decision = TokenDecision.make(spec.countTokens, (source) => {
+    proposed = source
+    wake.openUnsafe()
+  })
   const { dispatch, recorder, send } = yield* Measuring.make({
     settings: spec,
+    decision,
     stop,
     graceOver: () => graceOver,
     live,
@@ -313,6 +322,7 @@ export const make = Effect.fnUntraced(function* (
       counters: Counters.of(live),
       recent: LiveStats.takeRecent(live),
       ended: isDone && held !== null ? held : withEnded && ended.count() > 0 ? take() : null,
+      proposed: decision.current() === null ? proposed : null,
       uncounted,
       loopEnded,
       dispatch: isDone ? dispatch() : null,
@@ -362,6 +372,7 @@ export const make = Effect.fnUntraced(function* (
         Queue.offerAllUnsafe(plans, lease.plans)
         return lease.last ? Effect.asVoid(Queue.end(plans)) : Effect.void
       }),
+    decide: (source) => Effect.sync(() => decision.decide(source)),
     stop: ({ how, reason }) =>
       Effect.gen(function* () {
         if (reason !== null) yield* stop.close(reason)

@@ -10,6 +10,7 @@ import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
+import { type TokenSource } from "../../domain/TokenSource.ts"
 import * as HealthReport from "../../metrics/HealthReport.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
 import { type RunStart } from "../../metrics/RequestSink.ts"
@@ -145,6 +146,8 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   const loopsEnded = Deferred.makeUnsafe<void>()
   // No two runs have the same: an agent that hears of another one leaves it aside
   const session = `${settings.runId}-${clock.currentTimeNanosUnsafe().toString(36)}`
+  /** Whose count of tokens leads, once an agent has had an answer. */
+  let tokenSource: TokenSource | null = null
   let startNanos = 0
   let isBegun = false
   let isFinished = false
@@ -215,6 +218,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     requestTimeoutSeconds: settings.requestTimeoutSeconds,
     timeoutSeconds: settings.timeoutSeconds,
     graceSeconds: settings.graceSeconds,
+    countTokens: settings.countTokens,
     slots: work.loop._tag === "Closed" ? post.slots : null,
     saves: options.saves,
     logsSent: options.logsSent,
@@ -308,6 +312,15 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     afterReport()
   }
 
+  /** The first agent that proposes whose count is to lead decides for all. Each is told again until it knows. */
+  const answer = (post: Post<E>, { proposed }: Report) => {
+    if (proposed === null) return Effect.void
+    tokenSource ??= proposed
+    return post.agent
+      .decide({ session, source: tokenSource })
+      .pipe(Effect.raceFirst(Deferred.await(post.gone)), Effect.forkIn(scope))
+  }
+
   const onLost = (post: Post<E>, { problem }: AgentLost) =>
     Effect.suspend(() => {
       post.lost = {
@@ -330,7 +343,12 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     const { offsetNanos } = post.clock.mark()
     return post.agent.run({ session, ...start, monotonicNanos: start.monotonicNanos + offsetNanos }).pipe(
       Stream.interruptWhen(Deferred.await(post.unreached)),
-      Stream.runForEach((report) => onReport(post, report)),
+      Stream.runForEach((report) =>
+        Effect.andThen(
+          onReport(post, report),
+          Effect.suspend(() => answer(post, report))
+        )
+      ),
       // The report that tells of the end of its run may be lost while the stream ends in order
       Effect.filterOrFail(
         () => post.dispatch !== null,

@@ -144,6 +144,7 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
     run_id: settings.runId,
     llm_api: settings.llmApi,
     tokenizer,
+    count_tokens: settings.countTokens,
     ...account.details,
     shared_prompts: account.sharedPrompts,
     ...options.details,

@@ -4,6 +4,7 @@ import type * as Stream from "effect/Stream"
 import { type RequestOutcome } from "../../domain/RequestRecord.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type WhenFull } from "../../domain/RunConfig.ts"
+import { type CountTokens } from "../../domain/TokenSource.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
 import { type Measurement, type RunStart } from "../../metrics/RequestSink.ts"
 import * as Verdict from "../../metrics/Verdict.ts"
@@ -15,10 +16,12 @@ import * as OpenLoop from "../OpenLoop.ts"
 import * as Recorder from "../Recorder.ts"
 import { requestIdOf } from "../RequestId.ts"
 import * as RequestRunner from "../RequestRunner.ts"
+import { type TokenDecision } from "../TokenDecision.ts"
 import type * as StopSignal from "../StopSignal.ts"
 
 /** What is said about every request, and about the end of the run. */
 export interface Settings {
+  readonly countTokens: CountTokens
   readonly runId: string
   readonly requestIdHeader: string | null
   readonly requestTimeoutSeconds: number | null
@@ -32,10 +35,12 @@ export type Loop =
   | { readonly _tag: "Open"; readonly maxInFlight: number | null; readonly whenFull: WhenFull }
 
 /**
+ * - `decision`: whose count of tokens leads
  * - `graceOver()`: whether requests that are cancelled have had their grace
  */
 export interface Options {
   readonly settings: Settings
+  readonly decision: TokenDecision
   readonly stop: StopSignal.StopSignal
   readonly graceOver: () => boolean
   readonly live: LiveStats.LiveStats
@@ -57,11 +62,12 @@ export interface Measuring {
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Measuring, never, Provider | TokenCounter> {
-  const { graceOver, live, settings, start, stop } = options
+  const { decision, graceOver, live, settings, start, stop } = options
   const tally = new Verdict.DispatchTally()
   /** Those that wait for a place in flight, or have. */
   const queued = new Set<number>()
   const recorder = yield* Recorder.make({
+    decision,
     start,
     xRequestId: settings.requestIdHeader === null ? () => null : requestIdOf(settings.runId),
     onOutcome: (outcome, measurement) => {

@@ -9,6 +9,7 @@ import { type Provider } from "../../provider/Provider.ts"
 import { TokenCounter } from "../../workload/TokenCounter.ts"
 import type * as Health from "../Health.ts"
 import { RequestTap } from "../RequestTap.ts"
+import * as TokenDecision from "../TokenDecision.ts"
 import { type WarmUpReport } from "../WarmUp.ts"
 import { type Crew, type Desk, type Work } from "./crew.ts"
 import * as Measuring from "./measuring.ts"
@@ -30,6 +31,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   let recording: Fiber.Fiber<void> | null = null
   const { dispatch, recorder, send } = yield* Measuring.make({
     settings: desk.settings,
+    decision: TokenDecision.make(desk.settings.countTokens),
     stop: desk.stop,
     graceOver: desk.graceOver,
     live: desk.live,

@@ -5,6 +5,7 @@ import type { ByteReader, ByteWriter } from "./bytes.ts"
 import { Column, rate, seconds, tokens } from "./Column.ts"
 import { ErrorTally } from "./ErrorTally.ts"
 import { Flights } from "./Flights.ts"
+import { Tally } from "./Tally.ts"
 import { UsageTally } from "./UsageTally.ts"
 
 /** The numbers that have a distribution of their own. */
@@ -35,6 +36,8 @@ type Columns = ReturnType<typeof makeColumns>
  * - `tokensInChunks`, `chunksWithTokens`: of the requests whose tokens are known
  * - `cacheKnown`, `cacheableTokens`, `cachedTokens`: completed requests of which the server says how many input tokens were cached,
  *   these tokens and those
+ * - `byServer`, `byTokenizer`: requests that completed, by whose count their tokens are; in a run one of them is 0
+ * - `uncounted`: requests that completed and whose tokens are not known
  */
 const makeTotals = () => ({
   completed: 0,
@@ -49,6 +52,10 @@ const makeTotals = () => ({
   requestSeconds: 0,
   tokensInChunks: 0,
   chunksWithTokens: 0,
+  byServer: 0,
+  byTokenizer: 0,
+  uncounted: 0,
+  hiddenReasoningTokens: 0,
   cacheKnown: 0,
   cacheableTokens: 0,
   cachedTokens: 0
@@ -86,6 +93,7 @@ export class SummaryParts {
   /** Large: made when it is needed. */
   #gaps: Histogram.Histogram | null = null
   readonly errors = new ErrorTally()
+  readonly finishReasons = new Tally()
   readonly usageOutput = new UsageTally()
   readonly usageInput = new UsageTally()
 
@@ -109,6 +117,7 @@ export class SummaryParts {
     if (that.#gaps !== null) Histogram.merge(this.gaps, that.#gaps)
     this.flights.append(that.flights)
     this.errors.append(that.errors)
+    this.finishReasons.append(that.finishReasons)
     this.usageOutput.append(that.usageOutput)
     this.usageInput.append(that.usageInput)
   }
@@ -146,6 +155,7 @@ export class SummaryParts {
     writer.bytes(Histogram.encode(this.gaps))
     this.flights.write(writer)
     this.errors.write(writer)
+    this.finishReasons.write(writer)
     this.usageOutput.write(writer)
     this.usageInput.write(writer)
   }
@@ -159,6 +169,7 @@ export class SummaryParts {
     else this.#gaps = gaps.success
     this.flights.read(reader)
     this.errors.read(reader)
+    this.finishReasons.read(reader)
     this.usageOutput.read(reader)
     this.usageInput.read(reader)
   }

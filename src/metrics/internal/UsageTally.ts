@@ -1,16 +1,20 @@
 import type { UsageComparison } from "../../domain/Summary.ts"
 import type { ByteReader, ByteWriter } from "./bytes.ts"
 
-/** Compares our token counts with those of the server. */
+/** Compares the token counts of the tokenizer with those of the server. */
 export class UsageTally {
   #compared = 0
   #different = 0
   #withRatio = 0
   #ratios = 0
+  #ours = 0
+  #theirs = 0
 
-  add(ours: number, theirs: number | null): void {
-    if (theirs === null) return
+  add(ours: number | null, theirs: number | null): void {
+    if (ours === null || theirs === null) return
     this.#compared++
+    this.#ours += ours
+    this.#theirs += theirs
     if (ours !== theirs) this.#different++
     if (theirs > 0) {
       this.#withRatio++
@@ -23,6 +27,8 @@ export class UsageTally {
     this.#different += that.#different
     this.#withRatio += that.#withRatio
     this.#ratios += that.#ratios
+    this.#ours += that.#ours
+    this.#theirs += that.#theirs
   }
 
   /** Why it cannot be of so many requests; `null` when it can. */
@@ -38,13 +44,16 @@ export class UsageTally {
     return {
       num_requests_compared: this.#compared,
       num_requests_different: this.#different,
-      mean_relative_difference: this.#withRatio === 0 ? null : this.#ratios / this.#withRatio
+      mean_relative_difference: this.#withRatio === 0 ? null : this.#ratios / this.#withRatio,
+      tokenizer_tokens: this.#ours,
+      server_tokens: this.#theirs
     }
   }
 
-  /** Four numbers. */
+  /** Six numbers. */
   write(writer: ByteWriter): void {
-    for (const value of [this.#compared, this.#different, this.#withRatio, this.#ratios]) writer.double(value)
+    const values = [this.#compared, this.#different, this.#withRatio, this.#ratios, this.#ours, this.#theirs]
+    for (const value of values) writer.double(value)
   }
 
   /** Reads into an empty tally. */
@@ -53,5 +62,7 @@ export class UsageTally {
     this.#different = reader.double()
     this.#withRatio = reader.double()
     this.#ratios = reader.double()
+    this.#ours = reader.double()
+    this.#theirs = reader.double()
   }
 }

@@ -32,6 +32,8 @@ export interface Limit extends Schema.Schema.Type<typeof Limit> {}
  *   that waited for a place in flight, or found none
  * - `lost_slot_time`: of a closed loop, share of the time in which slots were free and nothing was sent on them
  * - `own_errors`: share of requests that failed by the fault of the client
+ * - `token_mismatch_of_output`, `token_mismatch_of_input`: by how much the tokenizer's counts of answers and of prompts are off from
+ *   the server's, as a share of these: of answers where the tokenizer counts them, of prompts beyond `TEMPLATE_TOKENS` each
  * - `bad_time`, `invalid_time`: share of the run in slices that are not VALID, and that are INVALID
  *
  * @category models
@@ -56,6 +58,8 @@ export const Limits = Schema.Struct({
   dropped_requests: Limit,
   lost_slot_time: Limit,
   own_errors: Limit,
+  token_mismatch_of_output: Limit,
+  token_mismatch_of_input: Limit,
   bad_time: Limit,
   invalid_time: Limit
 })
@@ -97,6 +101,8 @@ export const defaultLimits: Limits = {
   dropped_requests: { degraded: 0.01, invalid: 0.1 },
   lost_slot_time: { degraded: 0.05, invalid: 0.25 },
   own_errors: { degraded: 0, invalid: 0.01 },
+  token_mismatch_of_output: { degraded: 0.05, invalid: null },
+  token_mismatch_of_input: { degraded: 0.2, invalid: null },
   bad_time: { degraded: 0.1, invalid: null },
   invalid_time: { degraded: 0.02, invalid: 0.5 }
 }
@@ -202,6 +208,18 @@ export const checks: { readonly [name in LimitName]: Check } = {
     what: "share of requests that failed because the client ran out of files, ports or memory",
     unit: "share",
     advice: "raise the limits of this machine (ulimit -n, ports), or send fewer requests at a time"
+  },
+  token_mismatch_of_output: {
+    what: "difference of the tokenizer's count of output tokens from the server's",
+    unit: "share",
+    advice:
+      "rates and inter-token latency are per token of another tokenizer than the model's: let the server count (--count-tokens server), or name the model's (--tokenizer NAME)"
+  },
+  token_mismatch_of_input: {
+    what: "difference of the tokenizer's count of input tokens from the server's",
+    unit: "share",
+    advice:
+      "the model saw prompts of other lengths than asked for: name its tokenizer (--tokenizer NAME); llmperf probe says how far one is off"
   },
   bad_time: {
     what: "share of the run in slices that are not VALID",

@@ -89,6 +89,12 @@ export const gauges: { readonly [key: string]: Described } = {
   },
   total_input_tokens: { name: "input_tokens", unit: "tokens", help: "Tokens of the prompts of successful requests" },
   total_output_tokens: { name: "output_tokens", unit: "tokens", help: "Tokens of successful answers" },
+  num_uncounted_requests: bare("requests_uncounted", "Requests that succeeded and whose output tokens are not known"),
+  total_hidden_reasoning_tokens: {
+    name: "hidden_reasoning_tokens",
+    unit: "tokens",
+    help: "Reasoning that the server counted and did not stream"
+  },
   total_chunks: bare("chunks", "Chunks of successful answers"),
   mean_tokens_per_chunk: bare("mean_tokens_per_chunk", "Output tokens by chunks, over all successful answers"),
   usage_output_tokens_num_requests_compared: bare(
@@ -103,6 +109,16 @@ export const gauges: { readonly [key: string]: Described } = {
     "usage_output_mean_difference",
     "Mean difference of the two counts of an answer, as a share of the server's"
   ),
+  usage_output_tokens_tokenizer_tokens: {
+    name: "usage_output_tokenizer_tokens",
+    unit: "tokens",
+    help: "Tokens of these answers by the tokenizer"
+  },
+  usage_output_tokens_server_tokens: {
+    name: "usage_output_server_tokens",
+    unit: "tokens",
+    help: "Tokens of these answers by the server"
+  },
   usage_input_tokens_num_requests_compared: bare(
     "usage_input_requests_compared",
     "Requests whose prompt was counted by the server too"
@@ -115,6 +131,16 @@ export const gauges: { readonly [key: string]: Described } = {
     "usage_input_mean_difference",
     "Mean difference of the two counts of a prompt, as a share of the server's"
   ),
+  usage_input_tokens_tokenizer_tokens: {
+    name: "usage_input_tokenizer_tokens",
+    unit: "tokens",
+    help: "Tokens of these prompts by the tokenizer"
+  },
+  usage_input_tokens_server_tokens: {
+    name: "usage_input_server_tokens",
+    unit: "tokens",
+    help: "Tokens of these prompts by the server"
+  },
   usage_cached_input_tokens_num_requests: bare(
     "usage_cached_input_requests",
     "Requests of which the server says how much of the prompt was cached"

@@ -1,4 +1,5 @@
 import type { ReportRun } from "../ReportData.ts"
+import { cutShort } from "./finishReasons.ts"
 import { counted, number, percent, seconds } from "./reportText.ts"
 import { resultOf } from "./reportTotals.ts"
 
@@ -21,6 +22,18 @@ const quantilesOf = ({ percentiles }: ReportRun, name: string): Quantiles => {
   return { p50: at(0.5), p99: at(0.99) }
 }
 
+const resultOf = ({ summary }: ReportRun, name: string): unknown => summary[`results_${name}`] ?? summary[name]
+
+const countedBy = (run: ReportRun): string => {
+  const source = resultOf(run, "token_source")
+  return typeof source === "string" ? `, counted by the ${source}` : ""
+}
+
+const finishReasonsOf = (run: ReportRun): { readonly [reason: string]: unknown } => {
+  const frequency = resultOf(run, "finish_reason_frequency")
+  return typeof frequency === "object" && frequency !== null ? { ...frequency } : {}
+}
+
 /** The headline of a run. */
 export const factsOf = (run: ReportRun): ReadonlyArray<Fact> => {
   const { totals } = run
@@ -39,13 +52,13 @@ export const factsOf = (run: ReportRun): ReadonlyArray<Fact> => {
     {
       label: "Output tokens per second",
       text: number(totals.tokensPerSecond),
-      more: `${counted(totals.outputTokens, "token")} in all`,
+      more: `${counted(totals.outputTokens, "token")} in all${countedBy(run)}`,
       value: totals.tokensPerSecond
     },
     {
       label: "Requests that succeeded",
       text: number(totals.succeeded),
-      more:
+      more: [
         errors === 0
           ? "none failed"
           : [
@@ -55,6 +68,8 @@ export const factsOf = (run: ReportRun): ReadonlyArray<Fact> => {
             ]
               .filter((part) => part !== "")
               .join(" "),
+        ...cutShort(finishReasonsOf(run)).map(([reason, count]) => `${number(count)} ended by ${reason}`)
+      ].join(", "),
       value: totals.succeeded
     },
     {

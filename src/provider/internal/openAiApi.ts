@@ -57,11 +57,16 @@ export interface ApiOptions extends RequestOptions {
   readonly endpoint?: Endpoint | undefined
   readonly ignoreEos?: boolean | undefined
   readonly includeUsage?: boolean | undefined
+  readonly usagePerChunk?: boolean | undefined
 }
 
-/** What a server may refuse to be asked: to tell its usage, and to take the limit of tokens under its older name. */
+/**
+ * What a server may refuse to be asked: to tell its usage, and that in every chunk, and to take the limit of tokens under its older
+ * name.
+ */
 interface Wishes {
   readonly usage: boolean
+  readonly usagePerChunk: boolean
   readonly limit: "max_tokens" | "max_completion_tokens"
 }
 
@@ -72,6 +77,8 @@ const refusedWith = (error: LlmError.LlmError, text: RegExp): boolean =>
   (error.reason.status === 400 || error.reason.status === 422) &&
   text.test(error.reason.body)
 
+const refusesUsagePerChunk = (error: LlmError.LlmError): boolean => refusedWith(error, /continuous_usage_stats/)
+
 const refusesUsage = (error: LlmError.LlmError): boolean => refusedWith(error, /stream_options|include_usage/)
 
 /** "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead." */
@@ -80,6 +87,7 @@ const refusesLimit = (error: LlmError.LlmError): boolean => refusedWith(error, /
 /** What may be asked instead; `undefined` when the server refused something else. */
 const withoutRefused = (asked: Wishes, error: LlmError.LlmError): Wishes | undefined => {
   if (asked.limit === "max_tokens" && refusesLimit(error)) return { ...asked, limit: "max_completion_tokens" }
+  if (asked.usage && asked.usagePerChunk && refusesUsagePerChunk(error)) return { ...asked, usagePerChunk: false }
   return asked.usage && refusesUsage(error) ? { ...asked, usage: false } : undefined
 }
 
@@ -96,7 +104,7 @@ export const make = (
   const bodyOf = RequestParts.body(options)
   const ignoreEos = options.ignoreEos === true ? { ignore_eos: true } : {}
 
-  const fields = ({ outputTokens, prompt }: RequestPlan, { limit, usage }: Wishes): { [name: string]: unknown } => {
+  const fields = ({ outputTokens, prompt }: RequestPlan, { limit, usage, usagePerChunk }: Wishes): { [name: string]: unknown } => {
     if (endpoint === "responses") {
       return {
         model: options.model,
@@ -110,7 +118,9 @@ export const make = (
       model: options.model,
       ...(endpoint === "chat" ? { messages: [{ role: "user", content: prompt }] } : { prompt }),
       stream: true,
-      ...(usage ? { stream_options: { include_usage: true } } : {}),
+      ...(usage
+        ? { stream_options: { include_usage: true, ...(usagePerChunk ? { continuous_usage_stats: true } : {}) } }
+        : {}),
       ...(outputTokens === null ? {} : { [limit]: outputTokens }),
       ...ignoreEos
     }
@@ -125,7 +135,11 @@ export const make = (
 
   const makeDecoder = endpoint === "responses" ? ResponsesEvent.makeDecoder : OpenAiChunk.makeDecoder
   const format: Format = { makeDecoder, errorOf }
-  let wishes: Wishes = { usage: options.includeUsage !== false, limit: "max_tokens" }
+  let wishes: Wishes = {
+    usage: options.includeUsage !== false,
+    usagePerChunk: options.usagePerChunk === true,
+    limit: "max_tokens"
+  }
   let settled = endpoint === "responses"
 
   // Until the server has answered one such request with a stream, it may still refuse to be asked so.
@@ -146,6 +160,7 @@ export const make = (
         const less = withoutRefused(asked, error) ?? asked
         wishes = {
           usage: wishes.usage && less.usage,
+          usagePerChunk: wishes.usagePerChunk && less.usagePerChunk,
           limit: less.limit === "max_tokens" ? wishes.limit : less.limit
         }
         return negotiate(plan, wishes)

@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import * as Arr from "effect/Array"
-import { type ContentKind, type TokenEvent } from "../../domain/TokenEvent.ts"
+import { type ContentKind, type TokenEvent, type Usage } from "../../domain/TokenEvent.ts"
 
 /**
  * Collects events. Consecutive chunks of one kind become one `Content` event, so that a token costs two array slots.
@@ -17,14 +17,17 @@ export class EventBuffer {
   #kind: ContentKind | undefined
   #at: Array<number> = []
   #text: Array<string> = []
+  #firstAt: number | undefined
+  #usage: Usage | undefined
 
   get isEmpty(): boolean {
-    return this.#events.length === 0
+    return this.#events.length === 0 && this.#usage === undefined
   }
 
   /** Adds one chunk of generated text, which arrived at `at` (ns); empty text is no chunk. */
   content(kind: ContentKind, text: string, at: number): void {
     if (text === "") return
+    this.#firstAt ??= at
     if (kind !== this.#kind) {
       this.#kind = kind
       this.#at = []
@@ -35,17 +38,36 @@ export class EventBuffer {
     this.#text.push(text)
   }
 
+  /**
+   * Adds the server's counts. Where every chunk tells them, the last of what has not been taken is kept, and that of the moment of
+   * the first chunk: chunks stay together.
+   */
+  usage(usage: Usage): void {
+    const last = this.#usage
+    if (last !== undefined && last.at === this.#firstAt && last.at !== usage.at) this.push(last)
+    this.#usage = usage
+  }
+
   push(event: TokenEvent): void {
+    this.#settleUsage(event)
     this.#kind = undefined
     this.#events.push(event)
   }
 
   /** Empties the buffer; `undefined` when there is nothing in it. */
   take(): Arr.NonEmptyReadonlyArray<TokenEvent> | undefined {
+    this.#settleUsage()
     const events = this.#events
     if (!Arr.isArrayNonEmpty(events)) return undefined
     this.#events = []
     this.#kind = undefined
     return events
+  }
+
+  /** The counts come before whatever comes next, but are not told twice. */
+  #settleUsage(next?: TokenEvent): void {
+    const usage = this.#usage
+    this.#usage = undefined
+    if (usage !== undefined && usage !== next) this.#events.push(usage)
   }
 }

@@ -99,6 +99,13 @@ const addText = (value: unknown, kind: ContentKind, at: number, out: EventBuffer
   if (typeof value === "string") out.content(kind, value, at)
 }
 
+/** A model that declines says so in a field of its own, and then that it has come to its end as ever. */
+const addRefusal = (text: unknown, at: number, out: EventBuffer): void => {
+  if (typeof text !== "string" || text === "") return
+  out.content("text", text, at)
+  out.push({ _tag: "Finished", at, reason: "refusal" })
+}
+
 const addToolCalls = (calls: unknown, at: number, out: EventBuffer): void => {
   if (!Array.isArray(calls)) return
   for (const call of calls) {
@@ -112,7 +119,7 @@ const addUsage = (usage: unknown, at: number, out: EventBuffer): void => {
   if (!isObject(usage)) return
   const prompt = usage["prompt_tokens_details"]
   const completion = usage["completion_tokens_details"]
-  out.push({
+  out.usage({
     _tag: "Usage",
     at,
     inputTokens: asCount(usage["prompt_tokens"]),
@@ -155,7 +162,7 @@ export const decode = (chunk: unknown, at: number, out: EventBuffer): Verdict =>
       if (isObject(delta)) {
         addText(delta["reasoning_content"] || delta["reasoning"], "reasoning", at, out)
         addText(delta["content"], "text", at, out)
-        addText(delta["refusal"], "text", at, out)
+        addRefusal(delta["refusal"], at, out)
         addToolCalls(delta["tool_calls"], at, out)
       }
       addText(choice["text"], "text", at, out)

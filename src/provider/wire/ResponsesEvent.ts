@@ -134,14 +134,15 @@ const failureOf = (event: Json.JsonObject): LlmError.InStream => {
 /**
  * Makes the decoder of one streamed response.
  *
- * An answer that reached its limit of tokens has the finish reason `length`, one that ends with a call of a tool
- * `tool_calls`, any other that is complete `stop`, as in the chat completions.
+ * An answer that reached its limit of tokens has the finish reason `length`, one that declines `refusal`, one that ends with a call of
+ * a tool `tool_calls`, any other that is complete `stop`, as in the chat completions.
  *
  * @category constructors
  * @since 0.2.0
  */
 export const makeDecoder: MakeDecoder = (out) => {
   let called = false
+  let refused = false
   let done = false
 
   const last = (type: string, response: unknown, at: number): LlmError.Reason | undefined => {
@@ -152,7 +153,7 @@ export const makeDecoder: MakeDecoder = (out) => {
     const isFailed = type === "response.failed" || response["status"] === "failed"
     if (!isFailed) {
       const isIncomplete = type === "response.incomplete" || response["status"] === "incomplete"
-      const reason = isIncomplete ? incompleteReason(response) : called ? "tool_calls" : "stop"
+      const reason = isIncomplete ? incompleteReason(response) : refused ? "refusal" : called ? "tool_calls" : "stop"
       out.push({ _tag: "Finished", at, reason })
     }
     addUsage(response["usage"], at, out)
@@ -176,6 +177,7 @@ export const makeDecoder: MakeDecoder = (out) => {
       const type = typeof event["type"] === "string" ? event["type"] : name
       const kind = kindOf(type)
       if (kind !== undefined) {
+        refused ||= type === "response.refusal.delta"
         if (typeof event["delta"] === "string") out.content(kind, event["delta"], at)
         return undefined
       }

@@ -63,6 +63,12 @@ const fromHub = Effect.fnUntraced(function* (id: string) {
   )
 })
 
+/** Whether a word is the same token at the start of a text and after a space, so that a space in front is one token more. */
+const putsSpaceBefore = (encode: (text: string) => ReadonlyArray<number>): boolean => {
+  const word = encode("a").length
+  return encode("a a").length === 2 * word && encode(" a").length === word + 1
+}
+
 /** Loads from the folder `source` when there is one, else from the hub when it can be an id. */
 export const load = Effect.fn("HubTokenizer.load")(
   function* (source: string) {
@@ -84,8 +90,11 @@ export const load = Effect.fn("HubTokenizer.load")(
     }
     const tokenizer = yield* isFolder ? fromFolder(folder) : fromHub(source)
     const encode = (text: string): ReadonlyArray<number> => tokenizer.encode(text, { add_special_tokens: false })
+    const spaces = putsSpaceBefore(encode)
     return {
-      count: (text: string): number => encode(text).length,
+      // Where a text goes on with a space, as an answer often does, a model has no other before it
+      count: (text: string): number =>
+        encode(spaces && text.length > 1 && text.startsWith(" ") ? text.slice(1) : text).length,
       encode,
       decode: (ids: ReadonlyArray<number>): string => (ids.length === 0 ? "" : tokenizer.decode([...ids]))
     }

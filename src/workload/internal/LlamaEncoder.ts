@@ -15,8 +15,12 @@ const LONGEST_PIECE = 12
 // The vocabulary writes a space as U+2581, and so that character in a text counts as a space.
 const PIECES = /[ \u2581]*[^ \u2581\n]+|[ \u2581]+|\n/g
 
+const piecesOf = (text: string): ReadonlyArray<string> => text.match(PIECES) ?? []
+
 // Llama puts a space before every text.
-const pieces = (text: string): ReadonlyArray<string> => (text === "" ? [] : (` ${text}`.match(PIECES) ?? []))
+const pieces = (text: string): ReadonlyArray<string> => (text === "" ? [] : piecesOf(` ${text}`))
+
+const SPACED = /^[ \u2581]/
 
 export const make = () => {
   const known = new Map<string, ReadonlyArray<number>>()
@@ -32,9 +36,10 @@ export const make = () => {
   }
 
   return {
+    // Where a text goes on with a space, as an answer often does, a model has no other before it
     count: (text: string): number => {
       let count = 0
-      for (const piece of pieces(text)) count += encodePiece(piece).length
+      for (const piece of SPACED.test(text) ? piecesOf(text) : pieces(text)) count += encodePiece(piece).length
       return count
     },
     encode: (text: string): ReadonlyArray<number> => pieces(text).flatMap(encodePiece),

@@ -1,0 +1,30 @@
+import { type Summary, type UsageComparison } from "../../domain/Summary.ts"
+import { type Finding } from "./verdictChecks.ts"
+import { type Limits } from "./verdictLimits.ts"
+
+/** What a server may add to each prompt: its chat template, with a system prompt of its own. */
+export const TEMPLATE_TOKENS = 48
+
+/** Whether the tokens that were counted here are those of the model, as far as the server tells. */
+export const tokenFindings = (summary: Summary, limits: Limits): Array<Finding> => {
+  const found: Array<Finding> = []
+  const output = summary.usage_output_tokens.mean_relative_difference
+  if (summary.token_source === "tokenizer" && output !== null) {
+    found.push({ check: "token_mismatch_of_output", value: output, limit: limits.token_mismatch_of_output })
+  }
+  const input = mismatchOfInput(summary.usage_input_tokens)
+  if (input !== null) {
+    found.push({ check: "token_mismatch_of_input", value: input, limit: limits.token_mismatch_of_input })
+  }
+  return found
+}
+
+const mismatchOfInput = ({ num_requests_compared, server_tokens, tokenizer_tokens }: UsageComparison): number | null => {
+  if (server_tokens <= 0) return null
+  const template = TEMPLATE_TOKENS * num_requests_compared
+  const beyond =
+    server_tokens > tokenizer_tokens
+      ? Math.max(0, server_tokens - tokenizer_tokens - template)
+      : tokenizer_tokens - server_tokens
+  return beyond / server_tokens
+}
