@@ -258,7 +258,8 @@ export const toOutcome = (
   const latency = seconds(sentAt, endedAt)
   const generation = seconds(first, last)
   const firstTokens = counted.first === null ? null : Math.max(1, counted.first)
-  const perToken = generation === null || outputTokens === null ? null : ratio(generation, outputTokens - (firstTokens ?? 1))
+  const perToken =
+    generation === null || outputTokens === null ? null : ratio(generation, outputTokens - (firstTokens ?? 1))
   const connection = measurement.sent?.connection ?? null
   const reason = error?.reason
   const retryAfter = reason !== undefined && "retryAfterSeconds" in reason ? reason.retryAfterSeconds : null

@@ -83,7 +83,13 @@ export const compare = (baseline: LoadedRun, candidate: LoadedRun): Settings => 
     )
   }
   const [counts, others] = [baseline, candidate].map(({ summary }) => ({ source: result(summary, "token_source") }))
-  if (counts !== undefined && others !== undefined && typeof counts.source === "string" && typeof others.source === "string" && isDifferent("source", counts, others)) {
+  if (
+    counts !== undefined &&
+    others !== undefined &&
+    typeof counts.source === "string" &&
+    typeof others.source === "string" &&
+    isDifferent("source", counts, others)
+  ) {
     warnings.push(
       `${said("source", "output tokens counted by", counts, others)}: these are not the same tokens; give both runs the same --count-tokens.`
     )

@@ -329,7 +329,11 @@ const notes = (summary: Summary): Array<string> => {
     found.push("This API gives its answers in one piece: they have no time to first token and no inter-token latency.")
   }
   const tokens = summary.mean_tokens_per_chunk
-  if (summary.token_source === "server" && tokens !== null && (tokens > TOKENS_PER_CHUNK_NOTE || tokens < 1 / TOKENS_PER_CHUNK_NOTE)) {
+  if (
+    summary.token_source === "server" &&
+    tokens !== null &&
+    (tokens > TOKENS_PER_CHUNK_NOTE || tokens < 1 / TOKENS_PER_CHUNK_NOTE)
+  ) {
     found.push(
       `A chunk is not a token: chunks carry ${Text.number(tokens)} tokens on average, so inter-chunk and inter-token ` +
         "latency differ."

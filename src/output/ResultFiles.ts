@@ -339,7 +339,9 @@ const resultEntries = (summary: Summary, prefix: string): Entries => {
   return entries
 }
 
-const isFrequency = (key: string): key is "error_code_frequency" | "error_reason_frequency" | "finish_reason_frequency" =>
+const isFrequency = (
+  key: string
+): key is "error_code_frequency" | "error_reason_frequency" | "finish_reason_frequency" =>
   key === "error_code_frequency" || key === "error_reason_frequency" || key === "finish_reason_frequency"
 
 const mostFrequentFirst = (frequency: Frequency): ReadonlyMap<string, number> =>

@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url"
 import { gzipSync } from "node:zlib"
 import {
   connectionsOf,
+  countTokensOf,
   type OpenLoad,
   plannedOf,
   resolve,

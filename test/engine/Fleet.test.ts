@@ -4,12 +4,13 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
+import { Truncated } from "../../src/domain/LlmError.ts"
 import * as Fleet from "../../src/engine/Fleet.ts"
 import { AgentFailed } from "../../src/engine/LoadAgent.ts"
 import * as Fleets from "./fleets.ts"
 import * as Replays from "./replays.ts"
 import * as Runs from "./runs.ts"
-import type * as Scripted from "./scriptedProvider.ts"
+import * as Scripted from "./scriptedProvider.ts"
 
 const idsOf = (log: Scripted.Log): ReadonlyArray<number> => log.opened.map(({ id }) => id)
 
@@ -287,6 +288,101 @@ describe("an open loop over several agents", () => {
         const sent = yield* Runs.readRecords(`${folder}/many`, many, "requests_sent.log")
         assert.lengthOf(sent, 50)
         assert.strictEqual(one.result.summary.num_completed_requests, 50)
+      }).pipe(Effect.scoped)
+    )
+  )
+})
+
+describe("whose tokens several agents count", () => {
+  const usage = (outputTokens: number) =>
+    Scripted.emit((at) => ({
+      _tag: "Usage",
+      at,
+      inputTokens: 1,
+      outputTokens,
+      cachedInputTokens: null,
+      reasoningTokens: null
+    }))
+  /** Each request takes so many milliseconds; 77 tokens says the usage of those that have one. */
+  const script =
+    (millis: (id: number) => number, hasUsage: (id: number) => boolean) =>
+    ({ id }: { readonly id: number }): ReadonlyArray<Scripted.Step> => [
+      Scripted.sent,
+      Scripted.text("word"),
+      Scripted.wait(millis(id)),
+      Scripted.text(" word"),
+      ...(hasUsage(id) ? [usage(77)] : []),
+      Scripted.ended
+    ]
+  const rowsOf = Effect.fnUntraced(function* (
+    folder: string,
+    options: Pick<Fleets.Options, "script" | "change"> & { readonly count?: number }
+  ) {
+    const { fiber } = yield* Fleets.startClosed({
+      count: 3,
+      ...options,
+      config: { maxNumCompletedRequests: 12, numConcurrentRequests: 6, resultsDir: folder }
+    })
+    const { summary } = yield* Fleets.untilEnded(fiber)
+    return { summary, rows: Runs.byId(yield* Runs.readRecords(folder, "records.ndjson")) }
+  })
+  const tokensOf = (rows: ReadonlyArray<Runs.Row>) => [
+    ...new Set(rows.map((row) => `${row["token_source"]} ${row["number_output_tokens"]}`))
+  ]
+
+  it.effect("is decided for all of them by the first answer of any", () =>
+    Runs.inFolder((folder) =>
+      Effect.gen(function* () {
+        // Request 2, of the second agent, is the first to end
+        const millis = (id: number) => (id === 2 ? 50 : 400 + 10 * id)
+        const withUsage = yield* rowsOf(`${folder}/with`, { script: script(millis, (id) => id === 2 || id > 8) })
+        assert.deepStrictEqual(tokensOf(withUsage.rows).toSorted(), ["server 77", "server null"])
+        assert.deepInclude(withUsage.summary, {
+          token_source: "server",
+          num_uncounted_requests: 7,
+          total_output_tokens: 5 * 77
+        })
+        const without = yield* rowsOf(`${folder}/without`, { script: script(millis, (id) => id !== 2) })
+        assert.deepStrictEqual(tokensOf(without.rows), ["tokenizer 2"])
+        assert.deepInclude(without.summary, { token_source: "tokenizer", num_uncounted_requests: 0 })
+        for (const { rows } of [withUsage, without]) {
+          assert.deepStrictEqual([...new Set(rows.map((row) => row["tokenizer_output_tokens"]))], [2])
+        }
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("is told again when a call does not get through", () =>
+    Runs.inFolder((folder) =>
+      Effect.gen(function* () {
+        let calls = 0
+        const { rows, summary } = yield* rowsOf(folder, {
+          script: script(
+            () => 50,
+            () => true
+          ),
+          change: (agent) => ({
+            ...agent,
+            decide: (decision) => (++calls <= 3 ? Effect.void : agent.decide(decision))
+          })
+        })
+        assert.isAbove(calls, 3)
+        assert.strictEqual(rows.length, 12)
+        assert.deepStrictEqual(tokensOf(rows), ["server 77"])
+        assert.strictEqual(summary.num_completed_requests, 12)
+      }).pipe(Effect.scoped)
+    )
+  )
+
+  it.effect("is nobody's where no request succeeds", () =>
+    Runs.inFolder((folder) =>
+      Effect.gen(function* () {
+        const { rows, summary } = yield* rowsOf(folder, {
+          script: () => [Scripted.sent, Scripted.text("half"), Scripted.fail(new Truncated({ description: "reset" }))]
+        })
+        assert.deepStrictEqual(tokensOf(rows), ["null null"])
+        assert.deepStrictEqual([...new Set(rows.map((row) => row["tokenizer_output_tokens"]))], [1])
+        assert.isNull(summary.token_source)
       }).pipe(Effect.scoped)
     )
   )

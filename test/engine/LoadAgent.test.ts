@@ -32,7 +32,7 @@ const spec: AgentSpec = {
   requestTimeoutSeconds: null,
   timeoutSeconds: 90,
   graceSeconds: 30,
-  countTokens: "auto",
+  countTokens: "tokenizer",
   slots: 2,
   saves: true,
   logsSent: false,

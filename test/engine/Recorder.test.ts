@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as fc from "fast-check"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as TestClock from "effect/testing/TestClock"
 import { type RequestOutcome } from "../../src/domain/RequestRecord.ts"
 import * as Recorder from "../../src/engine/Recorder.ts"
+import * as TokenDecision from "../../src/engine/TokenDecision.ts"
+import * as LlmError from "../../src/domain/LlmError.ts"
 import * as RequestSink from "../../src/metrics/RequestSink.ts"
 import { TokenCounter } from "../../src/workload/TokenCounter.ts"
 import { TokenizerError } from "../../src/workload/Tokenizer.ts"
@@ -19,12 +22,16 @@ const finished = (id: number, text: ReadonlyArray<string> = [`${id}`]): RequestS
 })
 
 /** A recorder over a counter; every row, every text that is to be counted and every complaint are noted. */
-const start = Effect.fnUntraced(function* (count: (text: string) => Effect.Effect<number, TokenizerError>) {
+const start = Effect.fnUntraced(function* (
+  count: (text: string) => Effect.Effect<number, TokenizerError>,
+  decision: TokenDecision.TokenDecision = TokenDecision.make("tokenizer")
+) {
   const rows: Array<RequestOutcome> = []
   const texts: Array<string> = []
   const complaints: Array<string> = []
   const recorder = yield* Effect.provideService(
     Recorder.make({
+      decision,
       start: () => ({ monotonicNanos: 0, epochSeconds: 1_000 }),
       xRequestId: (plan) => (plan.id === 5 ? null : `run-${plan.id}`),
       onOutcome: (outcome) => rows.push(outcome),
@@ -53,7 +60,12 @@ describe("Recorder", () => {
       recorder.finished(finished(5, ["x"]))
       yield* recorder.end
       yield* recorder.run
-      assert.deepStrictEqual(texts, ["Hello world", "x"])
+      // The first chunk too: it is left out of the time per token
+      assert.sameMembers(texts, ["Hello world", "Hello", "x"])
+      assert.deepStrictEqual(
+        rows.map(({ record }) => record.first_chunk_tokens),
+        [5, 1]
+      )
       assert.deepStrictEqual(counts(rows), [
         [1, 11],
         [5, 1]
@@ -191,4 +203,155 @@ describe("Recorder", () => {
       ])
     })
   )
+
+  describe("whose tokens", () => {
+    const answer = (id: number, outputTokens: number | null, error: LlmError.LlmError | null = null) => ({
+      ...finished(id),
+      usage:
+        outputTokens === null
+          ? null
+          : {
+              _tag: "Usage" as const,
+              at: 1,
+              inputTokens: 1,
+              outputTokens,
+              cachedInputTokens: null,
+              reasoningTokens: null
+            },
+      error
+    })
+    const broken = LlmError.fromReason(new LlmError.Truncated({ description: "reset" }))
+    const sources = (outcomes: ReadonlyArray<RequestOutcome>) =>
+      outcomes.map(({ record }) => [record.request_id, record.token_source, record.number_output_tokens])
+    const count = () => Effect.succeed(9)
+
+    it.effect("is decided by the first answer that succeeds", () =>
+      Effect.gen(function* () {
+        for (const [first, source] of [
+          [answer(2, 5), "server"],
+          [answer(2, null), "tokenizer"]
+        ] as const) {
+          const { recorder, rows } = yield* start(count, TokenDecision.make("auto"))
+          recorder.finished(answer(1, 3, broken))
+          recorder.finished(first)
+          recorder.finished(answer(3, null))
+          recorder.finished(answer(4, 7))
+          yield* recorder.end
+          yield* recorder.run
+          const known = (tokens: number | null) => (source === "server" ? tokens : 9)
+          assert.deepStrictEqual(sources(rows), [
+            [1, source, known(3)],
+            [2, source, known(5)],
+            [3, source, known(null)],
+            [4, source, known(7)]
+          ])
+          assert.deepStrictEqual(
+            rows.map(({ record }) => record.tokenizer_output_tokens),
+            [9, 9, 9, 9]
+          )
+        }
+      })
+    )
+
+    it.effect("is what was asked for, whatever the answers are", () =>
+      Effect.gen(function* () {
+        for (const asked of ["server", "tokenizer"] as const) {
+          const { recorder, rows } = yield* start(count, TokenDecision.make(asked))
+          recorder.finished(answer(1, null))
+          recorder.finished(answer(2, 4))
+          yield* recorder.end
+          yield* recorder.run
+          assert.deepStrictEqual(
+            sources(rows),
+            asked === "server"
+              ? [
+                  [1, "server", null],
+                  [2, "server", 4]
+                ]
+              : [
+                  [1, "tokenizer", 9],
+                  [2, "tokenizer", 9]
+                ]
+          )
+        }
+      })
+    )
+
+    it.effect("has the rows of answers wait while somebody else decides, those of failures not", () =>
+      Effect.gen(function* () {
+        const proposals: Array<string> = []
+        const decision = TokenDecision.make("auto", (source) => proposals.push(source))
+        const { recorder, rows } = yield* start(count, decision)
+        const fiber = yield* Effect.forkChild(recorder.run, { startImmediately: true })
+        recorder.finished(answer(1, null, broken))
+        recorder.finished(answer(2, null))
+        recorder.finished(answer(3, 6))
+        yield* TestClock.adjust(1_000)
+        assert.deepStrictEqual(proposals, ["tokenizer"])
+        assert.deepStrictEqual(sources(rows), [[1, null, null]])
+        decision.decide("server")
+        decision.decide("tokenizer")
+        yield* recorder.end
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual(sources(rows), [
+          [1, null, null],
+          [2, "server", null],
+          [3, "server", 6]
+        ])
+      })
+    )
+
+    it.effect("is unknown for answers that nobody decides about any more", () =>
+      Effect.gen(function* () {
+        const { recorder, rows } = yield* start(
+          count,
+          TokenDecision.make("auto", () => {})
+        )
+        const fiber = yield* Effect.forkChild(recorder.run, { startImmediately: true })
+        recorder.finished(answer(1, 6))
+        yield* TestClock.adjust(1)
+        yield* Fiber.interrupt(fiber)
+        recorder.flush()
+        assert.deepStrictEqual(sources(rows), [[1, null, null]])
+      })
+    )
+
+    it.effect("holds for all rows of a run, in whatever order they come and are counted", () =>
+      Effect.promise(() =>
+        fc.assert(
+          fc.asyncProperty(
+            fc.array(
+              fc.record({ usage: fc.option(fc.nat(50)), fails: fc.boolean(), delay: fc.integer({ min: 0, max: 3 }) }),
+              { minLength: 1, maxLength: 20 }
+            ),
+            (requests) =>
+              Effect.gen(function* () {
+                const delays = new Map(requests.map(({ delay }, index) => [`${index + 1}`, delay]))
+                const { recorder, rows } = yield* start(
+                  (text) => Effect.as(Effect.yieldNow.pipe(Effect.repeat({ times: delays.get(text) ?? 0 })), 9),
+                  TokenDecision.make("auto")
+                )
+                requests.forEach(({ fails, usage }, index) =>
+                  recorder.finished(answer(index + 1, usage, fails ? broken : null))
+                )
+                yield* recorder.end
+                yield* recorder.run
+                const first = requests.find(({ fails }) => !fails)
+                const source = first === undefined ? null : first.usage === null ? "tokenizer" : "server"
+                assert.strictEqual(rows.length, requests.length)
+                for (const { record } of rows) {
+                  const usage = requests[record.request_id - 1]?.usage ?? null
+                  assert.strictEqual(record.token_source, source)
+                  assert.strictEqual(
+                    record.number_output_tokens,
+                    source === null ? null : source === "server" ? usage : 9
+                  )
+                }
+              }).pipe(Effect.runPromise)
+          ),
+          { numRuns: 100 }
+        )
+      )
+    )
+  })
 })

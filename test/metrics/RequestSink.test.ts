@@ -3,9 +3,11 @@ import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as LlmError from "../../src/domain/LlmError.ts"
+import * as fc from "fast-check"
 import { type RequestPlan } from "../../src/domain/RequestPlan.ts"
 import { RequestRecord } from "../../src/domain/RequestRecord.ts"
 import { type TokenEvent } from "../../src/domain/TokenEvent.ts"
+import { type TokenSource } from "../../src/domain/TokenSource.ts"
 import * as RequestSink from "../../src/metrics/RequestSink.ts"
 
 const plan: RequestPlan = {
@@ -33,7 +35,10 @@ const finished: TokenEvent = { _tag: "Finished", at: 3_400_000_000, reason: "len
 const ended: TokenEvent = { _tag: "Ended", at: 3_500_123_457 }
 
 interface Options {
+  /** By the tokenizer. */
   readonly outputTokens?: number | null
+  readonly firstTokens?: number | null
+  readonly source?: TokenSource | null
   readonly error?: LlmError.Reason
   /** When it failed. */
   readonly endedAt?: number
@@ -50,7 +55,8 @@ const measure = (events: ReadonlyArray<TokenEvent>, options: Options = {}): Requ
 
 const outcomeOf = (events: ReadonlyArray<TokenEvent>, options: Options = {}) =>
   RequestSink.toOutcome(measure(events, options), {
-    outputTokens: options.outputTokens ?? null,
+    source: options.source === undefined ? "tokenizer" : options.source,
+    tokens: { output: options.outputTokens ?? null, first: options.firstTokens ?? null },
     start,
     xRequestId: options.xRequestId ?? null
   })
@@ -110,6 +116,10 @@ describe("RequestSink.toOutcome", () => {
       number_chunks: 4,
       tokens_per_chunk: 2.75,
       max_inter_chunk_latency_s: 0.150_000_003,
+      token_source: "tokenizer",
+      tokenizer_output_tokens: 11,
+      first_chunk_tokens: null,
+      hidden_reasoning_tokens: 0,
       usage_input_tokens: 551,
       usage_output_tokens: 13,
       usage_cached_input_tokens: 512,
@@ -159,6 +169,187 @@ describe("RequestSink.toOutcome", () => {
     assert.isNull(uncounted.number_total_tokens)
     assert.isNull(uncounted.tokens_per_chunk)
     assert.isNull(uncounted.request_output_throughput_token_per_s)
+  })
+
+  describe("whose tokens", () => {
+    const at = (index: number) => 3_100_000_000 + index * 100_000_000
+    const usage = (outputTokens: number | null, index: number, reasoningTokens: number | null = null): TokenEvent => ({
+      _tag: "Usage",
+      at: at(index),
+      inputTokens: 600,
+      outputTokens,
+      cachedInputTokens: null,
+      reasoningTokens
+    })
+    const chunks = (count: number, kind: "text" | "reasoning" = "text") =>
+      content(kind, ...Array.from({ length: count }, (_, index) => ["x", at(index)] as const))
+    const rowOf = (events: ReadonlyArray<TokenEvent>, options: Options) =>
+      outcomeOf([sent, started, ...events, finished, ended], options).record
+
+    it("takes the server's count where it leads, and keeps the tokenizer's beside it", () => {
+      const events = [chunks(5), usage(5, 4)]
+      assert.deepInclude(rowOf(events, { source: "server", outputTokens: 9, firstTokens: 2 }), {
+        token_source: "server",
+        number_output_tokens: 5,
+        number_total_tokens: 555,
+        tokenizer_output_tokens: 9,
+        usage_output_tokens: 5,
+        first_chunk_tokens: null,
+        inter_token_latency_s: 0.1,
+        tokens_per_chunk: 1,
+        request_output_throughput_token_per_s: 10
+      })
+      // Nine, of which two came with the first chunk: seven in 0.4 s
+      assert.deepInclude(rowOf(events, { source: "tokenizer", outputTokens: 9, firstTokens: 2 }), {
+        token_source: "tokenizer",
+        number_output_tokens: 9,
+        tokenizer_output_tokens: 9,
+        usage_output_tokens: 5,
+        first_chunk_tokens: 2,
+        inter_token_latency_s: 0.4 / 7
+      })
+    })
+
+    it("knows no tokens where the one who counts says nothing", () => {
+      const unknown = {
+        number_output_tokens: null,
+        number_total_tokens: null,
+        inter_token_latency_s: null,
+        mean_inter_token_latency_s: null,
+        tokens_per_chunk: null,
+        request_output_throughput_token_per_s: null
+      }
+      assert.deepInclude(rowOf([chunks(3)], { source: "server", outputTokens: 3 }), {
+        ...unknown,
+        token_source: "server",
+        tokenizer_output_tokens: 3
+      })
+      assert.deepInclude(rowOf([chunks(3), usage(null, 2)], { source: "server", outputTokens: 3 }), unknown)
+      assert.deepInclude(rowOf([chunks(3), usage(3, 2)], { source: null, outputTokens: 3 }), {
+        ...unknown,
+        token_source: null,
+        tokenizer_output_tokens: 3,
+        usage_output_tokens: 3
+      })
+      // An answer without text has tokens or not: only the server knows
+      assert.deepInclude(rowOf([], { source: "server", outputTokens: 0 }), unknown)
+    })
+
+    it("says 0 of a request that failed before anything came, whoever counts", () => {
+      for (const source of ["server", "tokenizer", null] as const) {
+        const { record } = outcomeOf([sent], {
+          source,
+          outputTokens: 0,
+          error: new LlmError.Connect({ description: "refused", code: null })
+        })
+        assert.deepInclude(record, { number_output_tokens: 0, number_total_tokens: 550, token_source: source })
+      }
+      const { record } = outcomeOf([sent, chunks(2)], {
+        source: "server",
+        outputTokens: 2,
+        error: new LlmError.Truncated({ description: "reset" })
+      })
+      assert.isNull(record.number_output_tokens)
+    })
+
+    it("leaves what came with the first chunk out of the time per token, as the server counts it in each", () => {
+      // 4 tokens with the first chunk, then 2 with each of 3
+      const events = [
+        content("text", ["x", at(0)]),
+        usage(4, 0),
+        content("text", ["x", at(1)]),
+        usage(6, 1),
+        content("text", ["x", at(2)], ["x", at(3)]),
+        usage(10, 3)
+      ]
+      assert.deepInclude(rowOf(events, { source: "server", outputTokens: 10, firstTokens: 3 }), {
+        number_output_tokens: 10,
+        first_chunk_tokens: 4,
+        inter_token_latency_s: 0.3 / 6
+      })
+      // Without it the first chunk is taken for one token
+      assert.deepInclude(rowOf([chunks(4), usage(10, 3)], { source: "server" }), {
+        first_chunk_tokens: null,
+        inter_token_latency_s: 0.3 / 9
+      })
+    })
+
+    it("has no time per token where all came at once", () => {
+      const once = [content("text", ["a", at(0)], ["b", at(0)]), usage(8, 0)]
+      assert.deepInclude(rowOf(once, { source: "server", outputTokens: 2 }), {
+        first_chunk_tokens: 8,
+        sum_inter_token_latency_s: 0,
+        inter_token_latency_s: null
+      })
+    })
+
+    it("leaves reasoning that was never streamed out of every count and rate", () => {
+      const record = rowOf([chunks(5), usage(105, 4, 100)], { source: "server", outputTokens: 5 })
+      assert.deepInclude(record, {
+        number_output_tokens: 5,
+        hidden_reasoning_tokens: 100,
+        usage_output_tokens: 105,
+        usage_reasoning_tokens: 100,
+        inter_token_latency_s: 0.1,
+        request_output_throughput_token_per_s: 10
+      })
+      const streamed = [content("reasoning", ["hm", at(0)]), content("text", ["a", at(1)]), usage(2, 1, 1)]
+      assert.deepInclude(rowOf(streamed, { source: "server" }), {
+        number_output_tokens: 2,
+        hidden_reasoning_tokens: 0,
+        inter_token_latency_s: 0.1
+      })
+      assert.isNull(rowOf([chunks(1), usage(1, 0)], { source: "server" }).hidden_reasoning_tokens)
+      // The first visible token comes after all that was hidden
+      const counted = [
+        content("text", ["x", at(0)]),
+        usage(102, 0, 100),
+        content("text", ["x", at(1)]),
+        usage(104, 1, 100)
+      ]
+      assert.deepInclude(rowOf(counted, { source: "server" }), { first_chunk_tokens: 2, inter_token_latency_s: 0.05 })
+    })
+
+    it("holds that time per token × tokens after the first moment is the time they took", () => {
+      fc.assert(
+        fc.property(
+          fc.integer({ min: 1, max: 40 }),
+          fc.integer({ min: 1, max: 20 }),
+          fc.integer({ min: 0, max: 200 }),
+          fc.integer({ min: 0, max: 30 }),
+          fc.constantFrom("server" as const, "tokenizer" as const),
+          (count, first, others, hidden, source) => {
+            const reasoning = hidden === 0 ? null : hidden
+            const events = [
+              content("text", ["x", at(0)]),
+              usage(first + hidden, 0, reasoning),
+              content("text", ...Array.from({ length: count }, (_, i) => ["y", at(i + 1)] as const)),
+              usage(first + others + hidden, count, reasoning)
+            ]
+            const record = rowOf(events, { source, outputTokens: first + others, firstTokens: first })
+            assert.strictEqual(record.number_output_tokens, first + others)
+            assert.strictEqual(record.first_chunk_tokens, first)
+            if (others === 0) assert.isNull(record.inter_token_latency_s)
+            else {
+              assert.closeTo(
+                (record.inter_token_latency_s ?? NaN) * others,
+                record.sum_inter_token_latency_s ?? NaN,
+                1e-9
+              )
+            }
+          }
+        )
+      )
+    })
+  })
+
+  it("keeps a refusal over the ordinary end that follows it", () => {
+    const end = (reason: string): TokenEvent => ({ ...finished, reason })
+    const reasonOf = (...reasons: ReadonlyArray<string>) =>
+      outcomeOf([sent, ...reasons.map(end), ended]).record.finish_reason
+    assert.strictEqual(reasonOf("refusal", "stop"), "refusal")
+    assert.strictEqual(reasonOf("refusal", "length"), "length")
+    assert.strictEqual(reasonOf("length", "stop"), "stop")
   })
 
   it("one token in one chunk", () => {

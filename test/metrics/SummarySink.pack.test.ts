@@ -60,7 +60,16 @@ describe("a packed summary", () => {
   it("takes 144 bytes for each request, and no more from where histograms begin", () => {
     const sizes = [0, 1_000, 5_000, 10_000].map((length) => {
       const outcomes = Array.from({ length }, (_, i) =>
-        outcome(record({ sent_offset_s: i / 50, end_offset_s: i / 50 + 1, dns_s: 0.1, connect_s: 0.1, tls_s: 0.1 }))
+        outcome(
+          record({
+            sent_offset_s: i / 50,
+            end_offset_s: i / 50 + 1,
+            dns_s: 0.1,
+            connect_s: 0.1,
+            tls_s: 0.1,
+            finish_reason: null
+          })
+        )
       )
       return SummarySink.pack(sinkOf(outcomes, { exactValues: 5_000 })).length
     })

@@ -224,17 +224,22 @@ describe("SummarySink", () => {
 
   it("compares its token counts with the server's", () => {
     const summary = summarize([
-      outcome(record({ number_output_tokens: 100, usage_output_tokens: 100 })),
-      outcome(record({ number_output_tokens: 110, usage_output_tokens: 100 })),
-      outcome(record({ number_output_tokens: 90, usage_output_tokens: 100 })),
-      outcome(record({ number_output_tokens: 5, usage_output_tokens: 0 })),
-      outcome(record({ number_output_tokens: 77 }))
+      outcome(record({ tokenizer_output_tokens: 100, usage_output_tokens: 100 })),
+      outcome(record({ tokenizer_output_tokens: 110, usage_output_tokens: 100 })),
+      // What was never streamed is nothing that the tokenizer could count
+      outcome(record({ tokenizer_output_tokens: 90, usage_output_tokens: 150, hidden_reasoning_tokens: 50 })),
+      outcome(record({ tokenizer_output_tokens: 5, usage_output_tokens: 0 })),
+      outcome(record({ tokenizer_output_tokens: 77 })),
+      outcome(record({ tokenizer_output_tokens: null, usage_output_tokens: 3 }))
     ])
     assert.deepStrictEqual(summary.usage_output_tokens, {
       num_requests_compared: 4,
       num_requests_different: 3,
-      mean_relative_difference: 0.2 / 3
+      mean_relative_difference: 0.2 / 3,
+      tokenizer_tokens: 305,
+      server_tokens: 300
     })
+    assert.strictEqual(summary.total_hidden_reasoning_tokens, 50)
     assert.strictEqual(summary.usage_input_tokens.num_requests_compared, 0)
     assert.isNull(summary.usage_input_tokens.mean_relative_difference)
   })
@@ -266,6 +271,44 @@ describe("SummarySink", () => {
     assert.strictEqual(summary.mean_tokens_per_chunk, 2)
     assert.strictEqual(summary.tokens_per_chunk.mean, 2)
     assert.strictEqual(summary.total_chunks, 520)
+  })
+
+  it("says whose counts the tokens are, and how many answers have none", () => {
+    const byServer = (tokens: number | null) =>
+      outcome(record({ token_source: "server", number_output_tokens: tokens, usage_output_tokens: tokens }))
+    const undecided = outcome(
+      failure("timeout_idle", "Timeout", "", { token_source: null, number_output_tokens: null })
+    )
+    const summary = summarize([undecided, byServer(7), byServer(null), byServer(5)])
+    assert.deepInclude(summary, { token_source: "server", num_uncounted_requests: 1, total_output_tokens: 12 })
+    assert.strictEqual(summary.number_output_tokens.mean, 6)
+    assert.deepInclude(summarize([outcome(record())]), { token_source: "tokenizer", num_uncounted_requests: 0 })
+    assert.deepInclude(summarize([undecided]), { token_source: null, num_uncounted_requests: 0 })
+  })
+
+  it("counts why answers ended, those of failed requests not", () => {
+    const ended = (reason: string | null) => outcome(record({ finish_reason: reason }))
+    const { finish_reason_frequency } = summarize([
+      ended("stop"),
+      ended("content_filter"),
+      ended("stop"),
+      ended("__proto__"),
+      ended(null),
+      outcome(failure(500, "HttpStatus", "", { finish_reason: "length" }))
+    ])
+    assert.deepStrictEqual(Object.entries(finish_reason_frequency), [
+      ["stop", 2],
+      ["__proto__", 1],
+      ["content_filter", 1]
+    ])
+  })
+
+  it("does not tell apart more than 256 reasons", () => {
+    const many = Array.from({ length: 300 }, (_, i) => outcome(record({ finish_reason: `reason ${i}` })))
+    const { finish_reason_frequency } = summarize([...many, outcome(record({ finish_reason: "reason 0" }))])
+    assert.strictEqual(Object.keys(finish_reason_frequency).length, 257)
+    assert.strictEqual(finish_reason_frequency["(other)"], 44)
+    assert.strictEqual(finish_reason_frequency["reason 0"], 2)
   })
 
   it("keeps connection times only of requests that opened a connection", () => {

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Schema from "effect/Schema"
 import * as fc from "fast-check"
+import type { RequestRecord } from "../../src/domain/RequestRecord.ts"
 import type * as HealthReport from "../../src/metrics/HealthReport.ts"
 import * as Verdict from "../../src/metrics/Verdict.ts"
 import { evidence, health, records } from "./health.ts"
@@ -80,6 +81,44 @@ const cases: ReadonlyArray<
   ["own_errors", "1 of 1000", { records: ownFailures(1) }, "DEGRADED"],
   ["own_errors", "10 of 1000", { records: ownFailures(10) }, "DEGRADED"],
   ["own_errors", "11 of 1000", { records: ownFailures(11) }, "INVALID"],
+  ["token_mismatch_of_output", "5 %", { records: counted({ usage_output_tokens: 200 }, 210) }, "VALID"],
+  ["token_mismatch_of_output", "5.5 %", { records: counted({ usage_output_tokens: 200 }, 211) }, "DEGRADED"],
+  [
+    "token_mismatch_of_output",
+    "of hidden reasoning",
+    { records: counted({ usage_output_tokens: 300, hidden_reasoning_tokens: 100 }, 200) },
+    "VALID"
+  ],
+  [
+    "token_mismatch_of_output",
+    "where the server counts",
+    { records: counted({ usage_output_tokens: 200, token_source: "server" }, 400) },
+    "VALID"
+  ],
+  [
+    "token_mismatch_of_input",
+    "a chat template",
+    { records: counted({ number_input_tokens: 50, usage_input_tokens: 98 }) },
+    "VALID"
+  ],
+  [
+    "token_mismatch_of_input",
+    "20 % more at the server",
+    { records: counted({ number_input_tokens: 752, usage_input_tokens: 1_000 }) },
+    "VALID"
+  ],
+  [
+    "token_mismatch_of_input",
+    "20.1 % more at the server",
+    { records: counted({ number_input_tokens: 751, usage_input_tokens: 1_000 }) },
+    "DEGRADED"
+  ],
+  [
+    "token_mismatch_of_input",
+    "573 against 37",
+    { records: counted({ number_input_tokens: 573, usage_input_tokens: 37 }) },
+    "DEGRADED"
+  ],
   ["bad_time", "1 of 10 s", { health: someSeconds(1, { loopUtilization: 1 }) }, "VALID"],
   ["bad_time", "2 of 10 s", { health: someSeconds(2, { loopUtilization: 1 }) }, "DEGRADED"],
   ["invalid_time", "2 of 100 s", spiky(2), "VALID"],
@@ -87,6 +126,11 @@ const cases: ReadonlyArray<
   ["invalid_time", "50 of 100 s", spiky(50), "DEGRADED"],
   ["invalid_time", "51 of 100 s", spiky(51), "INVALID"]
 ]
+
+/** Requests whose tokens the server counted too. */
+function counted(of: Partial<RequestRecord>, tokenizer = 10) {
+  return records(10, () => ({ tokenizer_output_tokens: tokenizer, ...of }))
+}
 
 /** Seconds that are INVALID in a run whose 99th percentile of delays is not touched. */
 function spiky(count: number) {

@@ -20,16 +20,22 @@ const ok = fc
     sent: fc.double({ min: 0, max: 100, noNaN: true }),
     tokens: fc.integer({ min: 0, max: 500 }),
     usage: fc.option(fc.integer({ min: 0, max: 500 })),
+    hidden: fc.option(fc.integer({ min: 0, max: 50 })),
+    source: fc.constantFrom("server" as const, "tokenizer" as const),
+    ending: fc.option(fc.constantFrom("stop", "length", "content_filter", "__proto__")),
     gaps: fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 5 })
   })
-  .map(({ ttft, tail, sent, tokens, usage, gaps }) =>
+  .map(({ ttft, tail, sent, tokens, usage, hidden, source, ending, gaps }) =>
     outcome(
       record({
         ttft_s: ttft,
         end_to_end_latency_s: ttft + tail,
         sent_offset_s: sent,
         end_offset_s: sent + ttft + tail,
-        number_output_tokens: tokens,
+        token_source: source,
+        number_output_tokens: source === "tokenizer" ? tokens : usage,
+        hidden_reasoning_tokens: hidden,
+        finish_reason: ending,
         tokenizer_output_tokens: tokens,
         usage_output_tokens: usage,
         number_chunks: gaps.length + 1

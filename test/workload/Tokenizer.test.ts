@@ -61,7 +61,8 @@ describe("layerLlama", () => {
         fc.property(text, (text) => {
           const ids = tokenizer.encode(text)
           assert.deepStrictEqual(ids, llama.encode(text, false))
-          assert.strictEqual(tokenizer.count(text), ids.length)
+          const isSpaced = text.startsWith(" ") || text.startsWith("\u2581")
+          assert.strictEqual(tokenizer.count(text), isSpaced ? llama.encode(text, false, false).length : ids.length)
           assert.strictEqual(tokenizer.decode(ids), text.replaceAll("\u2581", " ").toWellFormed())
         }),
         { numRuns: 500 }
@@ -69,6 +70,77 @@ describe("layerLlama", () => {
     })
   )
 })
+
+describe("a text that begins with a space", () => {
+  it.effect("is not one token longer", () =>
+    Effect.gen(function* () {
+      const tokenizer = yield* load(Tokenizer.layerLlama)
+      for (const count of [1, 8, 100]) assert.strictEqual(tokenizer.count(" word".repeat(count)), count)
+      assert.strictEqual(tokenizer.count("word word"), 2)
+      assert.strictEqual(tokenizer.count(" "), 1)
+      // The ids are those that Llama gives
+      assert.deepStrictEqual(tokenizer.encode(" word"), [29871, 1734])
+    })
+  )
+
+  it.effect("of a tokenizer.json that puts a space before every text neither", () =>
+    Effect.gen(function* () {
+      const fs = yield* FileSystem.FileSystem
+      const folder = yield* fs.makeTempDirectoryScoped()
+      yield* fs.writeFileString(`${folder}/tokenizer_config.json`, "{}")
+      yield* fs.writeFileString(`${folder}/tokenizer.json`, JSON.stringify(spacing))
+      const tokenizer = yield* load(Tokenizer.layer(folder))
+      assert.strictEqual(tokenizer.encode("a b").length, 2)
+      assert.strictEqual(tokenizer.encode(" a b").length, 3)
+      assert.strictEqual(tokenizer.count("a b"), 2)
+      assert.strictEqual(tokenizer.count(" a b"), 2)
+      assert.strictEqual(tokenizer.count("  a"), 2)
+      assert.strictEqual(tokenizer.count(" "), tokenizer.encode(" ").length)
+    }).pipe(Effect.provide(NodeFileSystem.layer))
+  )
+
+  it.effect("keeps its space where that is a token of its own or part of a word", () =>
+    Effect.gen(function* () {
+      const tokenizer = yield* load(Tokenizer.layer(gpt2))
+      for (const text of [" word", " word word", "  a", " "]) {
+        assert.strictEqual(tokenizer.count(text), tokenizer.encode(text).length)
+      }
+      assert.strictEqual(tokenizer.count(" word".repeat(8)), 8)
+    })
+  )
+})
+
+/** As Llama's: a space is U+2581, and one is put before every text. */
+const spacing = {
+  version: "1.0",
+  truncation: null,
+  padding: null,
+  added_tokens: [],
+  normalizer: {
+    type: "Sequence",
+    normalizers: [
+      { type: "Prepend", prepend: "\u2581" },
+      { type: "Replace", pattern: { String: " " }, content: "\u2581" }
+    ]
+  },
+  pre_tokenizer: null,
+  post_processor: null,
+  decoder: null,
+  model: {
+    type: "BPE",
+    dropout: null,
+    unk_token: null,
+    continuing_subword_prefix: null,
+    end_of_word_suffix: null,
+    fuse_unk: false,
+    byte_fallback: false,
+    vocab: { "\u2581": 0, a: 1, b: 2, "\u2581a": 3, "\u2581b": 4 },
+    merges: [
+      ["\u2581", "a"],
+      ["\u2581", "b"]
+    ]
+  }
+}
 
 describe("layerAutoTokenizer", () => {
   it.effect("reads a folder and leaves out special tokens", () =>

@@ -41,7 +41,10 @@ export interface OpenLoad {
 }
 
 /** Whose count of output tokens leads: LLMPerf counts with its tokenizer whatever the server says. */
-export const countTokensOf = ({ countTokens, promptMode }: Pick<WorkloadInput, "countTokens" | "promptMode">): CountTokens =>
+export const countTokensOf = ({
+  countTokens,
+  promptMode
+}: Pick<WorkloadInput, "countTokens" | "promptMode">): CountTokens =>
   countTokens.given || promptMode === "exact" ? countTokens.value : "tokenizer"
 
 /** How long requests arrive when nothing else ends them. */

@@ -221,7 +221,9 @@ export const layer = (
   Transport | FileSystem.FileSystem | Path.Path
 > => {
   if (input.usagePerChunk && input.endpoint === "responses") {
-    return Layer.unwrap(Effect.fail(usage("--usage-per-chunk has no meaning for --endpoint responses, which tells usage once.")))
+    return Layer.unwrap(
+      Effect.fail(usage("--usage-per-chunk has no meaning for --endpoint responses, which tells usage once."))
+    )
   }
   const { requestIdHeader, runId } = settings
   const options: Options = {

@@ -19,7 +19,11 @@ export const tokenFindings = (summary: Summary, limits: Limits): Array<Finding> 
   return found
 }
 
-const mismatchOfInput = ({ num_requests_compared, server_tokens, tokenizer_tokens }: UsageComparison): number | null => {
+const mismatchOfInput = ({
+  num_requests_compared,
+  server_tokens,
+  tokenizer_tokens
+}: UsageComparison): number | null => {
   if (server_tokens <= 0) return null
   const template = TEMPLATE_TOKENS * num_requests_compared
   const beyond =

@@ -4,7 +4,5 @@ const stopped = /refus|filter|safety|guardrail|blocklist|prohibited|recitation|s
 /** How many answers a filter or a refusal ended, by reason, the most frequent first. */
 export const cutShort = (frequency: { readonly [reason: string]: unknown }): ReadonlyArray<readonly [string, number]> =>
   Object.entries(frequency)
-    .flatMap(([reason, count]) =>
-      stopped.test(reason) && typeof count === "number" ? [[reason, count] as const] : []
-    )
+    .flatMap(([reason, count]) => (stopped.test(reason) && typeof count === "number" ? [[reason, count] as const] : []))
     .toSorted(([, a], [, b]) => b - a)

@@ -104,7 +104,10 @@ export const make = (
   const bodyOf = RequestParts.body(options)
   const ignoreEos = options.ignoreEos === true ? { ignore_eos: true } : {}
 
-  const fields = ({ outputTokens, prompt }: RequestPlan, { limit, usage, usagePerChunk }: Wishes): { [name: string]: unknown } => {
+  const fields = (
+    { outputTokens, prompt }: RequestPlan,
+    { limit, usage, usagePerChunk }: Wishes
+  ): { [name: string]: unknown } => {
     if (endpoint === "responses") {
       return {
         model: options.model,
