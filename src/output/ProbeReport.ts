@@ -11,6 +11,7 @@ import * as Json from "./internal/Json.ts"
 import { style } from "./internal/style.ts"
 import * as Text from "./internal/text.ts"
 import { type Screen } from "./Screen.ts"
+import * as TokenizerCheck from "./TokenizerCheck.ts"
 
 /** Longest body that is shown in full, and the longest piece of text of an event, in characters. */
 const MAX_BODY = 1_000
@@ -38,6 +39,7 @@ export interface Request {
  * - `request`: again when the adapter asks a second time, because the server refused something of the first
  * - `response`: status and headers, shown with the event that says that the answer began
  * - `over`: with the failure, or `null`
+ * - `tokenizer`: what a tokenizer and the server count of the same texts; of none where the server cannot be asked
  * - `json()`: all of it as one JSON document
  *
  * @category models
@@ -52,6 +54,7 @@ export interface ProbeReport {
   ) => void
   readonly event: (event: TokenEvent) => ReadonlyArray<string>
   readonly over: (error: LlmError | null) => ReadonlyArray<string>
+  readonly tokenizer: (name: string, counted: ReadonlyArray<TokenizerCheck.Counted>) => ReadonlyArray<string>
   readonly json: () => string
 }
 
@@ -166,6 +169,7 @@ export const make = (screen: Screen): ProbeReport => {
   let endedAt: number | null = null
   let wholeAt: number | null = null
   let failure: LlmError | null = null
+  let tokenizer: { readonly name: string; readonly texts: ReadonlyArray<TokenizerCheck.Counted> } | null = null
   const contentAt: Array<number> = []
   const texts: { [Kind in ContentKind]: string } = { text: "", reasoning: "", tool: "" }
 
@@ -275,6 +279,11 @@ export const make = (screen: Screen): ProbeReport => {
         ...(help === null ? [] : [help])
       ]
     },
+    tokenizer: (name, counted) => {
+      if (counted.length === 0) return []
+      tokenizer = { name, texts: counted }
+      return ["", ...TokenizerCheck.lines(name, counted)]
+    },
     json: () =>
       Json.stringify({
         ok: failure === null,
@@ -303,6 +312,18 @@ export const make = (screen: Screen): ProbeReport => {
         tool: texts.tool,
         usage: usage === null ? null : usageFields(usage),
         finish_reason: finishReason,
+        tokenizer:
+          tokenizer === null
+            ? null
+            : {
+                name: tokenizer.name,
+                texts: tokenizer.texts.map((text) => ({
+                  text: text.name.toLowerCase(),
+                  tokenizer_tokens: text.tokenizer,
+                  server_tokens: text.server,
+                  relative_difference: TokenizerCheck.difference(text)
+                }))
+              },
         error:
           failure === null
             ? null

@@ -12,7 +12,9 @@ import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type TokenEvent } from "../../domain/TokenEvent.ts"
 import * as ProbeReport from "../../output/ProbeReport.ts"
 import * as Screen from "../../output/Screen.ts"
+import * as TokenizerCheck from "../../output/TokenizerCheck.ts"
 import { Provider } from "../../provider/Provider.ts"
+import * as TokenizeEndpoint from "../../provider/TokenizeEndpoint.ts"
 import * as Transport from "../../provider/Transport.ts"
 import * as Tokenizer from "../../workload/Tokenizer.ts"
 import { usage } from "../CommandError.ts"
@@ -27,6 +29,9 @@ type Input = Command.Command.Config.Infer<typeof probeFlags>
 
 /** How soon an event is shown after it came, in milliseconds. Its time is that of its arrival. */
 const FLUSH_MS = 10
+
+/** How long the server may take to count a few texts. */
+const TOKENIZE_MS = 5_000
 
 const providerLayer = (input: Input, runId: string) =>
   Providers.layer(input, { ...input, runId, seed: FIXED_SEED, tokenizer: Tokenizer.llamaName })
@@ -78,7 +83,40 @@ const watch = Effect.fnUntraced(function* (plan: RequestPlan, limit: number | nu
   return seen
 })
 
-const probe = Effect.fnUntraced(function* (input: Input) {
+/** The transport as it is, and the last request that went through it. */
+const remembering = (transport: Transport.Service) => {
+  const asked: Asked = { request: null }
+  const stream: Transport.Service["stream"] = (make, format) =>
+    transport.stream(() => {
+      asked.request = make()
+      return asked.request
+    }, format)
+  return { asked, transport: Transport.Transport.of({ ...transport, stream }) }
+}
+
+interface Asked {
+  request: Transport.HttpRequest | null
+}
+
+/** Some texts, as the tokenizer and the server count them; none where the server does not say. */
+const counted = Effect.fnUntraced(
+  function* ({ model }: Input, { request }: Asked, tokenizer: Tokenizer.Tokenizer["Service"]) {
+    if (request === null || TokenizeEndpoint.pathFor(request.path) === null) return []
+    const all: Array<TokenizerCheck.Counted> = []
+    for (const { name, text } of TokenizerCheck.texts) {
+      const server = yield* TokenizeEndpoint.count(request, model, text)
+      if (server === null) return []
+      all.push({ name, tokenizer: tokenizer.count(text), server })
+    }
+    return all
+  },
+  // The request itself has worked: that this is not to be had is no failure of it
+  Effect.catchTag("LlmError", () => Effect.succeed([])),
+  Effect.timeoutOrElse({ duration: TOKENIZE_MS, orElse: () => Effect.succeed([]) })
+)
+
+const probe = Effect.fnUntraced(function* (input: Input, asked: Asked) {
+  const tokenizer = yield* Tokenizer.Tokenizer
   const plan: RequestPlan = {
     id: 1,
     dueSeconds: null,
@@ -106,6 +144,7 @@ const probe = Effect.fnUntraced(function* (input: Input) {
         break
       case "Over":
         yield* print(report.over(next.error))
+        if (next.error === null) yield* print(report.tokenizer(tokenizer.name, yield* counted(input, asked, tokenizer)))
         if (input.json) yield* Console.log(report.json())
         return next.error
     }
@@ -117,13 +156,19 @@ export const handle = Effect.fn("probe")(
   function* (input: Input) {
     const runId = yield* newRunId
     const { options } = yield* Surroundings.networkOf(input)
-    const transport = Transport.layer({ ...options, idleSeconds: input.idleTimeout, flushMs: FLUSH_MS })
-    const error = yield* probe(input).pipe(Effect.provide(Layer.provideMerge(providerLayer(input, runId), transport)))
+    const layer = Transport.layer({ ...options, idleSeconds: input.idleTimeout, flushMs: FLUSH_MS })
+    const error = yield* Effect.gen(function* () {
+      const { asked, transport } = remembering(yield* Transport.Transport)
+      return yield* probe(input, asked).pipe(
+        Effect.provide(Layer.provideMerge(providerLayer(input, runId), Layer.succeed(Transport.Transport, transport)))
+      )
+    }).pipe(Effect.provide(Layer.merge(layer, Tokenizer.layer(Surroundings.tokenizerOf(input)))))
     if (error !== null) return yield* new Ended({ exitCode: ExitCode.failed })
   },
   Effect.catchTags({
     LlmError: (error) => Effect.fail(usage(error.message)),
     ConfigError: (error) => Effect.fail(usage(error.message)),
-    SimulatorError: (error) => Effect.fail(usage(error.message))
+    SimulatorError: (error) => Effect.fail(usage(error.message)),
+    TokenizerError: (error) => Effect.fail(usage(error.message))
   })
 )
