@@ -22,7 +22,8 @@ import { type ContentKind, type Sent, type TokenEvent, type Usage } from "../dom
  * - `parts`: where in `text` the pieces of another kind begin
  * - `chunkAt`: the arrival of every chunk with content
  * - `credentialRenewed`: whether it was written again with another credential, as the server had rejected the first
- * - `firstUsageTokens`: the server's count of output tokens at the moment of the first content, where it tells it so early
+ * - `firstUsageTokens`, `lastUsageTokens`: the server's counts of output tokens at the moments of the first content and of the last,
+ *   where it tells them then
  *
  * @category models
  * @since 0.1.0
@@ -40,6 +41,7 @@ export interface Measurement {
   parts: Array<{ readonly kind: ContentKind; readonly from: number }>
   usage: Usage | null
   firstUsageTokens: number | null
+  lastUsageTokens: number | null
   finishReason: string | null
   endedAt: number | null
   error: LlmError | null
@@ -62,6 +64,7 @@ export const makeMeasurement = (plan: RequestPlan, intendedAt: number): Measurem
   parts: [],
   usage: null,
   firstUsageTokens: null,
+  lastUsageTokens: null,
   finishReason: null,
   endedAt: null,
   error: null
@@ -79,6 +82,7 @@ export const add = (measurement: Measurement, event: TokenEvent): void => {
     case "Content": {
       begin(measurement, event.kind)
       for (const at of event.at) measurement.chunkAt.push(at)
+      measurement.lastUsageTokens = null
       for (const text of event.text) measurement.text.push(text)
       if (event.kind !== "reasoning") measurement.firstAnswerAt ??= event.at[0] ?? null
       break
@@ -103,6 +107,7 @@ export const add = (measurement: Measurement, event: TokenEvent): void => {
     case "Usage":
       measurement.usage = event
       if (event.at === measurement.chunkAt[0]) measurement.firstUsageTokens = event.outputTokens
+      if (event.at === measurement.chunkAt.at(-1)) measurement.lastUsageTokens = event.outputTokens
       break
     case "Finished":
       // After a refusal the end is one like any other
@@ -145,22 +150,24 @@ const hiddenReasoningOf = ({ parts, usage }: Measurement): number | null => {
   return parts.some(({ kind }) => kind === "reasoning") ? 0 : Math.min(usage.reasoningTokens, usage.outputTokens ?? 0)
 }
 
-/** The tokens of what was streamed, and of what came at the moment of the first, by whoever counts. */
+/**
+ * The tokens of what was streamed, of what came at the moment of the first, and of what had come at the moment of the last, by
+ * whoever counts. A server counts the mark of the end too, which comes after the last content.
+ */
 const countedBy = (
-  { firstUsageTokens, usage }: Measurement,
+  { firstUsageTokens, lastUsageTokens, usage }: Measurement,
   hidden: number | null,
   { source, tokens }: { readonly source: TokenSource | null; readonly tokens: TokenizerCounts }
-): TokenizerCounts => {
+): TokenizerCounts & { readonly last: number | null } => {
   switch (source) {
-    case "server":
-      return {
-        output: minus(usage?.outputTokens ?? null, hidden),
-        first: minus(firstUsageTokens, hidden)
-      }
+    case "server": {
+      const output = minus(usage?.outputTokens ?? null, hidden)
+      return { output, first: minus(firstUsageTokens, hidden), last: minus(lastUsageTokens, hidden) ?? output }
+    }
     case "tokenizer":
-      return tokens
+      return { ...tokens, last: tokens.output }
     case null:
-      return { output: null, first: null }
+      return { output: null, first: null, last: null }
   }
 }
 
@@ -219,8 +226,8 @@ export interface TokenizerCounts {
  *
  * - `source`: whose count of tokens leads, `null` when that is not decided: output tokens are then unknown. Nothing at all is no
  *   tokens, whoever counts
- * - `inter_token_latency_s` = (last − first content) / (output tokens − tokens of the first moment), where the latter are one when
- *   they are not known; `null` when no token came later
+ * - `inter_token_latency_s` = (last − first content) / (tokens at the moment of the last − tokens at the moment of the first): all
+ *   output tokens and one, where these are not known; `null` when no token came later
  * - a request that never reached the socket has no `sent_offset_s`, no lag and no latencies
  *
  * @category conversions
@@ -259,7 +266,7 @@ export const toOutcome = (
   const generation = seconds(first, last)
   const firstTokens = counted.first === null ? null : Math.max(1, counted.first)
   const perToken =
-    generation === null || outputTokens === null ? null : ratio(generation, outputTokens - (firstTokens ?? 1))
+    generation === null || counted.last === null ? null : ratio(generation, counted.last - (firstTokens ?? 1))
   const connection = measurement.sent?.connection ?? null
   const reason = error?.reason
   const retryAfter = reason !== undefined && "retryAfterSeconds" in reason ? reason.retryAfterSeconds : null

@@ -239,6 +239,35 @@ describe("OpenAi.make", () => {
   )
 })
 
+describe("OpenAi: usage in every chunk", () => {
+  const optionsOf = (request: HttpRequest): unknown => {
+    const body = bodyOf(request)
+    return typeof body === "object" && body !== null && "stream_options" in body ? body.stream_options : null
+  }
+  const all = { include_usage: true, continuous_usage_stats: true }
+  const asked = { ...base, includeUsage: undefined, usagePerChunk: true }
+
+  it.effect("is asked for when it is wanted, and only with usage", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(optionsOf((yield* requestOf(asked)) ?? assert.fail("nothing was sent")), all)
+      assert.isNull(optionsOf((yield* requestOf({ ...asked, includeUsage: false })) ?? assert.fail("nothing was sent")))
+    })
+  )
+
+  it.effect("is left out, and usage kept, when the server refuses it", () =>
+    Effect.gen(function* () {
+      const { layer, requests } = recording((request) =>
+        request.body.includes("continuous_usage_stats")
+          ? refusal(400, "Unknown parameter: 'stream_options.continuous_usage_stats'.")
+          : good
+      )
+      const provider = yield* Effect.provide(OpenAi.make(asked), layer)
+      for (let i = 0; i < 2; i++) assert.isUndefined((yield* collect(provider.stream(plan))).error)
+      assert.deepStrictEqual(requests.map(optionsOf), [all, { include_usage: true }, { include_usage: true }])
+    })
+  )
+})
+
 describe("OpenAi: usage", () => {
   const asks = (request: HttpRequest | undefined): boolean => {
     const body = bodyOf(request)

@@ -18,6 +18,7 @@ export class EventBuffer {
   #at: Array<number> = []
   #text: Array<string> = []
   #firstAt: number | undefined
+  #lastAt: number | undefined
   #usage: Usage | undefined
 
   get isEmpty(): boolean {
@@ -28,6 +29,7 @@ export class EventBuffer {
   content(kind: ContentKind, text: string, at: number): void {
     if (text === "") return
     this.#firstAt ??= at
+    this.#lastAt = at
     if (kind !== this.#kind) {
       this.#kind = kind
       this.#at = []
@@ -39,12 +41,13 @@ export class EventBuffer {
   }
 
   /**
-   * Adds the server's counts. Where every chunk tells them, the last of what has not been taken is kept, and that of the moment of
-   * the first chunk: chunks stay together.
+   * Adds the server's counts. Where every chunk tells them, only those of the moments of the first chunk and of the last are kept,
+   * and the last of all that has not been taken: so chunks stay together.
    */
   usage(usage: Usage): void {
-    const last = this.#usage
-    if (last !== undefined && last.at === this.#firstAt && last.at !== usage.at) this.push(last)
+    const before = this.#usage
+    const isKept = before !== undefined && (before.at === this.#firstAt || before.at === this.#lastAt)
+    if (isKept && before.at !== usage.at) this.push(before)
     this.#usage = usage
   }
 

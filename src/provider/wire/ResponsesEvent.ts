@@ -177,8 +177,10 @@ export const makeDecoder: MakeDecoder = (out) => {
       const type = typeof event["type"] === "string" ? event["type"] : name
       const kind = kindOf(type)
       if (kind !== undefined) {
-        refused ||= type === "response.refusal.delta"
-        if (typeof event["delta"] === "string") out.content(kind, event["delta"], at)
+        const { delta } = event
+        if (typeof delta !== "string") return undefined
+        refused ||= type === "response.refusal.delta" && delta !== ""
+        out.content(kind, delta, at)
         return undefined
       }
       switch (type) {

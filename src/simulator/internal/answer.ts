@@ -44,10 +44,11 @@ export const endings: ReadonlySet<Fault.Kind> = new Set([
   "error-null-code"
 ])
 
-const usageOf = ({ content, outputTokens, promptTokens }: Accepted): openAi.Usage => ({
+/** After so many tokens of the answer: all of them, unless told otherwise. */
+const usageOf = ({ content, outputTokens, promptTokens }: Accepted, tokens = outputTokens): openAi.Usage => ({
   promptTokens,
-  completionTokens: outputTokens,
-  reasoningTokens: content.reasoningTokens(outputTokens)
+  completionTokens: tokens,
+  reasoningTokens: content.reasoningTokens(tokens)
 })
 
 /** Resets or closes the connection, or keeps it open and silent. */
@@ -80,6 +81,7 @@ export const streamed = Effect.fnUntraced(function* (accepted: Accepted, chunks:
   const has = (kind: Fault.Kind): boolean => Fault.find(faults, kind) !== undefined
   const style = sse.styleOf(faults)
   const withUsage = body.stream_options?.include_usage === true
+  const inEveryChunk = withUsage && body.stream_options?.continuous_usage_stats === true
   const events = openAi.events(accepted.identity, style, withUsage, has("tool"))
   const ending = faults.find((fault) => endings.has(fault.kind))
   let garbageAt = Fault.find(faults, "garbage")?.number ?? Infinity
@@ -113,8 +115,10 @@ export const streamed = Effect.fnUntraced(function* (accepted: Accepted, chunks:
         garbageAt = Infinity
         text += sse.event(style, "{not json")
       }
-      text += ping + events.content(content.kind(chunk), content.text(chunk))
-      finished = chunk.firstToken + chunk.tokens >= accepted.outputTokens
+      const tokens = chunk.firstToken + chunk.tokens
+      const usage = inEveryChunk ? usageOf(accepted, tokens) : undefined
+      text += ping + events.content(content.kind(chunk), content.text(chunk), usage)
+      finished = tokens >= accepted.outputTokens
     }
     accepted.sent(ready.length)
     return finished ? writer.end(text + tail()) : writer.write(text)

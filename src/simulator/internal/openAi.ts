@@ -56,7 +56,8 @@ const head = (identity: Identity, object: string) => ({
 export interface Events {
   /** The first event of a chat: a role and no content. Empty for legacy completions, which have none. */
   readonly opening: () => string
-  readonly content: (content: Content, text: string) => string
+  /** `usage`: so far, for those who want it with every event. */
+  readonly content: (content: Content, text: string, usage?: Usage) => string
   readonly emptyChoices: () => string
   readonly finish: (reason: string) => string
   readonly usage: (usage: Usage) => string
@@ -100,9 +101,10 @@ export const events = (identity: Identity, style: sse.Style, withUsage: boolean,
             null
           )
         : "",
-    content: (content, text) => {
+    content: (content, text, usage) => {
       const { after, before } = (templates[content] ??= template(content))
-      return before + JSON.stringify(text).slice(1, -1) + after
+      const end = usage === undefined ? after : after.replace(usageField, `,"usage":${JSON.stringify(usageOf(usage))}`)
+      return before + JSON.stringify(text).slice(1, -1) + end
     },
     emptyChoices: () => event([]) + event([{}]),
     finish: (reason) => choice({}, "", reason),

@@ -9,7 +9,9 @@ const fields = {
   messages: optional(Schema.Array(Schema.Struct({ content: optional(Text) }))),
   prompt: optional(Text),
   stream: optional(Schema.Boolean),
-  stream_options: optional(Schema.Struct({ include_usage: optional(Schema.Boolean) })),
+  stream_options: optional(
+    Schema.Struct({ include_usage: optional(Schema.Boolean), continuous_usage_stats: optional(Schema.Boolean) })
+  ),
   max_tokens: optional(Schema.Int.check(Schema.isGreaterThan(0))),
   max_completion_tokens: optional(Schema.Int.check(Schema.isGreaterThan(0)))
 }

@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { type ContentKind, type TokenEvent } from "../../../src/domain/TokenEvent.ts"
+import { type ContentKind, type TokenEvent, type Usage } from "../../../src/domain/TokenEvent.ts"
+import * as RequestSink from "../../../src/metrics/RequestSink.ts"
 import { EventBuffer } from "../../../src/provider/wire/EventBuffer.ts"
+import { plan } from "../asking.ts"
 
 const ended = (at: number): TokenEvent => ({ _tag: "Ended", at })
 
@@ -90,5 +92,85 @@ describe("EventBuffer", () => {
         }
       })
     )
+  })
+
+  describe("usage in every chunk", () => {
+    const usage = (at: number, outputTokens: number): Usage => ({
+      _tag: "Usage",
+      at,
+      inputTokens: 1,
+      outputTokens,
+      cachedInputTokens: null,
+      reasoningTokens: null
+    })
+
+    it("is kept of the first and of the last chunk, and of the end", () => {
+      const buffer = new EventBuffer()
+      buffer.usage(usage(1, 0))
+      for (const [at, tokens] of [
+        [2, 3],
+        [4, 5],
+        [6, 6],
+        [8, 9]
+      ] as const) {
+        buffer.content("text", `${at}`, at)
+        buffer.usage(usage(at, tokens))
+      }
+      buffer.usage(usage(9, 10))
+      buffer.push(ended(9))
+      assert.deepStrictEqual(buffer.take(), [
+        { _tag: "Content", kind: "text", at: [2, 4], text: ["2", "4"] },
+        usage(2, 3),
+        { _tag: "Content", kind: "text", at: [6, 8], text: ["6", "8"] },
+        usage(8, 9),
+        usage(9, 10),
+        ended(9)
+      ])
+      assert.isUndefined(buffer.take())
+    })
+
+    it("is never empty-handed: what there is of it is given with the next that are taken", () => {
+      const buffer = new EventBuffer()
+      buffer.usage(usage(1, 1))
+      assert.isFalse(buffer.isEmpty)
+      assert.deepStrictEqual(buffer.take(), [usage(1, 1)])
+      assert.isTrue(buffer.isEmpty)
+    })
+
+    it("leaves to a request what it needs, wherever it is taken", () => {
+      fc.assert(
+        fc.property(
+          fc.array(fc.record({ tokens: fc.integer({ min: 1, max: 5 }), take: fc.boolean(), gap: fc.nat(2) }), {
+            minLength: 1,
+            maxLength: 20
+          }),
+          (chunks) => {
+            const buffer = new EventBuffer()
+            const measurement = RequestSink.makeMeasurement(plan, 0)
+            const take = (): void => {
+              for (const event of buffer.take() ?? []) RequestSink.add(measurement, event)
+            }
+            let at = 10
+            let tokens = 0
+            const counts: Array<readonly [at: number, tokens: number]> = []
+            for (const chunk of chunks) {
+              at += chunk.gap
+              tokens += chunk.tokens
+              counts.push([at, tokens])
+              buffer.content("text", "x", at)
+              buffer.usage(usage(at, tokens))
+              if (chunk.take) take()
+            }
+            buffer.usage(usage(at + 1, tokens + 1))
+            take()
+            const [first] = counts[0] ?? [0]
+            assert.strictEqual(measurement.firstUsageTokens, counts.findLast(([moment]) => moment === first)?.[1])
+            assert.strictEqual(measurement.lastUsageTokens, tokens)
+            assert.strictEqual(measurement.usage?.outputTokens, tokens + 1)
+            assert.strictEqual(measurement.chunkAt.length, chunks.length)
+          }
+        )
+      )
+    })
   })
 })

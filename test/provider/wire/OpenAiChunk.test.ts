@@ -8,7 +8,9 @@ import * as decoding from "./decoding.ts"
 import * as reference from "./reference.ts"
 
 const decode = (pieces: ReadonlyArray<Buffer>) => decoding.decode(OpenAiChunk.makeDecoder, pieces)
-const outcome = (pieces: ReadonlyArray<Buffer>) => decoding.outcome(OpenAiChunk.makeDecoder, pieces)
+const raw = (pieces: ReadonlyArray<Buffer>) => decoding.outcome(OpenAiChunk.makeDecoder, pieces)
+const outcome = (pieces: ReadonlyArray<Buffer>) => reference.settled(raw(pieces))
+const plainly = (body: Uint8Array) => reference.settled(reference.openAi(body))
 
 const body = (...datas: ReadonlyArray<string>) => Buffer.from(datas.map((data) => `data: ${data}\n\n`).join(""))
 
@@ -17,7 +19,7 @@ const finish = chunk({}, { finish_reason: "stop" })
 
 /** What an answer comes to whose chunks are `datas`. */
 const texts = (...datas: ReadonlyArray<string>) =>
-  outcome([body(...datas)]).parts.map((part) =>
+  raw([body(...datas)]).parts.map((part) =>
     "kind" in part ? `${part.kind} ${part.text}` : "finished" in part ? part.finished : "usage"
   )
 
@@ -25,10 +27,16 @@ describe("OpenAiChunk.makeDecoder", () => {
   it("gives what the schema gives, whatever the chunks and wherever the body is cut", () => {
     fc.assert(
       fc.property(chunks.answer, bodies.cuts, (body, cuts) => {
-        assert.deepStrictEqual(outcome(bodies.cut(body, cuts)), reference.openAi(body))
+        assert.deepStrictEqual(outcome(bodies.cut(body, cuts)), plainly(body))
       }),
       { numRuns: 1_000 }
     )
+  })
+
+  it("tells a refusal by its own field, though the answer ends as any other", () => {
+    const refused = chunk({ refusal: "I can't help with that." })
+    assert.deepStrictEqual(texts(refused, finish, "[DONE]"), ["text I can't help with that.", "refusal", "stop"])
+    assert.deepStrictEqual(texts(chunk({ content: "a", refusal: null }), finish, "[DONE]"), ["text a", "stop"])
   })
 
   it("gives the same for reads of whole events, among them some that are cut", () => {
@@ -36,7 +44,7 @@ describe("OpenAiChunk.makeDecoder", () => {
       fc.property(chunks.answer, fc.array(fc.nat(10_000), { maxLength: 3 }), (body, cuts) => {
         const ends = [...body.toString("latin1").matchAll(/\n\n/g)].map(({ index }) => index + 2)
         const places = [...ends, ...cuts.map((cut) => cut % (body.length + 1))].toSorted((a, b) => a - b)
-        assert.deepStrictEqual(outcome(bodies.cut(body, places)), reference.openAi(body))
+        assert.deepStrictEqual(outcome(bodies.cut(body, places)), plainly(body))
       }),
       { numRuns: 500 }
     )
@@ -85,7 +93,7 @@ describe("OpenAiChunk.makeDecoder", () => {
           const last = Buffer.from("data: [DONE]\n\n")
           const whole = Buffer.concat([...events, last])
           // The reference counts the bytes of its text, which are other ones where bytes are no text.
-          const expected = isUtf8(whole) ? reference.openAi(whole) : outcome([whole])
+          const expected = isUtf8(whole) ? plainly(whole) : outcome([whole])
           const halves = events.flatMap((event) => (isCut ? [event.subarray(0, -7), event.subarray(-7)] : [event]))
           assert.deepStrictEqual(outcome([...halves, last]), expected)
           assert.deepStrictEqual(outcome([...events.slice(0, 3), Buffer.concat([...events.slice(3), last])]), expected)
@@ -218,6 +226,7 @@ describe("OpenAiChunk.makeDecoder", () => {
         "reasoning r2",
         "reasoning r3",
         "text no",
+        "refusal",
         "tool write",
         "tool {",
         "tool }",

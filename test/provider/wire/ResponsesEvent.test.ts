@@ -27,6 +27,7 @@ const decodeEvent = Schema.decodeUnknownOption(ResponsesEvent.ResponsesEvent)
 const plainly = (events: ReadonlyArray<Json>): reference.Outcome => {
   const parts: Array<reference.Part> = []
   let called = false
+  let refused = false
   const text = (kind: "text" | "reasoning" | "tool", text: string | null | undefined): void => {
     if (text) parts.push({ kind, text })
   }
@@ -34,6 +35,7 @@ const plainly = (events: ReadonlyArray<Json>): reference.Outcome => {
     const event = Option.getOrUndefined(decodeEvent(json))
     if (event === undefined) continue
     if (event.type === "error") return { parts, failure: "InStream" }
+    if ("delta" in event) refused ||= event.type === "response.refusal.delta" && event.delta !== ""
     if ("delta" in event) text(ResponsesEvent.kinds[event.type], event.delta)
     if ("item" in event) {
       called ||= typeof event.item.name === "string"
@@ -45,7 +47,15 @@ const plainly = (events: ReadonlyArray<Json>): reference.Outcome => {
       if (!isFailed) {
         const isIncomplete = event.type === "response.incomplete" || status === "incomplete"
         const why = incomplete_details?.reason || "incomplete"
-        const reason = isIncomplete ? (why === "max_output_tokens" ? "length" : why) : called ? "tool_calls" : "stop"
+        const reason = isIncomplete
+          ? why === "max_output_tokens"
+            ? "length"
+            : why
+          : refused
+            ? "refusal"
+            : called
+              ? "tool_calls"
+              : "stop"
         parts.push({ finished: reason })
       }
       if (usage) {

@@ -76,6 +76,7 @@ const partsOf = (chunk: OpenAiChunk): ReadonlyArray<Part> => {
     text("reasoning", delta?.reasoning_content || delta?.reasoning)
     text("text", delta?.content)
     text("text", delta?.refusal)
+    if (delta?.refusal) parts.push({ finished: "refusal" })
     for (const call of delta?.tool_calls ?? []) {
       text("tool", call.function?.name)
       text("tool", call.function?.arguments)
@@ -132,10 +133,16 @@ export const openAi = (body: Uint8Array): Outcome => {
     const found = partsOf(chunk)
     parts.push(...found)
     if (hasError(json.value) || event === "error") return { parts, failure: "InStream" }
-    isComplete ||= found.some((part) => "finished" in part)
+    isComplete ||= (chunk.choices ?? []).some(({ finish_reason }) => finish_reason)
   }
   return { parts, failure: isComplete ? undefined : "Truncated" }
 }
+
+/** Of usage in every chunk the last is what counts. */
+export const settled = ({ failure, parts }: Outcome): Outcome => ({
+  parts: [...parts.filter((part) => !("usage" in part)), ...parts.filter((part) => "usage" in part).slice(-1)],
+  failure
+})
 
 /** The same form for what a decoder gave. */
 export const flatten = (events: ReadonlyArray<TokenEvent>): ReadonlyArray<Part> =>
