@@ -186,6 +186,7 @@ const ofRun: { readonly [key: string]: Json } = {
   run_id: orText(),
   llm_api: orText(),
   tokenizer: orText(),
+  count_tokens: orText(),
   seed: orText("integer"),
   timeout_s: orText("number", "null"),
   request_timeout_s: orText("number", "null"),

@@ -63,7 +63,7 @@ export interface RenderOptions {
 
 /** Above this, mean in flight and rate × mean latency are said to disagree. */
 const LITTLES_LAW_TOLERANCE = 0.05
-/** Above this mean relative difference from the server's usage, the difference is a warning and no longer a note. */
+/** Above this mean relative difference from the server's usage, that of a tokenizer that counts is a warning and no longer a note. */
 const USAGE_TOLERANCE = 0.05
 /** Above this many tokens per chunk the difference between chunks and tokens is pointed out. */
 const TOKENS_PER_CHUNK_NOTE = 1.05
@@ -319,7 +319,8 @@ const warnings = (summary: Summary): Array<string> => {
         `(${cut.map(([reason, count]) => `${count} × ${Text.oneLine(reason)}`).join(", ")}): they are shorter than what was asked for.`
     )
   }
-  found.push(...disagreements(summary, (difference) => difference > USAGE_TOLERANCE))
+  const output = disagreement("Output tokens", summary.usage_output_tokens)
+  if (output !== null && isFarOff(summary)) found.push(output)
   return found
 }
 
@@ -344,7 +345,10 @@ const notes = (summary: Summary): Array<string> => {
       `${summary.total_hidden_reasoning_tokens} tokens of reasoning were generated and never streamed: they are in no count and no rate above.`
     )
   }
-  found.push(...disagreements(summary, (difference) => difference <= USAGE_TOLERANCE))
+  const output = disagreement("Output tokens", summary.usage_output_tokens)
+  if (output !== null && !isFarOff(summary)) found.push(output)
+  const input = disagreement("Input tokens", summary.usage_input_tokens)
+  if (input !== null) found.push(input)
   return found
 }
 
@@ -355,20 +359,20 @@ const uncounted = ({ num_completed_requests, num_uncounted_requests, token_sourc
     : `The tokens of ${share} answers could not be counted: they are in no token number.`
 }
 
-/** Where the tokenizer and the server's usage part, of answers and of prompts. */
-const disagreements = (summary: Summary, isTold: (difference: number) => boolean): ReadonlyArray<string> =>
-  [
-    ["Output tokens", summary.usage_output_tokens] as const,
-    ["Input tokens", summary.usage_input_tokens] as const
-  ].flatMap(([what, usage]) => {
-    const difference = usage.mean_relative_difference
-    if (usage.num_requests_different === 0 || !isTold(difference ?? 1)) return []
-    const size = difference === null ? "" : `, by ${Text.percent(difference)} on average over all`
-    return [
-      `${what}: the tokenizer and the server's usage disagree on ${usage.num_requests_different} of ` +
-        `${usage.num_requests_compared} requests${size} (${usage.tokenizer_tokens} against ${usage.server_tokens} in all).`
-    ]
-  })
+/** Where the tokenizer and the server's usage part. A server adds the words of its chat template to a prompt. */
+const disagreement = (what: string, usage: Summary["usage_output_tokens"]): string | null => {
+  const difference = usage.mean_relative_difference
+  if (usage.num_requests_different === 0) return null
+  const size = difference === null ? "" : `, by ${Text.percent(difference)} on average over all`
+  return (
+    `${what}: the tokenizer and the server's usage disagree on ${usage.num_requests_different} of ` +
+    `${usage.num_requests_compared} requests${size} (${usage.tokenizer_tokens} against ${usage.server_tokens} in all).`
+  )
+}
+
+/** Whether the output tokens above are of another tokenizer than the model's. */
+const isFarOff = ({ token_source, usage_output_tokens: usage }: Summary): boolean =>
+  token_source === "tokenizer" && (usage.mean_relative_difference ?? 1) > USAGE_TOLERANCE
 
 const hanging = (mark: string, text: string, columns: number): Array<string> =>
   Text.wrap(text, columns - mark.length).map((line, index) => (index === 0 ? mark : " ".repeat(mark.length)) + line)

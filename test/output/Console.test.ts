@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as CliOutput from "effect/cli/CliOutput"
+import { type RequestRecord } from "../../src/domain/RequestRecord.ts"
 import * as Console from "../../src/output/Console.ts"
 import { failure, outcome, record } from "../metrics/records.ts"
 import { SummarySink } from "../../src/metrics/SummarySink.ts"
@@ -68,7 +69,8 @@ describe("Console", () => {
     assert.match(text, /^ {2}2 × RateLimited 429: HTTP 429: slow down$/m)
     assert.match(text, /^ {2}1 × Connect: Could not connect: "refused" é$/m)
     assert.match(text, /Little's law: 2\.31 requests .* is 1\.91 \(-17\.3 %\)/)
-    assert.match(text, /disagree on 4 of 12 requests, by 1\.1 % on average/)
+    assert.match(text, /Output tokens: .* disagree on 4 of 12 requests, by 1\.1 % on average/)
+    assert.match(text, /^tokens +6666 in, 438 out, output counted by the tokenizer$/m)
   })
 
   it("says in words what a server answered in JSON", () => {
@@ -193,6 +195,61 @@ describe("Console", () => {
     assert.notMatch(text.replaceAll("\n", ""), /[\u0000-\u001F\u007F-\u009F]/)
   })
 
+  const wide = { columns: 400, color: false }
+  const shown = (...all: ReadonlyArray<Partial<RequestRecord>>) =>
+    Console.render(
+      {
+        title,
+        summary: summaryOf(
+          all.map((each) => outcome(record(each))),
+          10
+        )
+      },
+      wide
+    )
+
+  it("says whose counts they are, and how many answers have none", () => {
+    const byServer = { token_source: "server", number_output_tokens: 10, usage_output_tokens: 10 } as const
+    assert.match(shown(byServer), /^tokens +50 in, 10 out, output counted by the server$/m)
+    assert.notInclude(shown(byServer), "unknown")
+    const text = shown(byServer, { token_source: "server", number_output_tokens: null }, byServer)
+    assert.match(
+      text,
+      /^! 1 of 3 answers came without usage: their tokens are unknown and in no token number\. --count-tokens tokenizer/m
+    )
+    assert.match(
+      shown({ number_output_tokens: null }, {}),
+      /^! The tokens of 1 of 2 answers could not be counted: they are in no token number\./m
+    )
+  })
+
+  it("warns where the tokenizer counts and is far off, and notes where the server counts", () => {
+    const off = { tokenizer_output_tokens: 12, usage_output_tokens: 10, usage_input_tokens: 500 }
+    assert.match(shown(off), /^! Output tokens: .* by 20\.0 % on average over all \(12 against 10 in all\)\.$/m)
+    const byServer = shown({ ...off, token_source: "server" })
+    assert.match(byServer, /^- Output tokens: .* \(12 against 10 in all\)\.$/m)
+    assert.match(byServer, /^- Input tokens: .* by 90\.0 % on average over all \(50 against 500 in all\)\.$/m)
+  })
+
+  it("shows answers that a refusal or a filter ended, and reasoning that was never streamed", () => {
+    const text = shown(
+      { finish_reason: "stop", hidden_reasoning_tokens: 250 },
+      { finish_reason: "content_filter" },
+      { finish_reason: "SAFETY" },
+      { finish_reason: "content_filter" },
+      { finish_reason: "length" }
+    )
+    assert.match(
+      text,
+      /^! 3 of 5 answers ended in a refusal or a filter \(2 × content_filter, 1 × SAFETY\): they are shorter than what was asked for\.$/m
+    )
+    assert.match(
+      text,
+      /^- 250 tokens of reasoning were generated and never streamed: they are in no count and no rate above\.$/m
+    )
+    assert.notMatch(shown({ finish_reason: "stop" }, { finish_reason: "tool_calls" }), /refusal|never streamed/)
+  })
+
   it("keeps paths whole and ends with a newline", () => {
     const path = `/tmp/${"long/".repeat(30)}summary.json`
     const text = Console.render({ title, summary: demo, files: [path] }, { columns: 40, color: false })
@@ -200,10 +257,18 @@ describe("Console", () => {
   })
 
   it("uses seconds for what takes minutes, and notes chunks that are not tokens", () => {
-    const slow = record({ end_to_end_latency_s: 125.25, number_output_tokens: 30, number_chunks: 10 })
+    const slow = record({
+      end_to_end_latency_s: 125.25,
+      token_source: "server",
+      number_output_tokens: 30,
+      number_chunks: 10
+    })
     const text = Console.render({ title, summary: summaryOf([outcome(slow)], 200) }, plain)
     assert.strictEqual(cellsOf(text, "end-to-end latency (s)")[1], "125.3")
     assert.include(text, "chunks carry 3.00 tokens on average")
+    // A tokenizer of another model says nothing of the server's chunks
+    const byTokenizer = summaryOf([outcome({ ...slow, token_source: "tokenizer" })], 200)
+    assert.notInclude(Console.render({ title, summary: byTokenizer }, plain), "tokens on average")
     assert.strictEqual(cellsOf(text, "end-to-end latency (s)")[9], "–")
   })
 })

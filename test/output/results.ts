@@ -26,6 +26,7 @@ export const outcomes: ReadonlyArray<RequestOutcome> = [
         request_output_throughput_token_per_s: tokens / endToEnd,
         number_total_tokens: 550 + i + tokens,
         number_output_tokens: tokens,
+        tokenizer_output_tokens: tokens,
         number_input_tokens: 550 + i,
         target_input_tokens: 550 + i,
         target_output_tokens: tokens,
