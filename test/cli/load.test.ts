@@ -530,3 +530,20 @@ describe("flags that contradict each other", () => {
     })
   )
 })
+
+describe("whose tokens", () => {
+  it.effect("are the tokenizer's with LLMPerf's prompts, unless it is said", () =>
+    Effect.gen(function* () {
+      for (const [args, expected] of [
+        [[], "auto"],
+        [["--count-tokens=server"], "server"],
+        [["--count-tokens=tokenizer"], "tokenizer"],
+        [["--prompt-mode=llmperf"], "tokenizer"],
+        [["--prompt-mode=llmperf", "--count-tokens=auto"], "auto"],
+        [["--prompt-mode=llmperf", "--count-tokens=server"], "server"]
+      ] as const) {
+        assert.strictEqual((yield* resolved(args)).load.config.countTokens, expected, args.join(" "))
+      }
+    })
+  )
+})

@@ -29,7 +29,9 @@ const cells = (record: { readonly [key: string]: unknown }) =>
   Object.fromEntries(
     Object.keys(RequestRecord.fields).map((name) => {
       const value = record[name] ?? null
-      const whole = /^(status|request_id|number_chunks|(number|target|usage)_.*_tokens)$/.test(name)
+      const whole = /^(status|request_id|number_chunks|(number|target|usage|tokenizer|first|hidden)_.*_tokens)$/.test(
+        name
+      )
       if (whole && typeof value === "number") return [name, BigInt(value)]
       if (name === "error_code" && value !== null) return [name, String(value)]
       return [name, typeof value === "object" && value !== null ? JSON.stringify(value) : value]

@@ -108,8 +108,35 @@ describe("ProbeReport", () => {
       tool: "",
       usage: { input_tokens: 9, output_tokens: 3, cached_input_tokens: null, reasoning_tokens: 1 },
       finish_reason: "stop",
+      tokenizer: null,
       error: null
     })
+  })
+
+  it("how far the tokenizer is off from the server's", () => {
+    const report = ProbeReport.make(plain)
+    assert.deepStrictEqual(report.tokenizer("llama", []), [])
+    assert.isNull(JSON.parse(report.json()).tokenizer)
+    const lines = report.tokenizer("llama", [
+      { name: "English", tokenizer: 50, server: 49 },
+      { name: "Chinese", tokenizer: 54, server: 65 }
+    ])
+    assert.deepStrictEqual(lines.slice(0, 4), [
+      "",
+      "Tokens by the tokenizer llama, and by the server's /tokenize:",
+      "  English     50     49  +2.0 %",
+      "  Chinese     54     65  −16.9 %"
+    ])
+    assert.include(lines[4] ?? "", "--tokenizer")
+    assert.deepStrictEqual(JSON.parse(report.json()).tokenizer, {
+      name: "llama",
+      texts: [
+        { text: "english", tokenizer_tokens: 50, server_tokens: 49, relative_difference: 1 / 49 },
+        { text: "chinese", tokenizer_tokens: 54, server_tokens: 65, relative_difference: -11 / 65 }
+      ]
+    })
+    const same = ProbeReport.make(plain).tokenizer("m", [{ name: "code", tokenizer: 67, server: 67 }])
+    assert.deepStrictEqual(same.slice(2), ["  code     67     67  ±0.0 %", "It counts as the model does."])
   })
 
   it("an answer in one piece has no first token", () => {
