@@ -10,7 +10,7 @@
  */
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
-import * as LlmError from "../domain/LlmError.ts"
+import type * as LlmError from "../domain/LlmError.ts"
 import * as Json from "./internal/json.ts"
 import { type Format, type HttpRequest, Transport } from "./Transport.ts"
 import { type MakeDecoder } from "./wire/StreamDecoder.ts"

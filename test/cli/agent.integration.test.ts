@@ -54,7 +54,7 @@ const specOf = (session: string, url: string): AgentSpec => ({
   requestTimeoutSeconds: null,
   timeoutSeconds: null,
   graceSeconds: 1,
-  countTokens: "auto",
+  countTokens: "tokenizer",
   slots: 2,
   saves: true,
   logsSent: false,

@@ -153,7 +153,7 @@ describe.concurrent("whose tokens", { timeout: 90_000 }, () => {
     Effect.gen(function* () {
       for (const args of [
         ["--prompt-mode=llmperf"],
-        ["--count-tokens=tokenizer", "--workers=2"],
+        ["--count-tokens=tokenizer"],
         ["--sim-fault=no-usage", "--workers=2"]
       ]) {
         const { rows, summary } = yield* results([...simulated, "--sim-tokens-per-chunk=4", ...args])
@@ -183,7 +183,7 @@ describe.concurrent("whose tokens", { timeout: 90_000 }, () => {
         assert.strictEqual(row["number_output_tokens"], expected)
       }
       assert.strictEqual(auto.summary["results_num_uncounted_requests"], source === "tokenizer" ? 0 : 20)
-      const asked = yield* results([...load, "--workers=2", "--count-tokens=server"])
+      const asked = yield* results([...load, "--count-tokens=server"])
       assert.deepInclude(asked.summary, { results_num_uncounted_requests: 20, results_total_output_tokens: 280 })
       assert.include(asked.shown, "20 of 60 answers came without usage")
     })

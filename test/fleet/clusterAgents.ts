@@ -137,7 +137,7 @@ export const spec: AgentSpec = {
   requestTimeoutSeconds: null,
   timeoutSeconds: null,
   graceSeconds: 5,
-  countTokens: "auto",
+  countTokens: "tokenizer",
   slots: 2,
   saves: true,
   logsSent: false,

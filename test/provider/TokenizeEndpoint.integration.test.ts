@@ -73,7 +73,7 @@ const count = (origin: string, text = "a b c") =>
   )
 
 describe("TokenizeEndpoint.count", () => {
-  it.live.each(Object.entries(formats))("understands %s", ([_, body]) =>
+  it.live.each(Object.entries(formats))("understands %s", ([, body]) =>
     Effect.gen(function* () {
       const server = yield* raw((socket) => socket.write(answer("200 OK", JSON.stringify(body))))
       assert.strictEqual(yield* count(server.url), 3)
