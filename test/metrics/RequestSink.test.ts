@@ -544,7 +544,12 @@ describe("RequestSink.add", () => {
     const again: TokenEvent = { _tag: "Sent", at: 9, connection: null }
     const measurement = measure([sent, { ...started, status: 401 }, { _tag: "CredentialRenewed", at: 8 }, again, ended])
     assert.deepInclude(measurement, { sent: again, status: null, credentialRenewed: true })
-    const { record } = RequestSink.toOutcome(measurement, { outputTokens: 0, start, xRequestId: null })
+    const { record } = RequestSink.toOutcome(measurement, {
+      source: "tokenizer",
+      tokens: { output: 0, first: 0 },
+      start,
+      xRequestId: null
+    })
     assert.isTrue(record.credential_renewed)
     assert.deepStrictEqual(Schema.decodeSync(RequestRecord)(record), record)
   })

@@ -220,7 +220,7 @@ export const layer = (
   LlmError | SimulatorError | CommandError | Config.ConfigError,
   Transport | FileSystem.FileSystem | Path.Path
 > => {
-  if (input.usagePerChunk && input.endpoint === "responses") {
+  if (input.usagePerChunk && input.endpoint.value === "responses") {
     return Layer.unwrap(
       Effect.fail(usage("--usage-per-chunk has no meaning for --endpoint responses, which tells usage once."))
     )
