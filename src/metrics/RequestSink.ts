@@ -155,14 +155,19 @@ const hiddenReasoningOf = ({ parts, usage }: Measurement): number | null => {
  * whoever counts. A server counts the mark of the end too, which comes after the last content.
  */
 const countedBy = (
-  { firstUsageTokens, lastUsageTokens, usage }: Measurement,
+  measurement: Measurement,
   hidden: number | null,
   { source, tokens }: { readonly source: TokenSource | null; readonly tokens: TokenizerCounts }
 ): TokenizerCounts & { readonly last: number | null } => {
   switch (source) {
     case "server": {
-      const output = minus(usage?.outputTokens ?? null, hidden)
-      return { output, first: minus(firstUsageTokens, hidden), last: minus(lastUsageTokens, hidden) ?? output }
+      const output = minus(measurement.usage?.outputTokens ?? null, hidden)
+      const last = minus(measurement.lastUsageTokens, hidden)
+      return {
+        output,
+        first: minus(measurement.firstUsageTokens, hidden),
+        last: last !== null && last !== output ? last : output === null ? null : output - endMarkOf(measurement, output)
+      }
     }
     case "tokenizer":
       return { ...tokens, last: tokens.output }
@@ -170,6 +175,13 @@ const countedBy = (
       return { output: null, first: null, last: null }
   }
 }
+
+/** How servers say that a model has come to its end by itself. */
+const BY_ITSELF = /^(stop|eos_token)$/i
+
+/** The mark of the end is a token that has no chunk: it shows where every other token had one. */
+const endMarkOf = ({ chunkAt, finishReason }: Measurement, output: number): 0 | 1 =>
+  finishReason !== null && BY_ITSELF.test(finishReason) && output === chunkAt.length + 1 ? 1 : 0
 
 const minus = (tokens: number | null, hidden: number | null): number | null =>
   tokens === null ? null : Math.max(0, tokens - (hidden ?? 0))

@@ -274,6 +274,21 @@ describe("RequestSink.toOutcome", () => {
       })
     })
 
+    it("leaves out the mark of the end, which the server counts and does not stream", () => {
+      const ofEnd = (reason: string, count: number, last: number) =>
+        outcomeOf([sent, started, chunks(count), { ...finished, reason }, usage(last, count + 1), ended], {
+          source: "server"
+        }).record
+      assert.deepInclude(ofEnd("stop", 4, 5), { number_output_tokens: 5, inter_token_latency_s: 0.3 / 3 })
+      assert.deepInclude(ofEnd("length", 4, 5), { number_output_tokens: 5, inter_token_latency_s: 0.3 / 4 })
+      // Chunks are not tokens here: nothing shows it
+      assert.strictEqual(ofEnd("stop", 4, 6).inter_token_latency_s, 0.3 / 5)
+      assert.strictEqual(ofEnd("stop", 4, 4).inter_token_latency_s, 0.3 / 3)
+      // Told in every chunk: 6 tokens in 4 chunks, and the mark
+      const told = [chunks(4), usage(6, 3), usage(7, 4)]
+      assert.deepInclude(rowOf(told, { source: "server" }), { number_output_tokens: 7, inter_token_latency_s: 0.3 / 5 })
+    })
+
     it("has no time per token where all came at once", () => {
       const once = [content("text", ["a", at(0)], ["b", at(0)]), usage(8, 0)]
       assert.deepInclude(rowOf(once, { source: "server", outputTokens: 2 }), {
