@@ -40,6 +40,7 @@ const spec = (session: string): AgentSpec => ({
   requestTimeoutSeconds: null,
   timeoutSeconds: 90,
   graceSeconds: 30,
+  countTokens: "tokenizer",
   slots: 2,
   saves: true,
   logsSent: false,
