@@ -231,7 +231,7 @@ describe("Correctness.run", () => {
         for (const record of records) {
           assert.deepStrictEqual(
             Object.keys(record),
-            Object.keys(CorrectnessRecord.fields).filter((key) => key !== "agent")
+            Object.keys(CorrectnessRecord.fields).filter((key) => key !== "agent" && key !== "credential_renewed")
           )
           assert.isTrue(Schema.is(CorrectnessRecord)(record))
         }
@@ -258,7 +258,7 @@ describe("Correctness.run", () => {
           const { expected, generated_text, verdict, ...metrics } = record
           assert.deepStrictEqual(
             Object.keys(metrics),
-            Object.keys(RequestRecord.fields).filter((key) => key !== "agent")
+            Object.keys(RequestRecord.fields).filter((key) => key !== "agent" && key !== "credential_renewed")
           )
           assert.deepStrictEqual(response, {
             metrics,

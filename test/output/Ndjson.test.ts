@@ -66,7 +66,7 @@ describe("Ndjson", () => {
         const parsed = JSON.parse(written)
         assert.deepStrictEqual(
           Object.keys(parsed),
-          Object.keys(RequestRecord.fields).filter((key) => key !== "agent")
+          Object.keys(RequestRecord.fields).filter((key) => key !== "agent" && key !== "credential_renewed")
         )
         assert.isNull(parsed.ttft_s)
         assert.strictEqual(parsed.error_msg, text)

@@ -118,7 +118,7 @@ export const handle = Effect.fn("correctness")(
     const runId = Option.isSome(input.runId) ? input.runId.value : yield* newRunId
     const config = configOf(input, { runId, seed: yield* seedOf(input) })
     yield* Outcome.refuse(CorrectnessFiles.reservedMetadata(config.metadata))
-    if (replacedPrompt({ ...input, ignoreEos: false }, config.additionalSamplingParams) !== null)
+    if (replacedPrompt({ ...input, ignoreEos: false, usagePerChunk: false }, config.additionalSamplingParams) !== null)
       return yield* usage("--additional-sampling-params would replace the questions of the test")
     const thresholds = yield* thresholdsOfTest(input)
     if (input.report && config.resultsDir === null)

@@ -22,15 +22,15 @@ const quantilesOf = ({ percentiles }: ReportRun, name: string): Quantiles => {
   return { p50: at(0.5), p99: at(0.99) }
 }
 
-const resultOf = ({ summary }: ReportRun, name: string): unknown => summary[`results_${name}`] ?? summary[name]
+const namedOf = ({ summary }: ReportRun, name: string): unknown => summary[`results_${name}`] ?? summary[name]
 
 const countedBy = (run: ReportRun): string => {
-  const source = resultOf(run, "token_source")
+  const source = namedOf(run, "token_source")
   return typeof source === "string" ? `, counted by the ${source}` : ""
 }
 
 const finishReasonsOf = (run: ReportRun): { readonly [reason: string]: unknown } => {
-  const frequency = resultOf(run, "finish_reason_frequency")
+  const frequency = namedOf(run, "finish_reason_frequency")
   return typeof frequency === "object" && frequency !== null ? { ...frequency } : {}
 }
 
