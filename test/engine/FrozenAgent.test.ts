@@ -50,7 +50,7 @@ describe("an agent that is frozen", { timeout: 60_000 }, () => {
   it.effect("does not make the requests of the others late in an open loop", () =>
     Effect.gen(function* () {
       // More than an agent holds ahead fall due before it is known to be lost
-      const rows = Array.from({ length: 8_000 }, (_, index) => ({ offset: index / 1_000, input: 30, output: 1 }))
+      const rows = Array.from({ length: 8_000 }, (_, index) => ({ offset: index / 1_000, input: 40, output: 1 }))
       const { fiber, logs } = yield* Fleets.startOpen({
         count: 3,
         schedule: Replays.scheduleOf(rows),
