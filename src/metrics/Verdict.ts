@@ -11,9 +11,11 @@ import { type Summary } from "../domain/Summary.ts"
 import * as HealthReport from "./HealthReport.ts"
 import * as Check from "./internal/verdictChecks.ts"
 import { type DispatchReport, type DispatchSlice, widenedDispatch } from "./internal/verdictDispatch.ts"
-import { checks, defaultLimits, type Limit, type Limits, Limits as LimitsSchema } from "./internal/verdictLimits.ts"
+import { checkNames, checks, defaultLimits, type Limit, type Limits, Limits as LimitsSchema, type Unit } from "./internal/verdictLimits.ts"
 
 export {
+  arrivalDelaysOf,
+  type Arrivals,
   DispatchReport,
   DispatchSlice,
   DispatchTally,
@@ -58,28 +60,7 @@ export interface Span extends Schema.Schema.Type<typeof Span> {}
  * @category models
  * @since 0.2.0
  */
-export const CheckName = Schema.Literals([
-  "loop_delay",
-  "loop_delay_of_ttft",
-  "loop_delay_of_gap",
-  "loop_delay_max",
-  "gc_pause",
-  "gc_time",
-  "loop_utilization",
-  "machine_cpu",
-  "steal",
-  "used_memory",
-  "open_files",
-  "late_requests",
-  "very_late_requests",
-  "rate_shortfall",
-  "queued_requests",
-  "dropped_requests",
-  "lost_slot_time",
-  "own_errors",
-  "bad_time",
-  "invalid_time"
-])
+export const CheckName = Schema.Literals(checkNames)
 
 /**
  * Why a run is not VALID.
@@ -196,24 +177,27 @@ export const judge = (evidence: Evidence): Verdict => {
 }
 
 /**
- * How the client does at the moment, for a display: the grade of a slice, by what it saw of itself. `ttftSeconds` is what its
- * delays are held against, `null` when nothing has been measured yet.
+ * How the client does at the moment, for a display.
+ *
+ * - `slice`: what a thread saw of itself last, `null` when it does not send or nobody watches
+ * - `ttftSeconds`, `delaySeconds`: the TTFT of late, and the event loop's delay at those first tokens (p99); `null` when nothing has been
+ *   measured yet
  *
  * @category judging
  * @since 0.2.0
  */
 export const current = (options: {
-  readonly slice: HealthReport.HealthSlice
+  readonly slice: HealthReport.HealthSlice | null
   readonly ttftSeconds: number | null
+  readonly delaySeconds: number | null
   readonly limits?: Limits | undefined
 }): Grade => {
-  const given = {
-    reference: { ttft: options.ttftSeconds, gap: null },
-    openLoop: false,
-    threads: 1,
-    limits: options.limits ?? defaultLimits
-  }
-  return worst(failedOf(Check.ofSlice({ health: options.slice, dispatch: null }, given)).map(({ grade }) => grade))
+  const { delaySeconds, slice, ttftSeconds } = options
+  const limits = options.limits ?? defaultLimits
+  const reference = { ttft: ttftSeconds, gap: null }
+  const delays = Check.delayFindings({ firstToken: delaySeconds, gap: null }, reference, limits)
+  const ofThread = slice === null ? [] : Check.ofHealth(slice, { reference, threads: 1, limits })
+  return worst(failedOf([...delays, ...ofThread]).map(({ grade }) => grade))
 }
 
 /**
@@ -361,5 +345,4 @@ export const limitNames: ReadonlyArray<keyof Limits> = CheckName.literals
  * @category reading
  * @since 0.2.0
  */
-export const unitOf = (name: keyof Limits): "s" | "share" =>
-  name === "loop_delay_of_ttft" || name === "loop_delay_of_gap" ? "share" : checks[name].unit
+export const unitOf = (name: keyof Limits): Unit => checks[name].limitUnit ?? checks[name].unit

@@ -113,14 +113,18 @@ export const hooks = Effect.fnUntraced(function* (options: {
   const live = LiveStats.make()
   let sampling: Health.Sampling | null = null
   let ttftSeconds: number | null = null
+  let delaySeconds: number | null = null
   const snapshot = (now: number) => {
     const taken = LiveStats.snapshot(live, now)
-    ttftSeconds = taken.recentTtft?.p50 ?? null
+    ttftSeconds = taken.recentTtft?.p99 ?? null
+    delaySeconds = taken.recentDelay?.p99 ?? null
     return taken
   }
   const state = () => {
     const slice = sampling?.latest() ?? null
-    return slice === null ? null : Verdict.current({ slice, ttftSeconds, limits })
+    return slice === null && delaySeconds === null
+      ? null
+      : Verdict.current({ slice, ttftSeconds, delaySeconds, limits })
   }
   yield* Effect.forkScoped(Progress.run({ snapshot, state, total, quiet, senders, places, schedule, timeoutSeconds }))
   if (liveRun !== null) yield* Effect.forkScoped(liveRun.feed(snapshot, state))

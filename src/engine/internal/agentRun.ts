@@ -16,6 +16,7 @@ import { type RequestOutcome, type RequestRecord } from "../../domain/RequestRec
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import type * as HealthReport from "../../metrics/HealthReport.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
+import { type LoopDelays } from "../../metrics/LoopDelays.ts"
 import { type Measurement, type RunStart } from "../../metrics/RequestSink.ts"
 import * as SummarySink from "../../metrics/SummarySink.ts"
 import * as ChunkTimes from "../../output/ChunkTimes.ts"
@@ -193,6 +194,7 @@ export const make = Effect.fnUntraced(function* (
   let isDone = false
   let isReported = false
   let heardAt = now()
+  let delays: LoopDelays | null = null
 
   const wakeWhenLow = (low: number): void => {
     if (!isLast && received - live.started <= low) wake.openUnsafe()
@@ -203,6 +205,7 @@ export const make = Effect.fnUntraced(function* (
     graceOver: () => graceOver,
     live,
     start: () => start,
+    delays: () => delays,
     onStart: () => wakeWhenLow(reportAt),
     onFinish: () => {
       finished++
@@ -246,6 +249,7 @@ export const make = Effect.fnUntraced(function* (
     yield* untilStart
     startedAt = now()
     const sampling = watch === undefined ? null : yield* watch
+    delays = sampling?.delays ?? null
     const sends = yield* Effect.forkScoped(send(loop, Stream.fromQueue(plans)))
     yield* Effect.raceAllFirst([Fiber.join(sends), Deferred.await(cancelled), rows?.failure ?? Effect.never])
     yield* Fiber.interrupt(sends)

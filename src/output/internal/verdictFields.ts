@@ -37,6 +37,9 @@ const HealthFields = Schema.Struct({
 })
 
 const DispatchFields = Schema.Struct({
+  first_token_delay_s: Distribution,
+  chunk_delay_s: Distribution,
+  gap_delay_s: Distribution,
   client_lag_s: Distribution,
   late_requests: Schema.Int,
   very_late_requests: Schema.Int,
@@ -170,7 +173,11 @@ const healthFields = (report: HealthReport.HealthReport | null): typeof HealthFi
 
 const dispatchFields = (report: Verdict.DispatchReport): typeof DispatchFields.Type => {
   const { opened_connections: opened } = report
+  const arrivals = Verdict.arrivalDelaysOf(report)
   return {
+    first_token_delay_s: distribution(arrivals.firstToken),
+    chunk_delay_s: distribution(arrivals.chunk),
+    gap_delay_s: distribution(arrivals.gap),
     client_lag_s: distribution(Verdict.lagOf(report)),
     late_requests: report.slices.reduce((count, { late }) => count + late, 0),
     very_late_requests: report.slices.reduce((count, { very_late }) => count + very_late, 0),
