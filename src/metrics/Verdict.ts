@@ -65,7 +65,7 @@ export const CheckName = Schema.Literals(checkNames)
 /**
  * Why a run is not VALID.
  *
- * - `check`: the name of the limit; `what`: what was measured, in words
+ * - `check`: the name of the limit; `what`: what was measured, in words; `sentence`: the finding, with its amount
  * - `value`, `limit`: what was measured and the limit it is above, in `unit`: seconds, or a share of one
  * - `slices`: where in the run it was so; empty when it shows only over the whole run
  * - `advice`: what to do about it
@@ -77,6 +77,7 @@ export const Reason = Schema.Struct({
   check: CheckName,
   grade: Grade,
   what: Schema.String,
+  sentence: Schema.String,
   value: Schema.Finite,
   unit: Schema.Literals(["s", "share"]),
   limit: Schema.Finite,
@@ -105,15 +106,17 @@ export const SliceVerdict = Schema.Struct({ ...Span.fields, grade: Grade, checks
 export interface SliceVerdict extends Schema.Schema.Type<typeof SliceVerdict> {}
 
 /**
+ * - `grade`: `null` when no request succeeded: there are no latencies then that the client could have had a part in. Only failures of
+ *   its own are held against it
  * - `reasons`: the worst first; empty when the run is VALID
- * - `slices`: one for each slice in which something was seen, in order of time
+ * - `slices`: one for each slice in which something was seen, in order of time; those are left out in which the server served nothing
  * - `sampled`: whether the client was watched; without that the verdict is from the records alone
  *
  * @category models
  * @since 0.2.0
  */
 export const Verdict = Schema.Struct({
-  grade: Grade,
+  grade: Schema.NullOr(Grade),
   reasons: Schema.Array(Reason),
   slices: Schema.Array(SliceVerdict),
   sampled: Schema.Boolean
@@ -154,7 +157,8 @@ export const judge = (evidence: Evidence): Verdict => {
   const { health, openLoop, summary } = evidence
   const limits = evidence.limits ?? defaultLimits
   const given = { reference: Check.referenceOf(summary), openLoop, threads: health?.threads ?? 1, limits }
-  const slices = slicesOf(evidence).map((slice): SliceVerdict => {
+  const served = slicesOf(evidence).filter(isServed)
+  const slices = served.map((slice): SliceVerdict => {
     const failed = failedOf(Check.ofSlice(slice, given))
     return {
       from_s: slice.from_s,
@@ -163,13 +167,19 @@ export const judge = (evidence: Evidence): Verdict => {
       checks: failed.map(({ check }) => check)
     }
   })
-  const ofRun = failedOf(Check.ofRun(evidence, { openLoop, limits }))
-  const ofTime = failedOf(timeFindings(slices, limits)).filter((failed) => addsTo(ofRun, failed, slices))
+  const isAnswered = summary.num_completed_requests > 0
+  const healthSlices = served.flatMap(({ health }) => health ?? [])
+  const ofRun = failedOf(
+    isAnswered
+      ? Check.ofRun({ ...evidence, healthSlices }, { openLoop, limits })
+      : Check.ofFailures(evidence.dispatch, limits)
+  )
+  const ofTime = (isAnswered ? failedOf(timeFindings(slices, limits)) : []).filter((failed) => addsTo(ofRun, failed, slices))
   const reasons = [...ofRun, ...ofTime]
     .map((failed) => reasonOf(failed, slices))
     .toSorted((a, b) => rank(b.grade) - rank(a.grade))
   return {
-    grade: worst(reasons.map(({ grade }) => grade)),
+    grade: isAnswered || reasons.length > 0 ? worst(reasons.map(({ grade }) => grade)) : null,
     reasons,
     slices,
     sampled: health !== null
@@ -271,6 +281,18 @@ const slicesOf = ({ dispatch, health, summary }: Evidence): Array<Slice> => {
     })
 }
 
+/**
+ * Whether the server served anything in that time: while it refuses, or is down, the client may be busy with that alone, and nothing
+ * is measured that it could spoil.
+ */
+const isServed = ({ dispatch }: Slice): boolean =>
+  dispatch === null ||
+  dispatch.requests === 0 ||
+  dispatch.succeeded > 0 ||
+  dispatch.own_errors > 0 ||
+  dispatch.first_token_delays.length > 0 ||
+  dispatch.gap_delays.length > 0
+
 const timeFindings = (slices: ReadonlyArray<SliceVerdict>, limits: Limits): ReadonlyArray<Check.Finding> => {
   const seconds = (chosen: ReadonlyArray<SliceVerdict>) =>
     chosen.reduce((sum, { from_s, to_s }) => sum + to_s - from_s, 0)
@@ -298,18 +320,37 @@ const checksOf = (check: Reason["check"], slices: ReadonlyArray<SliceVerdict>): 
 ]
 
 const reasonOf = ({ check, grade, limit, value }: Failed, slices: ReadonlyArray<SliceVerdict>): Reason => {
-  const { advice, unit, what } = checks[check]
+  const { advice, says, unit, what } = checks[check]
   const isOfTime = check === "bad_time" || check === "invalid_time"
+  const causes = isOfTime ? ` (${causesOf(checksOf(check, slices))})` : ""
   return {
     check,
     grade,
     what: isOfTime ? `${what} (${checksOf(check, slices).join(", ")})` : what,
+    sentence: `${says(amount(value, unit))}${causes}`,
     value,
     unit,
     limit,
     slices: spansOf(slices.filter((slice) => concerns(slice, check))),
     advice
   }
+}
+
+/** The causes in a few words, each once: `CPU, event-loop delay`. */
+const causesOf = (names: ReadonlyArray<Reason["check"]>): string =>
+  [...new Set(names.map((name) => checks[name].cause))].join(", ")
+
+/**
+ * An amount as the sentences have it: `34.0 ms`, `39.9 %`.
+ *
+ * @category conversions
+ * @since 0.2.0
+ */
+export const amount = (value: number, unit: Unit): string => {
+  if (unit === "share") return `${(value * 100).toFixed(1)} %`
+  if (value >= 1) return `${value.toFixed(2)} s`
+  const millis = value * 1_000
+  return `${millis.toFixed(millis >= 10 ? 1 : 2)} ms`
 }
 
 const concerns = (slice: SliceVerdict, check: Reason["check"]): boolean => {

@@ -61,9 +61,27 @@ export const records = (
     })
   })
 
-export const dispatch = (all: ReadonlyArray<RequestRecord>): Verdict.DispatchReport => {
+const CHUNKS = 26
+
+/** How long what arrived had waited: the first token, and every second chunk after it. */
+export const arrivals = (record: RequestRecord, delay: number): Verdict.Arrivals => {
+  const first = (record.sent_offset_s ?? 0) + (record.ttft_s ?? record.end_to_end_latency_s ?? 0)
+  const isStream = record.number_chunks > 0
+  return {
+    stamps: Array.from({ length: isStream ? CHUNKS : 1 }, (_, index) => (first + index * 0.02) * 1e9),
+    delays: Float64Array.from({ length: isStream ? CHUNKS : 1 }, (_, index) => (index % 2 === 0 ? delay : 0)),
+    startNanos: 0
+  }
+}
+
+export const dispatch = (
+  all: ReadonlyArray<RequestRecord>,
+  delayOf?: (record: RequestRecord, index: number) => number
+): Verdict.DispatchReport => {
   const tally = new Verdict.DispatchTally()
-  for (const each of all) tally.add(each)
+  for (const [index, each] of all.entries()) {
+    tally.add(each, false, delayOf === undefined ? null : arrivals(each, delayOf(each, index)))
+  }
   return tally.report()
 }
 
@@ -88,6 +106,7 @@ export const evidence = (
     readonly records?: ReadonlyArray<RequestRecord>
     readonly health?: HealthReport.HealthReport | null
     readonly openLoop?: boolean
+    readonly delayOf?: ((record: RequestRecord, index: number) => number) | undefined
     readonly queued?: number
     readonly dropped?: number
     readonly limits?: Verdict.Limits
@@ -98,7 +117,7 @@ export const evidence = (
   return {
     summary: summaryOf(all, openLoop ? { queued: given.queued ?? 0, dropped: given.dropped ?? 0 } : null),
     health: given.health === undefined ? health(10) : given.health,
-    dispatch: dispatch(all),
+    dispatch: dispatch(all, given.delayOf),
     openLoop,
     limits: given.limits
   }

@@ -76,6 +76,8 @@ const REPORT_MILLIS = 250
 const ROWS_MILLIS = 50
 /** So many are reported sooner. */
 const MOST_ENDED = 1_024
+/** While nothing has succeeded so many failures are reported at once: the coordinator may want to end the run. */
+const MOST_FAILED = 16
 /** A run that is to begin later than this after its moment is not begun: the call was carried too late, or twice. */
 const MOST_LATE_MILLIS = 2_000
 
@@ -196,6 +198,8 @@ export const make = Effect.fnUntraced(function* (
   let heardAt = now()
   let delays: LoopDelays | null = null
 
+  const isMuch = (): boolean =>
+    ended.count() >= MOST_ENDED || (live.completed === 0 && live.failed > 0 && ended.count() >= MOST_FAILED)
   const wakeWhenLow = (low: number): void => {
     if (!isLast && received - live.started <= low) wake.openUnsafe()
   }
@@ -215,7 +219,7 @@ export const make = Effect.fnUntraced(function* (
       LiveStats.requestEnded(live, outcome.record)
       const record = ended.add(outcome, measurement, start)
       tap?.add(record)
-      if (ended.count() >= MOST_ENDED) wake.openUnsafe()
+      if (isMuch()) wake.openUnsafe()
     },
     onUncounted: (error) => {
       uncounted ??= error
@@ -341,7 +345,7 @@ export const make = Effect.fnUntraced(function* (
       return Effect.flatMap(woken, (isWoken) => {
         wake.closeUnsafe()
         const at = now()
-        const withEnded = isDone || at >= nextEnded || ended.count() >= MOST_ENDED
+        const withEnded = isDone || at >= nextEnded || isMuch()
         if (withEnded) nextEnded = at + endedMillis * 1e6
         if (!isWoken && at < nextReport && ended.count() === 0) return next
         isReported = isDone

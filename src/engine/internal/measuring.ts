@@ -143,6 +143,8 @@ const cancellation = (reason: StopSignal.StopReason | null, graceOver: boolean, 
       return over(`${settings.timeoutSeconds} s`)
     case "full":
       return over("too many requests in flight")
+    case "errors":
+      return over("request after request failed")
     case "interrupted":
       return graceOver
         ? `Cancelled: the test was stopped, and ${grace} was over`

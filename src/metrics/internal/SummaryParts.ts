@@ -30,7 +30,8 @@ const makeColumns = (limit: number) => ({
 type Columns = ReturnType<typeof makeColumns>
 
 /**
- * - `measuredErrors`: of the requests that are measured
+ * - `measuredFailures`: of the requests that are measured; those that llmperf cancelled are none
+ * - `chunksTogether`: chunks that came together with the one before
  * - `requestSeconds`: the sum of the latencies of the requests that completed
  * - `tokensInChunks`, `chunksWithTokens`: of the requests whose tokens are known
  * - `cacheKnown`, `cacheableTokens`, `cachedTokens`: completed requests of which the server says how many input tokens were cached,
@@ -42,7 +43,8 @@ const makeTotals = () => ({
   cancelled: 0,
   unsampled: 0,
   late: 0,
-  measuredErrors: 0,
+  measuredFailures: 0,
+  chunksTogether: 0,
   outputTokens: 0,
   inputTokens: 0,
   chunks: 0,

@@ -153,16 +153,21 @@ const delaysOfSlice = ({ first_token_delays, gap_delays }: DispatchSlice): Delay
   gap: DelayBuckets.quantile(gap_delays, 0.99)
 })
 
-/** What is judged over the whole run, but for its slices. */
+/** What is judged of a run in which no request succeeded: whether the client is to blame for that. */
+export const ofFailures = (dispatch: DispatchReport, limits: Limits): ReadonlyArray<Finding> =>
+  dispatchFindings(totalOf(dispatch), true, limits).filter(({ check }) => check === "own_errors")
+
+/** What is judged over the whole run, but for its slices. `healthSlices`: those in which the server served something. */
 export const ofRun = (
   run: {
     readonly summary: Summary
     readonly health: HealthReport.HealthReport | null
+    readonly healthSlices: ReadonlyArray<HealthReport.HealthSlice>
     readonly dispatch: DispatchReport
   },
   given: { readonly openLoop: boolean; readonly limits: Limits }
 ): ReadonlyArray<Finding> => {
-  const { dispatch, health, summary } = run
+  const { dispatch, health, healthSlices, summary } = run
   const { limits, openLoop } = given
   const found = dispatchFindings(totalOf(dispatch), openLoop, limits)
   if (openLoop) found.push(...rateFindings(summary, dispatch, limits))
@@ -172,7 +177,7 @@ export const ofRun = (
   if (health === null) return found
   const longest = Histogram.max(HealthReport.loopDelay(health))
   if (longest !== null) found.push({ check: "loop_delay_max", value: longest, limit: limits.loop_delay_max })
-  const time = timeOf(health)
+  const time = timeOf(healthSlices, health.threads)
   if (time !== null) found.push(...timeFindings(time, limits))
   if (health.open_file_limit !== null && health.open_file_limit > 0) {
     found.push({
@@ -224,11 +229,11 @@ const gcTime = (seconds: number, observed: number, threads: number): number =>
   observed > 0 ? seconds / (observed * Math.max(1, threads)) : 0
 
 /** Means of the run, weighted by time; `null` when nothing was observed. */
-const timeOf = (health: HealthReport.HealthReport): ThreadTime | null => {
+const timeOf = (slices: ReadonlyArray<HealthReport.HealthSlice>, threads: number): ThreadTime | null => {
   const mean = (read: (slice: HealthReport.HealthSlice) => number | null): number | null => {
     let sum = 0
     let seconds = 0
-    for (const slice of health.slices) {
+    for (const slice of slices) {
       const value = read(slice)
       if (value === null) continue
       sum += value * slice.observed_s
@@ -238,13 +243,13 @@ const timeOf = (health: HealthReport.HealthReport): ThreadTime | null => {
   }
   const loopUtilization = mean((slice) => slice.loop_utilization)
   if (loopUtilization === null) return null
-  const observed = health.slices.reduce((sum, slice) => sum + slice.observed_s, 0)
-  const free = health.slices.flatMap((slice) => (slice.free_memory === null ? [] : [slice.free_memory]))
+  const observed = slices.reduce((sum, slice) => sum + slice.observed_s, 0)
+  const free = slices.flatMap((slice) => (slice.free_memory === null ? [] : [slice.free_memory]))
   return {
     gcTime: gcTime(
-      health.slices.reduce((sum, slice) => sum + slice.gc_total_s, 0),
+      slices.reduce((sum, slice) => sum + slice.gc_total_s, 0),
       observed,
-      health.threads
+      threads
     ),
     loopUtilization,
     machineCpu: mean((slice) => slice.machine_cpu),

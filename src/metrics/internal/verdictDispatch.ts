@@ -28,7 +28,7 @@ export const VERY_LATE_SECONDS = 0.1
  *   refused. `in_flight_s`: their latencies, summed
  * - `own_errors`: failures that are the client's own
  * - `first_token_delays`, `gap_delays`: delays of the client at the first tokens that arrived (at the end of answers that do not
- *   stream), and by how much gaps between chunks were lengthened by such delays: counts of those below 1 ms, then of two buckets for
+ *   stream), and by how much gaps between chunks were lengthened by such delays: counts of those below 1 ms, then of four buckets for
  *   every doubling
  *
  * @category models

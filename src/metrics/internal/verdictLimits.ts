@@ -30,7 +30,8 @@ export type Unit = "s" | "share"
  *
  * - `degraded`, `invalid`: its limits unless others are given
  * - `unit`: of what is measured; `limitUnit`: of its limits, where these are in another
- * - `what`: what is measured, in a few words; `says`: the finding in a sentence, given the amount
+ * - `what`: what is measured, in a few words; `cause`: what it comes down to, in one or two; `says`: the finding in a sentence, given
+ *   the amount
  * - `advice`: what to do about it
  */
 interface Check {
@@ -39,6 +40,7 @@ interface Check {
   readonly unit: Unit
   readonly limitUnit?: Unit
   readonly what: string
+  readonly cause: string
   readonly says: (amount: string) => string
   readonly advice: string
 }
@@ -57,6 +59,7 @@ export const checks = {
     invalid: 0.05,
     unit: "s",
     what: "event-loop delay",
+    cause: "event-loop delay",
     says: (amount) => `The client looked up to ${amount} late (p99) at what arrived`,
     advice: lighter
   }),
@@ -66,6 +69,7 @@ export const checks = {
     unit: "s",
     limitUnit: "share",
     what: "event-loop delay at the first tokens (p99)",
+    cause: "event-loop delay",
     says: (amount) => `The client saw first tokens up to ${amount} late (p99): too much for the TTFT reported`,
     advice: lighter
   }),
@@ -75,6 +79,7 @@ export const checks = {
     unit: "s",
     limitUnit: "share",
     what: "by how much event-loop delays lengthened the gaps between chunks (p99)",
+    cause: "event-loop delay",
     says: (amount) =>
       `The client's delays lengthened gaps between chunks by up to ${amount} (p99): too much for the gaps reported`,
     advice: `${lighter}. Inter-token latency and means suffer less than quantiles and maxima of gaps`
@@ -84,6 +89,7 @@ export const checks = {
     invalid: null,
     unit: "s",
     what: "longest event-loop delay",
+    cause: "event-loop delay",
     says: (amount) => `The client's event loop stood still for ${amount}`,
     advice:
       "The largest values reported may be the client's. Look for what stopped the process (swap, suspend, debugger)"
@@ -93,6 +99,7 @@ export const checks = {
     invalid: null,
     unit: "s",
     what: "longest garbage collection",
+    cause: "garbage collection",
     says: (amount) => `A garbage collection stopped the client for ${amount}`,
     advice: "Keep fewer or shorter answers in flight, or use more processors (--workers)"
   }),
@@ -101,6 +108,7 @@ export const checks = {
     invalid: null,
     unit: "share",
     what: "share of the time spent in garbage collection",
+    cause: "garbage collection",
     says: (amount) => `The client spent ${amount} of the time in garbage collection`,
     advice: "Keep fewer or shorter answers in flight, or give the process more memory"
   }),
@@ -109,6 +117,7 @@ export const checks = {
     invalid: null,
     unit: "share",
     what: "share of the time in which the client's thread was busy",
+    cause: "busy thread",
     says: (amount) => `The client's thread was busy ${amount} of the time`,
     advice: `The rates reported may be the client's limit. ${lighter}`
   }),
@@ -117,6 +126,7 @@ export const checks = {
     invalid: null,
     unit: "share",
     what: "share of this machine's processors in use",
+    cause: "CPU",
     says: (amount) => `The processors of this machine were ${amount} busy`,
     advice: "Stop what else runs here. A server on the same machine competes with the client"
   }),
@@ -125,6 +135,7 @@ export const checks = {
     invalid: null,
     unit: "share",
     what: "share of processor time that the host gave to other machines",
+    cause: "CPU taken by the host",
     says: (amount) => `The host gave ${amount} of this machine's processor time to other machines`,
     advice: "Use a machine with dedicated processors"
   }),
@@ -133,6 +144,7 @@ export const checks = {
     invalid: null,
     unit: "share",
     what: "share of the memory in use",
+    cause: "memory",
     says: (amount) => `The memory of this machine was ${amount} full`,
     advice: "Free memory, or send fewer requests at a time: swapping stops the client"
   }),
@@ -141,6 +153,7 @@ export const checks = {
     invalid: null,
     unit: "share",
     what: "share of the open files allowed",
+    cause: "open files",
     says: (amount) => `The client needed ${amount} of the files it may have open`,
     advice: "Raise the limit (ulimit -n), or send fewer requests at a time"
   }),
@@ -149,6 +162,7 @@ export const checks = {
     invalid: null,
     unit: "share",
     what: "share of requests that the client sent more than 10 ms late",
+    cause: "late requests",
     says: (amount) => `The client sent ${amount} of the requests more than 10 ms late`,
     advice: `The server saw other arrivals than asked for. ${lighter}`
   }),
@@ -157,6 +171,7 @@ export const checks = {
     invalid: 0.05,
     unit: "share",
     what: "share of requests that the client sent more than 100 ms late",
+    cause: "late requests",
     says: (amount) => `The client sent ${amount} of the requests more than 100 ms late`,
     advice: `The server saw other arrivals than asked for. ${lighter}`
   }),
@@ -165,6 +180,7 @@ export const checks = {
     invalid: 0.2,
     unit: "share",
     what: "by how much the request rate stayed below the one asked for",
+    cause: "late requests",
     says: (amount) => `The request rate was ${amount} below the one asked for`,
     advice: lighter
   }),
@@ -173,6 +189,7 @@ export const checks = {
     invalid: null,
     unit: "share",
     what: "share of requests that waited for a place in flight",
+    cause: "--max-in-flight",
     says: (amount) => `--max-in-flight held back ${amount} of the requests`,
     advice: "The load was bounded by --max-in-flight, not by the schedule. Raise it, or read the scheduled latencies"
   }),
@@ -181,6 +198,7 @@ export const checks = {
     invalid: 0.1,
     unit: "share",
     what: "share of requests dropped because too many were in flight",
+    cause: "--max-in-flight",
     says: (amount) => `--when-full drop left out ${amount} of the requests`,
     advice: "Less was sent than asked for. Raise --max-in-flight, or ask for less"
   }),
@@ -189,6 +207,7 @@ export const checks = {
     invalid: 0.25,
     unit: "share",
     what: "share of the time in which slots stood empty, waiting for the client",
+    cause: "empty slots",
     says: (amount) => `Slots stood empty ${amount} of the time, waiting for the client`,
     advice: `Fewer requests were in flight than asked for. ${lighter}`
   }),
@@ -197,6 +216,7 @@ export const checks = {
     invalid: 0.01,
     unit: "share",
     what: "share of requests that failed because the client ran out of files, ports or memory",
+    cause: "own failures",
     says: (amount) => `${amount} of the requests failed because the client ran out of files, ports or memory`,
     advice: "Raise the limits of this machine (ulimit -n, ports), or send fewer requests at a time"
   }),
@@ -205,6 +225,7 @@ export const checks = {
     invalid: null,
     unit: "share",
     what: "share of the run in which the client was overloaded",
+    cause: "overload",
     says: (amount) => `The client was overloaded for ${amount} of the run`,
     advice: "What was measured in these slices may be the client's"
   }),
@@ -213,6 +234,7 @@ export const checks = {
     invalid: 0.5,
     unit: "share",
     what: "share of the run in which the client was the bottleneck",
+    cause: "overload",
     says: (amount) => `The client was the bottleneck for ${amount} of the run`,
     advice: "What was measured in these slices is the client's"
   })

@@ -52,6 +52,7 @@ const DispatchFields = Schema.Struct({
 /**
  * What a summary says of the verdict, before it is made flat. `docs/verdict.md` says what the keys mean.
  *
+ * - `verdict`: `null` when no request succeeded and the client is not to blame for that
  * - `verdict_reasons`: why the run is not VALID, the worst first
  * - `verdict_slices`: the verdict of every slice of time, those that are alike as one
  * - `verdict_limits`: the limits that are not the usual ones
@@ -61,12 +62,13 @@ const DispatchFields = Schema.Struct({
  * @since 0.2.0
  */
 export const VerdictFields = Schema.Struct({
-  verdict: Verdict.Grade,
+  verdict: Schema.NullOr(Verdict.Grade),
   verdict_reasons: Schema.Array(
     Schema.Struct({
       check: Verdict.CheckName,
       verdict: Verdict.Grade,
       what: Schema.String,
+      sentence: Schema.String,
       value: Schema.Finite,
       unit: Verdict.Reason.fields.unit,
       limit: Schema.Finite,
@@ -99,6 +101,7 @@ export const fields = (options: {
     check: reason.check,
     verdict: grade,
     what: reason.what,
+    sentence: reason.sentence,
     value: reason.value,
     unit: reason.unit,
     limit: reason.limit,

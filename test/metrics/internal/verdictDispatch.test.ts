@@ -25,25 +25,31 @@ describe("DispatchTally", () => {
         from_s: 0,
         to_s: 1,
         requests: 2,
+        succeeded: 2,
         sent: 2,
         late: 2,
         very_late: 1,
         lag_total_s: 0.28125,
         lag_max_s: 0.25,
         in_flight_s: 2,
-        own_errors: 0
+        own_errors: 0,
+        first_token_delays: [],
+        gap_delays: []
       },
       {
         from_s: 2,
         to_s: 3,
         requests: 1,
+        succeeded: 1,
         sent: 1,
         late: 0,
         very_late: 0,
         lag_total_s: 0,
         lag_max_s: 0,
         in_flight_s: 0.5,
-        own_errors: 0
+        own_errors: 0,
+        first_token_delays: [],
+        gap_delays: []
       }
     ])
   })
