@@ -76,5 +76,10 @@ export const make = Effect.fn("Health.make")(function* (
       Effect.andThen(Effect.sync(() => sink.report()))
     )
   )
-  return { delays: probe.delays, latest: () => sink.latest(), report: () => sink.report(), stop: Effect.uninterruptible(stop) }
+  return {
+    delays: probe.delays,
+    latest: () => sink.latest(),
+    report: () => sink.report(),
+    stop: Effect.uninterruptible(stop)
+  }
 })

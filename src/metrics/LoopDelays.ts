@@ -32,7 +32,11 @@ export class LoopDelays {
   #count = 0
   #due: number
 
-  constructor(options: { readonly startNanos: number; readonly stepNanos: number; readonly most?: number | undefined }) {
+  constructor(options: {
+    readonly startNanos: number
+    readonly stepNanos: number
+    readonly most?: number | undefined
+  }) {
     const most = options.most ?? MOST
     this.#step = options.stepNanos
     this.#due = options.startNanos + options.stepNanos

@@ -233,7 +233,7 @@ export class SummarySink {
       total_input_tokens: totals.inputTokens,
       total_output_tokens: totals.outputTokens,
       total_chunks: totals.chunks,
-      burst_chunk_share: quotient(totals.chunksTogether, Histogram.count(this.parts.gaps)),
+      inter_chunk_burst_share: quotient(totals.chunksTogether, Histogram.count(this.parts.gaps)),
       mean_tokens_per_chunk: quotient(totals.tokensInChunks, totals.chunksWithTokens),
       usage_output_tokens: this.parts.usageOutput.comparison(),
       usage_input_tokens: this.parts.usageInput.comparison(),

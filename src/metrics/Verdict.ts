@@ -11,7 +11,15 @@ import { type Summary } from "../domain/Summary.ts"
 import * as HealthReport from "./HealthReport.ts"
 import * as Check from "./internal/verdictChecks.ts"
 import { type DispatchReport, type DispatchSlice, widenedDispatch } from "./internal/verdictDispatch.ts"
-import { checkNames, checks, defaultLimits, type Limit, type Limits, Limits as LimitsSchema, type Unit } from "./internal/verdictLimits.ts"
+import {
+  checkNames,
+  checks,
+  defaultLimits,
+  type Limit,
+  type Limits,
+  Limits as LimitsSchema,
+  type Unit
+} from "./internal/verdictLimits.ts"
 
 export {
   arrivalDelaysOf,
@@ -174,7 +182,9 @@ export const judge = (evidence: Evidence): Verdict => {
       ? Check.ofRun({ ...evidence, healthSlices }, { openLoop, limits })
       : Check.ofFailures(evidence.dispatch, limits)
   )
-  const ofTime = (isAnswered ? failedOf(timeFindings(slices, limits)) : []).filter((failed) => addsTo(ofRun, failed, slices))
+  const ofTime = (isAnswered ? failedOf(timeFindings(slices, limits)) : []).filter((failed) =>
+    addsTo(ofRun, failed, slices)
+  )
   const reasons = [...ofRun, ...ofTime]
     .map((failed) => reasonOf(failed, slices))
     .toSorted((a, b) => rank(b.grade) - rank(a.grade))

@@ -321,7 +321,7 @@ const isLateClient = (verdict: Verdict | undefined): boolean =>
   (verdict?.reasons ?? []).some(({ check }) => check === "loop_delay_of_ttft" || check === "loop_delay_of_gap")
 
 const burstsOf = (summary: Summary): string | null => {
-  const { burst_chunk_share: share, total_chunks } = summary
+  const { inter_chunk_burst_share: share, total_chunks } = summary
   return share === null || share < BURSTS_NOTE || total_chunks < BURSTS_LEAST_CHUNKS
     ? null
     : `Chunks arrive in bursts: ${Text.percent(share)} came together with the one before. Something between (a proxy, a ` +

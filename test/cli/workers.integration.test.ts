@@ -4,6 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathToFileURL } from "node:url"
 import { file, folder, llmperf } from "./invocation.ts"
+import * as OpenAiServer from "./openAiServer.ts"
 import { type Fields, json, rowsIn, until } from "./processes.ts"
 
 const small = [
@@ -69,6 +70,41 @@ export const layer = Layer.succeed(Provider, { name: "deadly", origin: null, str
 `
 
 describe.concurrent("llmperf load-test --workers", { timeout: 90_000 }, () => {
+  it.live("ends early when the server refuses everything, whichever thread is told so", () =>
+    Effect.gen(function* () {
+      const server = yield* OpenAiServer.make(() => ({ status: 401 }))
+      const args = ["--workers=3", "--num-concurrent-requests=6", "--max-num-completed-requests=3000", "--json"]
+      const outcome = yield* llmperf([...small, ...args], {
+        env: { OPENAI_API_BASE: server.url, OPENAI_API_KEY: "secret" }
+      })
+      assert.strictEqual(outcome.exitCode, 1)
+      const summary = json(outcome.stdout)
+      assert.strictEqual(summary["stopped"], "errors")
+      assert.isNull(summary["verdict"])
+      assert.isAtLeast(Number(summary["results_num_unsent_requests"]), 1_500)
+      assert.strictEqual(
+        Number(summary["results_num_failed_requests"]) + Number(summary["results_num_unsent_requests"]),
+        3_000
+      )
+    })
+  )
+
+  it.live("weighs the delays of all threads by what arrived at them", () =>
+    Effect.gen(function* () {
+      const args = [
+        ...simulated,
+        "--workers=2",
+        "--num-concurrent-requests=8",
+        "--max-num-completed-requests=40",
+        "--json"
+      ]
+      const summary = json((yield* llmperf(args)).stdout)
+      assert.strictEqual(summary["health_threads"], 2)
+      assert.isNumber(summary["health_first_token_delay_s_quantiles_p99"])
+      assert.isNumber(summary["health_gap_delay_s_mean"])
+    })
+  )
+
   it.live("sends in a closed loop what one thread sends", () =>
     Effect.gen(function* () {
       const results = yield* folder

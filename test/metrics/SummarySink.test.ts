@@ -42,7 +42,14 @@ const distributions = [
 ] as const
 
 /** The results that describe only what is measured: the distributions, and those with failures as infinite. */
-const measuredOnly = [...distributions, "dns_s", "connect_s", "tls_s", "failed_as_infinite", "burst_chunk_share"] as const
+const measuredOnly = [
+  ...distributions,
+  "dns_s",
+  "connect_s",
+  "tls_s",
+  "failed_as_infinite",
+  "inter_chunk_burst_share"
+] as const
 
 const total = (frequency: { readonly [name: string]: number }): number =>
   Object.values(frequency).reduce((sum, count) => sum + count, 0)
@@ -146,7 +153,11 @@ describe("SummarySink", () => {
     const summary = summarize([...good, ...cut])
     assert.deepStrictEqual(summary.failed_as_infinite.ttft_s.quantiles, summary.ttft_s.quantiles)
     assert.strictEqual(summary.num_cancelled_requests, 40)
-    const withFailures = summarize([...good, ...cut, ...Array.from({ length: 2 }, () => outcome(failure(500, "HttpStatus", "")))])
+    const withFailures = summarize([
+      ...good,
+      ...cut,
+      ...Array.from({ length: 2 }, () => outcome(failure(500, "HttpStatus", "")))
+    ])
     assert.closeTo(withFailures.failed_as_infinite.ttft_s.quantiles.p95 ?? 0, 0.9505, 1e-12)
     assert.isNull(withFailures.failed_as_infinite.ttft_s.quantiles.p99)
   })
@@ -171,8 +182,8 @@ describe("SummarySink", () => {
       outcome(record({ sampled: false }), [0, 0, 0]),
       outcome(failure(500, "HttpStatus", ""), [0, 0, 0])
     ])
-    assert.strictEqual(summary.burst_chunk_share, 3 / 8)
-    assert.isNull(summarize([outcome(record())]).burst_chunk_share)
+    assert.strictEqual(summary.inter_chunk_burst_share, 3 / 8)
+    assert.isNull(summarize([outcome(record())]).inter_chunk_burst_share)
   })
 
   it("measures throughput over the time when requests were in flight", () => {

@@ -120,7 +120,10 @@ describe("lines", () => {
 
   it("say little of what is in order", () => {
     assert.strictEqual(textOf(good), "VALID: the client did not distort these numbers")
-    assert.strictEqual(textOf(evidence({ health: null })), "VALID: the client did not distort these numbers (judged from the records alone)")
+    assert.strictEqual(
+      textOf(evidence({ health: null })),
+      "VALID: the client did not distort these numbers (judged from the records alone)"
+    )
   })
 
   it("say what was wrong, by how much, when, and what helps", () => {
@@ -137,8 +140,14 @@ describe("lines", () => {
 
   it("say where only a part is touched", () => {
     const degraded = evidence({ health: health(10, () => ({ machineCpu: 1 })) })
-    assert.include(textOf(degraded, { columns: 400, color: false }), "DEGRADED: the client distorted some of these numbers")
-    assert.include(textOf(degraded, { columns: 400, color: false }), "The processors of this machine were 100.0 % busy (limit 98.0 %), all the time")
+    assert.include(
+      textOf(degraded, { columns: 400, color: false }),
+      "DEGRADED: the client distorted some of these numbers"
+    )
+    assert.include(
+      textOf(degraded, { columns: 400, color: false }),
+      "The processors of this machine were 100.0 % busy (limit 98.0 %), all the time"
+    )
   })
 
   it("say that nothing can be judged where no request succeeded", () => {

@@ -53,8 +53,10 @@ const failureOf = ({ errors, num_failed_requests }: Summary): string => {
   return `${num_failed_requests} requests failed${kind}`
 }
 
-const kindOf = ({ code, reason }: Summary["errors"][number]): string =>
-  typeof code === "number" ? `HTTP ${code}` : `${code ?? reason}`
+const kindOf = ({ code, reason }: Summary["errors"][number]): string => {
+  if (reason === "Connect") return "no connection"
+  return typeof code === "number" ? `HTTP ${code}` : `${code ?? reason}`
+}
 
 const stoppedText = ({ notSent, stopped, summary }: RunResult, { flag, seconds }: Limit): string | null => {
   switch (stopped) {

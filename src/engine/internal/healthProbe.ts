@@ -1,11 +1,6 @@
 import { availableParallelism, totalmem } from "node:os"
 import { clearInterval, setImmediate, setInterval } from "node:timers"
-import {
-  type EventLoopUtilization,
-  performance,
-  PerformanceObserver,
-  type PerformanceEntry
-} from "node:perf_hooks"
+import { type EventLoopUtilization, performance, PerformanceObserver, type PerformanceEntry } from "node:perf_hooks"
 import type * as HealthReport from "../../metrics/HealthReport.ts"
 import { LoopDelays } from "../../metrics/LoopDelays.ts"
 import { type MachineTimes, sharesOf } from "./healthMachine.ts"

@@ -65,11 +65,7 @@ type Requests = Pick<
 >
 
 /** The requests of a slice, or of the whole run. */
-const dispatchFindings = (
-  requests: Requests,
-  openLoop: boolean,
-  limits: Limits
-): Array<Finding> => {
+const dispatchFindings = (requests: Requests, openLoop: boolean, limits: Limits): Array<Finding> => {
   const found: Array<Finding> = []
   const add = (check: LimitName, part: number, whole: number): void => {
     if (whole > 0) found.push({ check, value: part / whole, limit: limits[check] })
@@ -172,7 +168,10 @@ export const ofRun = (
   const found = dispatchFindings(totalOf(dispatch), openLoop, limits)
   if (openLoop) found.push(...rateFindings(summary, dispatch, limits))
   const arrivals = arrivalDelaysOf(dispatch)
-  const delays = { firstToken: Histogram.quantile(arrivals.firstToken, 0.99), gap: Histogram.quantile(arrivals.gap, 0.99) }
+  const delays = {
+    firstToken: Histogram.quantile(arrivals.firstToken, 0.99),
+    gap: Histogram.quantile(arrivals.gap, 0.99)
+  }
   found.push(...delayFindings(delays, referenceOf(summary), limits))
   if (health === null) return found
   const longest = Histogram.max(HealthReport.loopDelay(health))

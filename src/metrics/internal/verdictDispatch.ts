@@ -118,7 +118,13 @@ export const ownErrorOf = (record: RequestRecord): string | null => {
 }
 
 /** Reasons for which a server does not serve a request at all. */
-const refusals: ReadonlySet<string | null> = new Set(["Connect", "Tls", "HttpStatus", "RateLimited", "MissingCredential"])
+const refusals: ReadonlySet<string | null> = new Set([
+  "Connect",
+  "Tls",
+  "HttpStatus",
+  "RateLimited",
+  "MissingCredential"
+])
 
 /**
  * What arrived of an answer, and how long it had waited for the client; see `LoopDelays`.

@@ -47,7 +47,9 @@ const advice = ({ code, reason, retryAfterSeconds, system }: Failure): string | 
       if (code === 400 || code === 422) {
         return "The server does not like the request: see its message and the body above. --additional-sampling-params changes fields; a null there removes one."
       }
-      return typeof code === "number" && code >= 500 ? "The server, or something in front of it, has failed: see its logs." : null
+      return typeof code === "number" && code >= 500
+        ? "The server, or something in front of it, has failed: see its logs."
+        : null
     case "RateLimited":
       return retryAfterSeconds === null
         ? "The server limits how much it may be asked: wait, or ask less."
