@@ -177,8 +177,8 @@ const VerdictSummary = Schema.fromJsonString(
     ),
     results_num_completed_requests: Schema.Int,
     results_inter_chunk_latency_s_quantiles_p99: Schema.NullOr(Schema.Finite),
-    health_first_token_delay_s_quantiles_p99: Schema.NullOr(Schema.Finite),
-    health_gap_delay_s_quantiles_p99: Schema.NullOr(Schema.Finite)
+    health_added_ttft_s_quantiles_p99: Schema.NullOr(Schema.Finite),
+    health_added_gap_s_quantiles_p99: Schema.NullOr(Schema.Finite)
   })
 )
 
@@ -224,7 +224,8 @@ const experiment = Effect.fnUntraced(
     const path = yield* Path.Path
     const server = yield* Server.startProcess({ truth: true })
     // The server's own lateness must not be taken for the client's; without the right to it, it stays as it is
-    yield* Effect.ignore(spawn("renice", ["-n", "-15", "-p", String(server.pid)]))
+    const threads = yield* fs.readDirectory(`/proc/${server.pid}/task`)
+    yield* Effect.ignore(spawn("renice", ["-n", "-15", "-p", ...threads]))
     const folder = yield* fs.makeTempDirectoryScoped({ prefix: "llmperf-bench-" })
     const preload = new URL("../disturbance.mjs", import.meta.url).href
     const [file = process.execPath, ...args] = [
@@ -287,7 +288,7 @@ const experiment = Effect.fnUntraced(
       trueTtft,
       added: measured - trueTtft,
       admitted: Math.max(ADMITTED_SECONDS, ADMITTED_SHARE * measured),
-      delay: summary.health_first_token_delay_s_quantiles_p99 ?? 0,
+      delay: summary.health_added_ttft_s_quantiles_p99 ?? 0,
       error: (measured - trueTtft) / trueTtft,
       gapError: ((summary.results_inter_chunk_latency_s_quantiles_p99 ?? trueGap) - trueGap) / trueGap
     }

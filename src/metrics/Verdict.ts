@@ -215,7 +215,7 @@ export const current = (options: {
   const { delaySeconds, slice, ttftSeconds } = options
   const limits = options.limits ?? defaultLimits
   const reference = { ttft: ttftSeconds, gap: null }
-  const delays = Check.delayFindings({ firstToken: delaySeconds, gap: null }, reference, limits)
+  const delays = Check.delayFindings({ ttft: delaySeconds, gap: null }, reference, limits)
   const ofThread = slice === null ? [] : Check.ofHealth(slice, { reference, threads: 1, limits })
   return worst(failedOf([...delays, ...ofThread]).map(({ grade }) => grade))
 }
@@ -300,8 +300,8 @@ const isServed = ({ dispatch }: Slice): boolean =>
   dispatch.requests === 0 ||
   dispatch.succeeded > 0 ||
   dispatch.own_errors > 0 ||
-  dispatch.first_token_delays.length > 0 ||
-  dispatch.gap_delays.length > 0
+  dispatch.added_ttft.length > 0 ||
+  dispatch.added_gap.length > 0
 
 const timeFindings = (slices: ReadonlyArray<SliceVerdict>, limits: Limits): ReadonlyArray<Check.Finding> => {
   const seconds = (chosen: ReadonlyArray<SliceVerdict>) =>

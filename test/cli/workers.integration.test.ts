@@ -101,7 +101,7 @@ describe.concurrent("llmperf load-test --workers", { timeout: 90_000 }, () => {
       const summary = json((yield* llmperf(args)).stdout)
       assert.strictEqual(summary["health_threads"], 2)
       assert.isNumber(summary["health_first_token_delay_s_quantiles_p99"])
-      assert.isNumber(summary["health_gap_delay_s_mean"])
+      assert.isNumber(summary["health_added_gap_s_mean"])
     })
   )
 

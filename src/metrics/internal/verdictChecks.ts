@@ -38,9 +38,9 @@ const relative = (least: Limit, shares: Limit, measured: number): Limit => ({
   invalid: shares.invalid === null || least.invalid === null ? null : Math.max(least.invalid, shares.invalid * measured)
 })
 
-/** The 99th percentiles of delays at first tokens, and of what they added to gaps: `null` where nothing arrived or nobody watched. */
+/** The 99th percentiles of what delays may have added: `null` where nothing arrived or nobody watched. */
 interface Delays {
-  readonly firstToken: number | null
+  readonly ttft: number | null
   readonly gap: number | null
 }
 
@@ -54,7 +54,7 @@ export const delayFindings = (delays: Delays, reference: Reference, limits: Limi
     if (value === null || measured === null) return
     found.push({ check, value, limit: relative(limits.loop_delay, limits[check], measured) })
   }
-  add("loop_delay_of_ttft", delays.firstToken, reference.ttft)
+  add("loop_delay_of_ttft", delays.ttft, reference.ttft)
   add("loop_delay_of_gap", delays.gap, reference.gap)
   return found
 }
@@ -144,9 +144,9 @@ export const ofSlice = (
   return health === null ? found : [...found, ...ofHealth(health, given)]
 }
 
-const delaysOfSlice = ({ first_token_delays, gap_delays }: DispatchSlice): Delays => ({
-  firstToken: DelayBuckets.quantile(first_token_delays, 0.99),
-  gap: DelayBuckets.quantile(gap_delays, 0.99)
+const delaysOfSlice = ({ added_gap, added_ttft }: DispatchSlice): Delays => ({
+  ttft: DelayBuckets.quantile(added_ttft, 0.99),
+  gap: DelayBuckets.quantile(added_gap, 0.99)
 })
 
 /** What is judged of a run in which no request succeeded: whether the client is to blame for that. */
@@ -169,8 +169,8 @@ export const ofRun = (
   if (openLoop) found.push(...rateFindings(summary, dispatch, limits))
   const arrivals = arrivalDelaysOf(dispatch)
   const delays = {
-    firstToken: Histogram.quantile(arrivals.firstToken, 0.99),
-    gap: Histogram.quantile(arrivals.gap, 0.99)
+    ttft: Histogram.quantile(arrivals.addedTtft, 0.99),
+    gap: Histogram.quantile(arrivals.addedGap, 0.99)
   }
   found.push(...delayFindings(delays, referenceOf(summary), limits))
   if (health === null) return found

@@ -3,8 +3,9 @@ import * as Schema from "effect/Schema"
 import { type RequestRecord } from "../../domain/RequestRecord.ts"
 import * as Histogram from "../Histogram.ts"
 import { LATE_SECONDS } from "../SummarySink.ts"
+import { AddedDelays } from "./AddedDelays.ts"
 import * as DelayBuckets from "./delayBuckets.ts"
-import { at, Grid, onGrid, together } from "./verdictGrid.ts"
+import { at, Grid, MAX_SLICES, onGrid, together } from "./verdictGrid.ts"
 
 const NaturalInt = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))
 const NonNegative = Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0))
@@ -27,9 +28,8 @@ export const VERY_LATE_SECONDS = 0.1
  * - `lag_total_s`, `lag_max_s`: their lag, without the opening of connections; the total leaves out requests that the server
  *   refused. `in_flight_s`: their latencies, summed
  * - `own_errors`: failures that are the client's own
- * - `first_token_delays`, `gap_delays`: delays of the client at the first tokens that arrived (at the end of answers that do not
- *   stream), and by how much gaps between chunks were lengthened by such delays: counts of those below 1 ms, then of four buckets for
- *   every doubling
+ * - `added_ttft`, `added_gap`: by how much delays of the client may have lengthened the TTFT of first tokens that arrived (the latency
+ *   of answers that do not stream) and the gaps between chunks: counts of those below 1 ms, then of four buckets for every doubling
  *
  * @category models
  * @since 0.2.0
@@ -46,8 +46,8 @@ export const DispatchSlice = Schema.Struct({
   lag_max_s: NonNegative,
   in_flight_s: NonNegative,
   own_errors: NaturalInt,
-  first_token_delays: Schema.Array(NaturalInt),
-  gap_delays: Schema.Array(NaturalInt)
+  added_ttft: Schema.Array(NaturalInt),
+  added_gap: Schema.Array(NaturalInt)
 })
 
 /**
@@ -62,8 +62,8 @@ export interface DispatchSlice extends Schema.Schema.Type<typeof DispatchSlice> 
  * - `slice_s`: the width of a slice in seconds; `slices`: in order of time, at most 120
  * - `lag`: the lags, an encoded `Histogram` of seconds
  * - `first_token_delay`, `chunk_delay`: how long first tokens (whole answers where they do not stream) and all chunks waited for the
- *   event loop, of the requests that succeeded and are measured; `gap_delay`: by how much that lengthened the gaps between chunks.
- *   Encoded `Histogram`s of seconds; empty where nobody watched
+ *   event loop, of the requests that succeeded and are measured; `added_ttft`, `added_gap`: by how much that may have lengthened
+ *   TTFT (the latency) and the gaps between chunks. Encoded `Histogram`s of seconds; empty where nobody watched
  * - `first_…_s`, `last_…_s`: when the first and the last request were due, and went out but for the opening of connections;
  *   `null` when none was
  * - `opened_connections`: requests that waited for a connection to be opened; `connection_wait_…_s`: for how long
@@ -78,7 +78,8 @@ export const DispatchReport = Schema.Struct({
   lag: Schema.Uint8Array,
   first_token_delay: Schema.Uint8Array,
   chunk_delay: Schema.Uint8Array,
-  gap_delay: Schema.Uint8Array,
+  added_ttft: Schema.Uint8Array,
+  added_gap: Schema.Uint8Array,
   first_due_s: Schema.NullOr(Schema.Finite),
   last_due_s: Schema.NullOr(Schema.Finite),
   first_sent_s: Schema.NullOr(Schema.Finite),
@@ -154,9 +155,16 @@ const nothingAt = (second: number): DispatchSlice => ({
   lag_max_s: 0,
   in_flight_s: 0,
   own_errors: 0,
-  first_token_delays: DelayBuckets.none,
-  gap_delays: DelayBuckets.none
+  added_ttft: DelayBuckets.none,
+  added_gap: DelayBuckets.none
 })
+
+interface Cell {
+  readonly from: number
+  readonly to: number
+  readonly ttft: DelayBuckets.DelayCounts
+  readonly gap: DelayBuckets.DelayCounts
+}
 
 /**
  * Takes down how requests leave the client, and how long what comes back waits for it. It keeps a few numbers per slice of time,
@@ -170,7 +178,11 @@ export class DispatchTally {
   readonly #lag = Histogram.make()
   readonly #firstTokenDelay = Histogram.make()
   readonly #chunkDelay = Histogram.make()
-  readonly #gapDelay = Histogram.make()
+  readonly #ttft = new AddedDelays((second, added) => this.#cellOf(second).ttft.add(added))
+  readonly #gaps = new AddedDelays((second, added) => this.#cellOf(second).gap.add(added))
+  /** What arrived in each slice and is not in the grid yet; the last one that something was added to. */
+  readonly #cells = new Map<number, Cell>()
+  #cell: Cell | null = null
   readonly #ownErrors = new Map<string, number>()
   #firstDue = Number.POSITIVE_INFINITY
   #lastDue = Number.NEGATIVE_INFINITY
@@ -221,42 +233,66 @@ export class DispatchTally {
     }
     this.#grid.add(due, slice)
     if (arrivals !== null && record.error_code === null && record.sampled) {
-      this.#arrived(arrivals, record.number_chunks > 0)
+      const isStream = record.number_chunks > 0
+      this.#arrived(arrivals, isStream, (isStream ? record.ttft_s : record.end_to_end_latency_s) ?? 0)
     }
   }
 
-  /** The distributions of latencies are of the same requests. */
-  #arrived({ delays, stamps, startNanos }: Arrivals, isStream: boolean): void {
-    if (stamps.length === 0) return
+  /** The distributions of latencies are of the same requests. `latency`: until the first token, or the end. */
+  #arrived({ delays, stamps, startNanos }: Arrivals, isStream: boolean, latency: number): void {
+    const secondOf = (stamp: number): number => Math.max(0, (stamp - startNanos) / 1e9)
+    const [first] = stamps
+    if (first === undefined) return
     Histogram.add(this.#firstTokenDelay, delays[0] ?? 0)
-    if (isStream) Histogram.addAll(this.#chunkDelay, delays)
-    let next = 0
-    while (next < stamps.length) {
-      const second = Math.max(0, ((stamps[next] ?? 0) - startNanos) / 1e9)
-      const width = this.#grid.width
-      const end = startNanos + (Math.floor(second / width) + 1) * width * 1e9
-      const firstTokens = new DelayBuckets.DelayCounts()
-      const gaps = new DelayBuckets.DelayCounts()
-      do {
-        const delay = delays[next] ?? 0
-        if (next === 0) firstTokens.add(delay)
-        else {
-          const longer = Math.max(0, delay - (delays[next - 1] ?? 0))
-          Histogram.add(this.#gapDelay, longer)
-          gaps.add(longer)
-        }
-        next++
-      } while (next < stamps.length && (stamps[next] ?? 0) < end)
-      this.#grid.add(second, {
-        ...nothingAt(second),
-        first_token_delays: firstTokens.counts,
-        gap_delays: gaps.counts
-      })
+    this.#ttft.add(secondOf(first), latency, delays[0] ?? 0)
+    if (!isStream) return
+    Histogram.addAll(this.#chunkDelay, delays)
+    for (let next = 1; next < stamps.length; next++) {
+      const stamp = stamps[next] ?? 0
+      const before = stamps[next - 1] ?? 0
+      // Of all that waited in a hold only the first follows a longer gap
+      this.#gaps.add(
+        secondOf(stamp),
+        (stamp - before) / 1e9,
+        Math.max(0, (delays[next] ?? 0) - (delays[next - 1] ?? 0))
+      )
     }
+  }
+
+  #cellOf(second: number): Cell {
+    if (this.#cell !== null && second >= this.#cell.from && second < this.#cell.to) return this.#cell
+    const width = this.#grid.width
+    const index = Math.floor(second / width)
+    const there = this.#cells.get(index)
+    if (there !== undefined) return (this.#cell = there)
+    if (this.#cells.size >= MAX_SLICES) {
+      this.#intoGrid()
+      return this.#cellOf(second)
+    }
+    const cell = {
+      from: index * width,
+      to: (index + 1) * width,
+      ttft: new DelayBuckets.DelayCounts(),
+      gap: new DelayBuckets.DelayCounts()
+    }
+    this.#cells.set(index, cell)
+    return (this.#cell = cell)
+  }
+
+  #intoGrid(): void {
+    for (const { from, gap, to, ttft } of this.#cells.values()) {
+      const middle = (from + to) / 2
+      this.#grid.add(middle, { ...nothingAt(middle), added_ttft: ttft.counts, added_gap: gap.counts })
+    }
+    this.#cells.clear()
+    this.#cell = null
   }
 
   /** What was added so far. */
   report(): DispatchReport {
+    const addedTtft = this.#ttft.settled()
+    const addedGap = this.#gaps.settled()
+    this.#intoGrid()
     const width = this.#grid.width
     return {
       slice_s: width,
@@ -264,7 +300,8 @@ export class DispatchTally {
       lag: Histogram.encode(this.#lag),
       first_token_delay: Histogram.encode(this.#firstTokenDelay),
       chunk_delay: Histogram.encode(this.#chunkDelay),
-      gap_delay: Histogram.encode(this.#gapDelay),
+      added_ttft: Histogram.encode(addedTtft),
+      added_gap: Histogram.encode(addedGap),
       first_due_s: finite(this.#firstDue),
       last_due_s: finite(this.#lastDue),
       first_sent_s: finite(this.#firstSent),
@@ -286,7 +323,8 @@ export class DispatchTally {
 export const lagOf = (report: DispatchReport): Histogram.Histogram => decoded(report.lag)
 
 /**
- * The delays of the client at first tokens, at all chunks, and by how much they lengthened gaps, as histograms of seconds.
+ * The delays of the client at first tokens and at all chunks, and by how much they may have lengthened TTFT and gaps, as histograms of
+ * seconds.
  *
  * @category reading
  * @since 0.2.0
@@ -294,7 +332,8 @@ export const lagOf = (report: DispatchReport): Histogram.Histogram => decoded(re
 export const arrivalDelaysOf = (report: DispatchReport) => ({
   firstToken: decoded(report.first_token_delay),
   chunk: decoded(report.chunk_delay),
-  gap: decoded(report.gap_delay)
+  addedTtft: decoded(report.added_ttft),
+  addedGap: decoded(report.added_gap)
 })
 
 const decoded = (bytes: Uint8Array): Histogram.Histogram => Result.getOrElse(Histogram.decode(bytes), Histogram.make)
@@ -323,7 +362,8 @@ export const mergeDispatch = (left: DispatchReport, right: DispatchReport): Disp
     lag: mergeEncoded(left.lag, right.lag),
     first_token_delay: mergeEncoded(left.first_token_delay, right.first_token_delay),
     chunk_delay: mergeEncoded(left.chunk_delay, right.chunk_delay),
-    gap_delay: mergeEncoded(left.gap_delay, right.gap_delay),
+    added_ttft: mergeEncoded(left.added_ttft, right.added_ttft),
+    added_gap: mergeEncoded(left.added_gap, right.added_gap),
     first_due_s: knownBy(Math.min, left.first_due_s, right.first_due_s),
     last_due_s: knownBy(Math.max, left.last_due_s, right.last_due_s),
     first_sent_s: knownBy(Math.min, left.first_sent_s, right.first_sent_s),
@@ -351,8 +391,8 @@ const join = (left: DispatchSlice, right: DispatchSlice): DispatchSlice => ({
   lag_max_s: Math.max(left.lag_max_s, right.lag_max_s),
   in_flight_s: left.in_flight_s + right.in_flight_s,
   own_errors: left.own_errors + right.own_errors,
-  first_token_delays: DelayBuckets.join(left.first_token_delays, right.first_token_delays),
-  gap_delays: DelayBuckets.join(left.gap_delays, right.gap_delays)
+  added_ttft: DelayBuckets.join(left.added_ttft, right.added_ttft),
+  added_gap: DelayBuckets.join(left.added_gap, right.added_gap)
 })
 
 const finite = (value: number): number | null => (Number.isFinite(value) ? value : null)

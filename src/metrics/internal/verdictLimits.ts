@@ -68,9 +68,9 @@ export const checks = {
     invalid: 1 / 3,
     unit: "s",
     limitUnit: "share",
-    what: "event-loop delay at the first tokens (p99)",
+    what: "by how much event-loop delays may have lengthened TTFT (p99)",
     cause: "event-loop delay",
-    says: (amount) => `The client saw first tokens up to ${amount} late (p99): too much for the TTFT reported`,
+    says: (amount) => `The client's delays added up to ${amount} to TTFT (p99)`,
     advice: lighter
   }),
   loop_delay_of_gap: check({
@@ -78,10 +78,9 @@ export const checks = {
     invalid: 5 / 6,
     unit: "s",
     limitUnit: "share",
-    what: "by how much event-loop delays lengthened the gaps between chunks (p99)",
+    what: "by how much event-loop delays may have lengthened the gaps between chunks (p99)",
     cause: "event-loop delay",
-    says: (amount) =>
-      `The client's delays lengthened gaps between chunks by up to ${amount} (p99): too much for the gaps reported`,
+    says: (amount) => `The client's delays added up to ${amount} to the gaps between chunks (p99)`,
     advice: `${lighter}. Inter-token latency and means suffer less than quantiles and maxima of gaps`
   }),
   loop_delay_max: check({
@@ -253,9 +252,8 @@ export const checkNames = Record.keys(checks)
  * Every limit of a verdict. `docs/verdict.md` gives the reason of each.
  *
  * - `loop_delay`: s. Below it a delay of the event loop is never held against the client, whatever is measured
- * - `loop_delay_of_ttft`: the event loop's delay at the arrival of first tokens (p99), as a share of the TTFT reported (p99); for
- *   answers that do not stream, at their end, as a share of the latency. `loop_delay_of_gap`: by how much such delays lengthened
- *   gaps between chunks (p99), as a share of the gaps reported (p99)
+ * - `loop_delay_of_ttft`: by how much the event loop's delay at the arrival of first tokens may have lengthened TTFT (p99), as a share of
+ *   the TTFT reported (p99); of the latency for answers that do not stream. `loop_delay_of_gap`: the same of the gaps between chunks
  * - `loop_delay_max`: s, the longest delay of the run
  * - `gc_pause`: s, the longest pause of a slice, and as `loop_delay_of_ttft` beside the TTFT; `gc_time`: share of the time
  * - `loop_utilization`, `machine_cpu`, `steal`: share of the time in which the event loop was at work, the processors of

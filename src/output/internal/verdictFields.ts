@@ -39,7 +39,8 @@ const HealthFields = Schema.Struct({
 const DispatchFields = Schema.Struct({
   first_token_delay_s: Distribution,
   chunk_delay_s: Distribution,
-  gap_delay_s: Distribution,
+  added_ttft_s: Distribution,
+  added_gap_s: Distribution,
   client_lag_s: Distribution,
   late_requests: Schema.Int,
   very_late_requests: Schema.Int,
@@ -180,7 +181,8 @@ const dispatchFields = (report: Verdict.DispatchReport): typeof DispatchFields.T
   return {
     first_token_delay_s: distribution(arrivals.firstToken),
     chunk_delay_s: distribution(arrivals.chunk),
-    gap_delay_s: distribution(arrivals.gap),
+    added_ttft_s: distribution(arrivals.addedTtft),
+    added_gap_s: distribution(arrivals.addedGap),
     client_lag_s: distribution(Verdict.lagOf(report)),
     late_requests: report.slices.reduce((count, { late }) => count + late, 0),
     very_late_requests: report.slices.reduce((count, { very_late }) => count + very_late, 0),

@@ -33,8 +33,8 @@ describe("DispatchTally", () => {
         lag_max_s: 0.25,
         in_flight_s: 2,
         own_errors: 0,
-        first_token_delays: [],
-        gap_delays: []
+        added_ttft: [],
+        added_gap: []
       },
       {
         from_s: 2,
@@ -48,8 +48,8 @@ describe("DispatchTally", () => {
         lag_max_s: 0,
         in_flight_s: 0.5,
         own_errors: 0,
-        first_token_delays: [],
-        gap_delays: []
+        added_ttft: [],
+        added_gap: []
       }
     ])
   })
