@@ -212,7 +212,7 @@ describe("judge", () => {
   it("forgives a single hiccup in a long run, and says where it was", () => {
     const verdict = judged({
       records: records(110, () => ({ ttft_s: null, number_chunks: 0 })),
-      delayOf: (_, index) => (index >= 560 && index < 565 ? 0.6 : 0),
+      delayOf: (_, index) => (index >= 560 && index < 565 ? 0.5 : 0),
       health: health(110)
     })
     assert.strictEqual(verdict.grade, "VALID")
