@@ -250,7 +250,7 @@ const experiment = Effect.fnUntraced(
     const [stdout] = yield* Effect.all([Stream.mkString(Stream.decodeText(child.stdout)), child.exitCode, disturbing], {
       concurrency: "unbounded"
     })
-    const summary = yield* Schema.decodeUnknownEffect(VerdictSummary)(stdout)
+    const summary = yield* Schema.decodeEffect(VerdictSummary)(stdout)
     const truths = new Map((yield* Server.knownTruth(server.origin, load.requests)).map((truth) => [truth.rid, truth]))
     const records = yield* Sides.readRecords(path.join(folder, "records.ndjson"))
     const known = records.flatMap(({ error_code, start_time, ttft_s, x_request_id }) => {
