@@ -147,7 +147,7 @@ const ownWarnings = ({ path, series, summarized, summary }: LoadedRun): Readonly
       `${path} is ${verdict}${reasons === "" ? "" : ` (${reasons})`}: ${
         verdict === "INVALID"
           ? "the client, not the server, was the bottleneck."
-          : "the client distorted some of its numbers."
+          : "the client may have distorted some of its numbers."
       }`
     )
   }

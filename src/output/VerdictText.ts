@@ -85,7 +85,7 @@ export const word = (grade: Verdict.Grade): string => grade.toLowerCase()
 
 const meanings: { readonly [grade in Verdict.Grade]: string } = {
   VALID: "the client did not distort these numbers",
-  DEGRADED: "the client distorted some of these numbers",
+  DEGRADED: "the client may have distorted some of these numbers",
   INVALID: "the client, not the server, was the bottleneck"
 }
 

@@ -45,9 +45,13 @@ describe.concurrent("llmperf load-test", { timeout: 90_000 }, () => {
     Effect.gen(function* () {
       const server = yield* OpenAiServer.make(() => answer)
       const results = yield* folder
-      const run = (...more: ReadonlyArray<string>) =>
-        against(server, ["--num-concurrent-requests=4", "--max-num-completed-requests=300", "--no-warmup", ...more])
-      const outcome = yield* run(`--results-dir=${results}`, "--strict")
+      const outcome = yield* against(server, [
+        "--num-concurrent-requests=4",
+        "--max-num-completed-requests=300",
+        "--no-warmup",
+        "--strict",
+        `--results-dir=${results}`
+      ])
       assert.strictEqual(outcome.exitCode, 1)
       const sent = server.seen.length
       assert.isAtLeast(sent, 50)
@@ -64,14 +68,6 @@ describe.concurrent("llmperf load-test", { timeout: 90_000 }, () => {
       assert.isNull(summary["verdict"])
       assert.deepStrictEqual(summary["verdict_reasons"], [])
       assert.lengthOf(rowsIn(join(results, "records.ndjson")), sent)
-
-      assert.strictEqual((yield* run("--abort-on-errors=3")).exitCode, 1)
-      assert.isBelow(server.seen.length - sent, 20)
-      const before = server.seen.length
-      const all = yield* run("--abort-on-errors=off")
-      assert.strictEqual(all.exitCode, 1)
-      assert.strictEqual(server.seen.length - before, 300)
-      assert.notInclude(all.stdout, "Stopped early")
     })
   )
 

@@ -142,7 +142,7 @@ describe("lines", () => {
     const degraded = evidence({ health: health(10, () => ({ machineCpu: 1 })) })
     assert.include(
       textOf(degraded, { columns: 400, color: false }),
-      "DEGRADED: the client distorted some of these numbers"
+      "DEGRADED: the client may have distorted some of these numbers"
     )
     assert.include(
       textOf(degraded, { columns: 400, color: false }),

@@ -9,7 +9,7 @@ const isSharedPrompts = Schema.is(SharedPrompts)
 
 const meanings: { readonly [grade: string]: { readonly mark: string; readonly text: string } } = {
   VALID: { mark: "✓", text: "The client did not distort these numbers." },
-  DEGRADED: { mark: "!", text: "The client distorted some of these numbers." },
+  DEGRADED: { mark: "!", text: "The client may have distorted some of these numbers." },
   INVALID: { mark: "✕", text: "The client, not the server, was the bottleneck." }
 }
 
