@@ -77,6 +77,19 @@ export class LoopDelays {
     return delays
   }
 
+  /**
+   * For how long the thread may have been held up just after this moment, in seconds: before it could write what it was about to.
+   * It was when a hold began within one tick after it.
+   */
+  after(stamp: number): number {
+    for (let hold = Math.max(this.#oldest(), this.#lastBefore(stamp)); hold < this.#count; hold++) {
+      const [from, until] = [this.#begin(hold), this.#end(hold)]
+      if (from - this.#step > stamp) return 0
+      if (until >= stamp && Number.isFinite(until)) return Math.min(until - stamp, until - from) / 1e9
+    }
+    return 0
+  }
+
   #begin(hold: number): number {
     return this.#from[hold % this.#from.length] ?? Number.POSITIVE_INFINITY
   }

@@ -83,9 +83,9 @@ describe("Health", { timeout: 20_000 }, () => {
       const delays = sampling.delays.at(stamps)
       // How many came in these blocks depends on how busy the machine is
       assert.isAtLeast(delays.filter((delay) => delay >= 0.2).length, 3)
-      const none = { stamps, startNanos, delays: new Float64Array(stamps.length) }
+      const none = { stamps, startNanos, sendDelay: 0, delays: new Float64Array(stamps.length) }
       assert.strictEqual(judge({ ...report, slices: [], loop_delay: noDelays }, none).grade, "VALID")
-      const verdict = judge(report, { stamps, startNanos, delays })
+      const verdict = judge(report, { stamps, startNanos, sendDelay: 0, delays })
       assert.strictEqual(verdict.grade, "INVALID")
       assert.isTrue(delayChecks(verdict).some(({ grade }) => grade === "INVALID"))
       assert.isTrue(verdict.slices.some(({ grade }) => grade === "INVALID"))

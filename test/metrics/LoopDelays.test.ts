@@ -50,6 +50,17 @@ describe("LoopDelays", () => {
     assert.deepStrictEqual(millis(delays.at([80 * ms, 90.5 * ms])), [70, 21])
   })
 
+  it("knows that a hold began just after a moment, and how long it was", () => {
+    const delays = make()
+    delays.tick(10 * ms)
+    // Due at 20
+    delays.tick(60 * ms)
+    delays.settled(61 * ms)
+    delays.tick(70 * ms)
+    const after = (at: number) => Math.round(delays.after(at * ms) * 1_000)
+    assert.deepStrictEqual([5, 9, 10, 15, 20, 50, 61, 62, 75].map(after), [0, 0, 41, 41, 41, 11, 0, 0, 0])
+  })
+
   it("forgets the oldest holds", () => {
     const delays = make(2)
     for (const at of [30, 70, 110]) {

@@ -78,6 +78,7 @@ const arrivalsOf = (record: RequestRecord, delay: number): Verdict.Arrivals => {
   return {
     stamps: stamps.map((second) => second * 1e9),
     delays: Float64Array.from(stamps, (_, index) => (index % 2 === 0 ? delay : 0)),
+    sendDelay: 0,
     startNanos: 0
   }
 }

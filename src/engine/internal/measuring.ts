@@ -122,13 +122,13 @@ export const make = Effect.fnUntraced(function* (
 
 /** How long what arrived had waited; of an answer that does not stream, its end. */
 const arrivalsOf = (
-  { chunkAt, endedAt }: Measurement,
+  { chunkAt, endedAt, sent }: Measurement,
   delays: LoopDelays | null,
   startNanos: number
 ): Verdict.Arrivals | null => {
   if (delays === null) return null
   const stamps = chunkAt.length > 0 || endedAt === null ? chunkAt : [endedAt]
-  return { stamps, delays: delays.at(stamps), startNanos }
+  return { stamps, delays: delays.at(stamps), sendDelay: sent === null ? 0 : delays.after(sent.at), startNanos }
 }
 
 /** What the record of a request says that was cancelled. */

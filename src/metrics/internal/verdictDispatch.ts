@@ -132,6 +132,7 @@ const refusals: ReadonlySet<string | null> = new Set([
  *
  * - `stamps`: when each chunk with content was looked at, in nanoseconds of the monotonic clock, or the end of an answer that does not
  *   stream; `delays`: how long it had waited, in seconds
+ * - `sendDelay`: how long the client may have been held up as it wrote the request, in seconds
  * - `startNanos`: the start of the run
  *
  * @category models
@@ -140,6 +141,7 @@ const refusals: ReadonlySet<string | null> = new Set([
 export interface Arrivals {
   readonly stamps: ReadonlyArray<number>
   readonly delays: Float64Array
+  readonly sendDelay: number
   readonly startNanos: number
 }
 
@@ -239,12 +241,12 @@ export class DispatchTally {
   }
 
   /** The distributions of latencies are of the same requests. `latency`: until the first token, or the end. */
-  #arrived({ delays, stamps, startNanos }: Arrivals, isStream: boolean, latency: number): void {
+  #arrived({ delays, sendDelay, stamps, startNanos }: Arrivals, isStream: boolean, latency: number): void {
     const secondOf = (stamp: number): number => Math.max(0, (stamp - startNanos) / 1e9)
     const [first] = stamps
     if (first === undefined) return
     Histogram.add(this.#firstTokenDelay, delays[0] ?? 0)
-    this.#ttft.add(secondOf(first), latency, delays[0] ?? 0)
+    this.#ttft.add(secondOf(first), latency, sendDelay + (delays[0] ?? 0))
     if (!isStream) return
     Histogram.addAll(this.#chunkDelay, delays)
     for (let next = 1; next < stamps.length; next++) {
