@@ -55,12 +55,16 @@ export const lines = (
  * @category rendering
  * @since 0.2.0
  */
-export const sentence = (reason: Verdict.Reason, endSeconds: number): string => {
-  const { limit, slices, unit } = reason
+export const sentence = (
+  reason: Omit<Verdict.Reason, "sentence"> & { readonly sentence?: string | undefined },
+  endSeconds: number
+): string => {
+  const { limit, slices, unit, value, what } = reason
+  const found = reason.sentence ?? `${what}: ${Verdict.amount(value, unit)}`
   const [first] = slices
   const isAlways = slices.length === 1 && first !== undefined && first.from_s <= 0 && first.to_s >= endSeconds
   const where = slices.length === 0 ? "" : isAlways ? ", all the time" : `, at ${spans(slices)}`
-  return `${reason.sentence} (limit ${Verdict.amount(limit, unit)})${where}`
+  return `${found} (limit ${Verdict.amount(limit, unit)})${where}`
 }
 
 /**

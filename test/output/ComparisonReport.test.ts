@@ -343,7 +343,7 @@ describe("ComparisonSettings", () => {
     const reason = { check: "loop_delay", verdict: "INVALID", what: "event-loop delay", value: 0.2, unit: "s" }
     assert.strictEqual(
       warned({ verdict: "INVALID", verdict_reasons: [{ ...reason, limit: 0.1, slices: [], advice: "Use less." }] }),
-      "b is INVALID (event-loop delay: 200.0 ms, limit 100.0 ms): the client, not the server, was the bottleneck."
+      "b is INVALID (event-loop delay: 200.0 ms (limit 100.0 ms)): the client, not the server, was the bottleneck."
     )
     assert.match(
       warned({ results_verdict: "DEGRADED" }),

@@ -69,7 +69,8 @@ export const VerdictFields = Schema.Struct({
       check: Verdict.CheckName,
       verdict: Verdict.Grade,
       what: Schema.String,
-      sentence: Schema.String,
+      // Runs of before have none
+      sentence: Schema.optionalKey(Schema.String),
       value: Schema.Finite,
       unit: Verdict.Reason.fields.unit,
       limit: Schema.Finite,
