@@ -124,7 +124,8 @@ export class SummaryParts {
     )
     const ended = completed + failed + cancelled
     if (!isCounted || ended !== requests) return `${ended} requests of ${requests}`
-    if (Math.max(totals.unsampled, totals.late, totals.measuredFailures) > requests) return "more requests than there are"
+    if (Math.max(totals.unsampled, totals.late, totals.measuredFailures) > requests)
+      return "more requests than there are"
     if (!(requestSeconds >= 0 && requestSeconds <= completed * seconds))
       return `latencies of ${requestSeconds} s in all`
     if (this.errors.total !== failed + cancelled) return `${this.errors.total} errors of ${failed + cancelled}`
