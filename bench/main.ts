@@ -28,6 +28,7 @@ import * as Memory from "./parts/memory.ts"
 import * as Replay from "./parts/replay.ts"
 import * as Startup from "./parts/startup.ts"
 import * as Throughput from "./parts/throughput.ts"
+import * as Verdict from "./parts/verdict.ts"
 
 const parts = {
   "hot-path": HotPath.run,
@@ -41,12 +42,13 @@ const parts = {
   comparison: Comparison.run,
   "replay-long": Replay.runLong,
   fleet: Fleet.run,
-  "fleet-set": FleetSet.run
+  "fleet-set": FleetSet.run,
+  verdict: Verdict.run
 }
 
 /** What `all` means; the others take long, or measure no client, and must be named. */
 const all = ["hot-path", "accuracy", "throughput", "startup", "replay", "many-streams", "http2", "memory"] as const
-const names = [...all, "comparison", "replay-long", "fleet", "fleet-set"] as const
+const names = [...all, "comparison", "replay-long", "fleet", "fleet-set", "verdict"] as const
 
 /** The parts that give ratios: what --check and --record run where no part is named. */
 const withRatios = ["hot-path", "throughput"] as const
@@ -62,7 +64,7 @@ const bench = Command.make(
     parts: Argument.Literals("parts", [...names, "all"]).pipe(
       Argument.variadic(),
       Argument.withDescription(
-        `What to measure; without any, all with a short memory part (${memoryRequests.short} requests). all leaves out comparison, fleet, fleet-set, and replay-long, which takes nine minutes a side`
+        `What to measure; without any, all with a short memory part (${memoryRequests.short} requests). all leaves out comparison, fleet, fleet-set, verdict, and replay-long, which takes nine minutes a side`
       )
     ),
     pairs: Flag.Int("pairs").pipe(
@@ -158,6 +160,7 @@ const bench = Command.make(
     { command: "npm run bench -- hot-path --pairs 5", description: "One part, five pairs" },
     { command: "npm run bench -- replay-long --pairs 1", description: "The long replay, each side once" },
     { command: "npm run bench -- fleet-set --pairs 1", description: "Whether a fleet sends what one process sends" },
+    { command: "npm run bench -- verdict --pairs 10", description: "Whether the verdict is right: 100 experiments" },
     { command: "npm run bench -- --check", description: "Whether a ratio fell since it was recorded" },
     { command: "npm run bench -- all --json", description: "Everything in full, as JSON" }
   ])

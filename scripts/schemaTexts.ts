@@ -100,10 +100,9 @@ export const summary: Texts = {
   mean_output_throughput_token_per_s: "Output tokens of successful requests / wall time, in tokens per s",
   num_completed_requests: "Requests that succeeded",
   num_completed_requests_per_min: "Successful requests / wall time, per minute",
-  failed_as_infinite_ttft_s:
-    "TTFT with every request that did not succeed counted as infinite, in s; null where infinite",
+  failed_as_infinite_ttft_s: "TTFT with every request that failed counted as infinite, in s; null where infinite",
   failed_as_infinite_end_to_end_latency_s:
-    "End-to-end latency with every request that did not succeed counted as infinite, in s; null where infinite",
+    "End-to-end latency with every request that failed counted as infinite, in s; null where infinite",
   quantile_error: "By how much of itself a quantile may be off at most; inter_chunk_latency_s always by 0.001",
   num_failed_requests: "Requests that failed",
   num_cancelled_requests: "Requests that llmperf gave up because the run was over",
@@ -121,6 +120,8 @@ export const summary: Texts = {
   total_input_tokens: "Tokens of the prompts of successful requests",
   total_output_tokens: "Tokens of successful answers",
   total_chunks: "Chunks of successful answers",
+  inter_chunk_burst_share:
+    "Share of the chunks, but for the first of each answer, that came together with the one before",
   mean_tokens_per_chunk: "Output tokens / chunks, over all successful answers",
   usage_output_tokens: "The tokenizer's count of an answer against the server's",
   usage_input_tokens: "The tokenizer's count of a prompt against the server's",
@@ -196,7 +197,8 @@ export const about: Texts = {
   timeout_s: "The time of the whole test, in s; null for none",
   request_timeout_s: "The time of one request, in s; null for none",
   start_time: "The start of the run, in s since 1970",
-  stopped: "Why the run ended early, such as timeout; recovered when it was killed; null when it ended by itself",
+  stopped:
+    "Why the run ended early, such as timeout or errors; recovered when it was killed; null when it ended by itself",
   analysis_from_s: "llmperf analyze: requests sent before this were left out, in s after the start",
   analysis_to_s: "llmperf analyze: requests sent then or later were left out, in s after the start; null for the end",
   analysis_skip_first: "llmperf analyze: so many requests of the plan were left out",
@@ -273,9 +275,10 @@ export const lists: Texts = {
   slices: "When in the run it was so; empty when it shows only over the whole run",
   from_s: "In s after the start of the run",
   to_s: "In s after the start of the run",
+  sentence: "What was found, with its amount",
   advice: "What to do about it",
   checks: "The limits that were exceeded",
-  verdict: "VALID, DEGRADED or INVALID",
+  verdict: "VALID, DEGRADED or INVALID; null when it was lost, or no request of it succeeded",
   name: "What it is called",
   host: "The name of its machine",
   version: "Its version of llmperf",
@@ -310,7 +313,7 @@ export const lists: Texts = {
 
 /** The verdict, what it was judged by, and the calibration: nothing of --metadata stands in their place. */
 export const client: Texts = {
-  verdict: "Whether these numbers are the server's: VALID, DEGRADED or INVALID",
+  verdict: "Whether the client distorted these numbers: VALID, DEGRADED or INVALID; null when no request succeeded",
   verdict_reasons: "Why the verdict is not VALID, the worst first",
   verdict_slices: "The verdict of every slice of time, neighbours that are alike as one",
   health_watched: "Whether the client was watched; what was not watched is null",
@@ -318,6 +321,10 @@ export const client: Texts = {
   health_cpu_count: "Processors that the process may use",
   health_slice_s: "The length of a slice, in s",
   health_loop_delay_s: "Delay of the event loop, over all moments and threads, in s",
+  health_first_token_delay_s: "Delay of the event loop at every first token, in s",
+  health_chunk_delay_s: "Delay of the event loop at every chunk, in s",
+  health_added_ttft_s: "By how much such delays may have lengthened TTFT, in s",
+  health_added_gap_s: "By how much such delays may have lengthened the gaps between chunks, in s",
   health_loop_utilization: "Share of the time in which the event loop was at work",
   health_events_waiting: "Share of the events that were there before the loop asked",
   health_gc_count: "Garbage collections",

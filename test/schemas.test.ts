@@ -242,7 +242,7 @@ describe("docs/schemas", () => {
         assert.sameMembers(
           [...check("summary.json", { ...verdict, verdict_limits_steal_invalid: -1 })],
           [
-            "/verdict: enum",
+            "/verdict: anyOf",
             "/verdict_slices/0: required to_s",
             "/verdict_slices/0: required verdict",
             "/verdict_slices/0: required checks",

@@ -32,7 +32,7 @@ const decodeSummary = Schema.decodeUnknownEffect(
 )
 
 /** The command line of a load test: tokens counted, everything written to a folder. */
-const loadTest = (load: Load, folder: string): ReadonlyArray<string> => {
+export const loadTest = (load: Load, folder: string): ReadonlyArray<string> => {
   const flags = {
     model: modelName(load.pace),
     "num-concurrent-requests": load.concurrency,

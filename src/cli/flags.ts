@@ -10,6 +10,7 @@ import * as Fault from "../simulator/Fault.ts"
 import { parseSeconds } from "../domain/DurationText.ts"
 import * as Secrets from "../domain/Secrets.ts"
 import { CountTokens } from "../domain/TokenSource.ts"
+import { errors } from "./internal/errorFlags.ts"
 import { fleetFlags } from "./internal/fleetFlags.ts"
 import { liveMetricsFlags } from "./internal/liveMetricsFlags.ts"
 import { network } from "./internal/networkFlags.ts"
@@ -435,6 +436,7 @@ export const loadTest = {
     "x-request-id",
     "The header that carries <run id>-<request id>; none sends none"
   ),
+  ...errors,
   ...verdict,
   ...thresholdFlags,
   ...liveMetricsFlags,

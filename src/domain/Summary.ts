@@ -160,6 +160,8 @@ export interface CachedInput extends Schema.Schema.Type<typeof CachedInput> {}
  * - `num_late_requests`: written to the socket more than 10 ms after they were due; `num_queued_requests`: waited for a place
  *   among those in flight; `num_dropped_requests`: left out because there was none. All three `null` in a closed loop, where
  *   nothing is due
+ * - `failed_as_infinite`: with requests that failed as ones that never ended; those that llmperf cancelled itself are left out
+ * - `inter_chunk_burst_share`: of all chunks but the first of each answer, the share that came together with the one before
  *
  * @category models
  * @since 0.1.0
@@ -215,6 +217,7 @@ export const Summary = Schema.Struct({
   total_input_tokens: Schema.Int,
   total_output_tokens: Schema.Int,
   total_chunks: Schema.Int,
+  inter_chunk_burst_share: Num,
   mean_tokens_per_chunk: Num,
   usage_output_tokens: UsageComparison,
   usage_input_tokens: UsageComparison,

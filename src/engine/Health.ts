@@ -2,8 +2,8 @@
  * Watches the thread that drives the load while it does: delays of the event loop, collections of garbage, processors,
  * memory, connections.
  *
- * Watching is left to Node.js, which has a timer and counters of its own for it; once a second what they say is read, which
- * takes the thread about half a millisecond.
+ * A timer that should fire every 10 ms sees the delays of the event loop. The rest Node.js counts; once a second what it says is
+ * read, which takes the thread about half a millisecond.
  *
  * @since 0.2.0
  */
@@ -12,10 +12,12 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import * as HealthReport from "../metrics/HealthReport.ts"
+import { type LoopDelays } from "../metrics/LoopDelays.ts"
 import { openFileLimit, openMachine } from "./internal/healthMachine.ts"
 import { cpuCount, makeProbe } from "./internal/healthProbe.ts"
 
 /**
+ * - `delays`: how long what arrived had waited for the event loop, by the moment when it was looked at
  * - `latest()`: the last slice, `null` before there is one; for a display
  * - `report()`: what was seen until the last full slice
  * - `stop`: ends the watching and gives the report of all of it; the same report when it is asked for again
@@ -24,6 +26,7 @@ import { cpuCount, makeProbe } from "./internal/healthProbe.ts"
  * @since 0.2.0
  */
 export interface Sampling {
+  readonly delays: LoopDelays
   readonly latest: () => HealthReport.HealthSlice | null
   readonly report: () => HealthReport.HealthReport
   readonly stop: Effect.Effect<HealthReport.HealthReport>
@@ -73,5 +76,10 @@ export const make = Effect.fn("Health.make")(function* (
       Effect.andThen(Effect.sync(() => sink.report()))
     )
   )
-  return { latest: () => sink.latest(), report: () => sink.report(), stop: Effect.uninterruptible(stop) }
+  return {
+    delays: probe.delays,
+    latest: () => sink.latest(),
+    report: () => sink.report(),
+    stop: Effect.uninterruptible(stop)
+  }
 })

@@ -217,7 +217,7 @@ export interface Start extends Schema.Schema.Type<typeof Start> {}
 export const Stop = Schema.Struct({
   session: Schema.String,
   how: Schema.Literals(["drain", "cancel", "abandon"]),
-  reason: Schema.NullOr(Schema.Literals(["timeout", "interrupted", "full"]))
+  reason: Schema.NullOr(Schema.Literals(["timeout", "interrupted", "full", "errors"]))
 })
 
 /**

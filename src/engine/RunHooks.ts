@@ -11,6 +11,7 @@ import { type SummarySink } from "../metrics/SummarySink.ts"
 import type * as Verdict from "../metrics/Verdict.ts"
 import type * as OtlpSpans from "../output/OtlpSpans.ts"
 import type * as ResultFiles from "../output/ResultFiles.ts"
+import type * as AbortOnErrors from "./AbortOnErrors.ts"
 import type * as Health from "./Health.ts"
 import { type WarmUpReport } from "./WarmUp.ts"
 
@@ -32,6 +33,7 @@ export interface EndedRun extends OtlpSpans.Run {
  * - `replaced`: the text that sampling parameters put in the place of every prompt; `null`, or left out, when they do not
  * - `watch`: begins to watch over this thread as the clock starts; see `Health`. The agents of a fleet watch over themselves
  * - `limits`: those of the verdict
+ * - `abortOnErrors`: when the run ends early because requests fail; by default when 50 in a row are refused and none has succeeded
  * - `chunkTimes`: whether the arrival of every chunk is saved with the results; see `ChunkTimes`
  * - `beforeSummary`: the last that is done before the results are written; gives what the summary says of it. `agents`: what became of
  *   the spans that agents have sent
@@ -49,6 +51,7 @@ export interface RunHooks {
   readonly replaced?: string | null | undefined
   readonly watch?: Effect.Effect<Health.Sampling, never, Scope.Scope> | undefined
   readonly limits?: Verdict.Limits | undefined
+  readonly abortOnErrors?: AbortOnErrors.Policy | undefined
   readonly chunkTimes?: boolean | undefined
   readonly beforeSummary?: ((run: EndedRun) => Effect.Effect<ResultFiles.Fields>) | undefined
   readonly onEnded?: ((sink: SummarySink) => void) | undefined

@@ -8,13 +8,13 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 
 /**
- * Why a run was stopped: its time was over, the user asked for it, or a request was due while as many were in flight as
- * may be and the run was to end then.
+ * Why a run was stopped: its time was over, the user asked for it, a request was due while as many were in flight as
+ * may be and the run was to end then, or requests failed (see `AbortOnErrors`).
  *
  * @category models
  * @since 0.1.0
  */
-export type StopReason = "timeout" | "interrupted" | "full"
+export type StopReason = "timeout" | "interrupted" | "full" | "errors"
 
 /**
  * - `isClosed()`: whether no new request may start; read before every start

@@ -32,7 +32,7 @@ export interface LiveStats {
   /** Input tokens as the server counts them, and those of them that it had in its cache, of the completed requests that say both. */
   cacheableTokens: number
   cachedTokens: number
-  /** Times to first token, gaps between chunks and dispatch lags of the last seconds. */
+  /** Times to first token, gaps between chunks, dispatch lags and delays of the client of the last seconds. */
   readonly recent: RecentTimes.RecentTimes
 }
 
@@ -55,7 +55,8 @@ export interface Recent {
  * - `inFlight`: the requests started and not yet ended
  * - `recentTtft`, `recentGap`, `recentLag`: the times to first token, the gaps between chunks and the dispatch lags of the last
  *   `recentSeconds` (ten, or as many as there are); `null` when there were none. A lag is counted with the first token of its request,
- *   or at its end when it has none
+ *   or at its end when it has none. `recentDelay`: how long the first tokens had waited for the client's event loop; `null` too when
+ *   nobody watches
  *
  * @category models
  * @since 0.1.0
@@ -80,6 +81,7 @@ export interface LiveSnapshot {
   readonly recentTtft: Recent | null
   readonly recentGap: Recent | null
   readonly recentLag: Recent | null
+  readonly recentDelay: Recent | null
 }
 
 /**
@@ -147,14 +149,16 @@ export const requestDropped = (self: LiveStats): void => {
 }
 
 /**
- * The first token of a request has arrived, `seconds` after it was sent, which was `lagSeconds` later than it should be.
+ * The first token of a request has arrived, `seconds` after it was sent, which was `lagSeconds` later than it should be. It had waited
+ * `delaySeconds` for the client to look at it.
  *
  * @category updating
  * @since 0.1.0
  */
-export const firstToken = (self: LiveStats, seconds: number, lagSeconds?: number): void => {
+export const firstToken = (self: LiveStats, seconds: number, lagSeconds?: number, delaySeconds?: number): void => {
   RecentTimes.add(self.recent, RecentTimes.TTFT, seconds)
   if (lagSeconds !== undefined) RecentTimes.add(self.recent, RecentTimes.LAG, lagSeconds)
+  if (delaySeconds !== undefined) RecentTimes.add(self.recent, RecentTimes.DELAY, delaySeconds)
 }
 
 /**
@@ -253,6 +257,7 @@ export const snapshot = (self: LiveStats, nowNanos: number): LiveSnapshot => {
     recentSeconds: recent.seconds,
     recentTtft: recent.ttft,
     recentGap: recent.gap,
-    recentLag: recent.lag
+    recentLag: recent.lag,
+    recentDelay: recent.delay
   }
 }

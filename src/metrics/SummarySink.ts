@@ -13,11 +13,12 @@ import * as Schema from "effect/Schema"
 import * as Sink from "effect/Sink"
 import type { RequestOutcome, RequestRecord } from "../domain/RequestRecord.ts"
 import type { TokenSource } from "../domain/TokenSource.ts"
-import type { Summary } from "../domain/Summary.ts"
+import type { ErrorGroup, Summary } from "../domain/Summary.ts"
 import * as Histogram from "./Histogram.ts"
 import { ByteReader, ByteWriter } from "./internal/bytes.ts"
 import { type Column, seconds } from "./internal/Column.ts"
 import * as Distribution from "./internal/distribution.ts"
+import { type Flights } from "./internal/Flights.ts"
 import { SummaryParts } from "./internal/SummaryParts.ts"
 
 /**
@@ -87,6 +88,14 @@ export interface RunContext {
 export const LATE_SECONDS = 0.01
 
 /**
+ * Chunks of an answer that arrive no further apart than this came together: in one read of the socket.
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const TOGETHER_SECONDS = 0.0001
+
+/**
  * Where a run stands. `failed` does not include `cancelled`.
  *
  * @category models
@@ -124,7 +133,7 @@ export class SummarySink {
 
   /** Adds one finished request. */
   add(outcome: RequestOutcome): void {
-    const { errors, flights, gaps, totals } = this.parts
+    const { errors, flights, totals } = this.parts
     const record = outcome.record
     if (record.sent_offset_s !== null) {
       flights.add(record.sent_offset_s, Math.max(record.sent_offset_s, record.end_offset_s))
@@ -135,12 +144,14 @@ export class SummarySink {
       addCompleted(this.parts, record)
       if (!record.sampled) return
       addMeasured(this.parts, record)
-      Histogram.addAll(gaps, outcome.interChunkSeconds)
+      addGaps(this.parts, outcome.interChunkSeconds)
       return
     }
-    if (record.sampled) totals.measuredErrors++
     if (record.error_reason === "Cancelled") totals.cancelled++
-    else totals.failed++
+    else {
+      totals.failed++
+      if (record.sampled) totals.measuredFailures++
+    }
     errors.add(record.error_reason ?? "Unknown", record.error_code, record.error_msg)
   }
 
@@ -156,6 +167,11 @@ export class SummarySink {
   counts(): Counts {
     const { cancelled, completed, failed, outputTokens } = this.parts.totals
     return { completed, failed, cancelled, outputTokens }
+  }
+
+  /** The failures so far by reason and code, the most frequent first. */
+  errors(): ReadonlyArray<ErrorGroup> {
+    return this.parts.errors.groups()
   }
 
   /** The summary of all requests added so far. It sorts every column: for the end of a run. */
@@ -200,8 +216,8 @@ export class SummarySink {
       connect_s: detailed(columns.connect_s),
       tls_s: detailed(columns.tls_s),
       failed_as_infinite: {
-        ttft_s: { quantiles: Distribution.quantiles(ttft, totals.measuredErrors) },
-        end_to_end_latency_s: { quantiles: Distribution.quantiles(endToEnd, totals.measuredErrors) }
+        ttft_s: { quantiles: Distribution.quantiles(ttft, totals.measuredFailures) },
+        end_to_end_latency_s: { quantiles: Distribution.quantiles(endToEnd, totals.measuredFailures) }
       },
       quantile_error: this.parts.isExact ? 0 : QUANTILE_ERROR,
 
@@ -223,6 +239,7 @@ export class SummarySink {
       total_input_tokens: totals.inputTokens,
       total_output_tokens: totals.outputTokens,
       total_chunks: totals.chunks,
+      inter_chunk_burst_share: quotient(totals.chunksTogether, Histogram.count(this.parts.gaps)),
       mean_tokens_per_chunk: quotient(totals.tokensInChunks, totals.chunksWithTokens),
       usage_output_tokens: this.parts.usageOutput.comparison(),
       usage_input_tokens: this.parts.usageInput.comparison(),
@@ -236,7 +253,7 @@ export class SummarySink {
       wall_time_s: wall,
       busy_time_s: inFlight.busySeconds,
       busy_output_throughput_token_per_s: quotient(totals.outputTokens, inFlight.busySeconds),
-      request_rate_per_s: perWallSecond(flights.count),
+      request_rate_per_s: (openLoop === null ? null : offeredRate(flights)) ?? perWallSecond(flights.count),
       mean_requests_in_flight: meanInFlight,
       max_requests_in_flight: inFlight.most,
       littles_law: {
@@ -311,6 +328,15 @@ const addMeasured = ({ columns }: SummaryParts, record: RequestRecord): void => 
   columns.tls_s.push(record.tls_s)
 }
 
+const addGaps = ({ gaps, totals }: SummaryParts, seconds: Float64Array): void => {
+  Histogram.addAll(gaps, seconds)
+  for (let i = 0; i < seconds.length; i++) if (seconds[i]! <= TOGETHER_SECONDS) totals.chunksTogether++
+}
+
+/** Of an open loop: over the time in which requests were sent, which ends before the answers do. */
+const offeredRate = ({ count, sentSeconds }: Flights): number | null =>
+  sentSeconds === null ? null : quotient(count - 1, sentSeconds)
+
 const quotient = (numerator: number, denominator: number): number | null => {
   const value = numerator / denominator
   return denominator > 0 && Number.isFinite(value) ? value : null
@@ -332,8 +358,9 @@ const VERSION = 2
  *
  * Format, version 2, all numbers little-endian: the byte 2; the number of values that are kept, an unsigned 32-bit integer; the
  * totals as doubles; for each number of a request the byte 0 and its values, or the byte 1 and a `Histogram.encode`; the histogram
- * of the gaps; the number of requests sent as a double, and the byte 0 and the moments when they were sent, then when they ended,
- * or the byte 1 and a grid of time; the groups of errors and the reasons why answers ended as JSON; and both comparisons with the server's counts, six doubles each. What has
+ * of the gaps; the number of requests sent and when the first and the last were as doubles, and the byte 0 and the moments when they were
+ * sent, then when they ended, or the byte 1 and a grid of time; the groups of errors and the reasons why answers ended as JSON; and both
+ * comparisons with the server's counts, six doubles each. What has
  * a length begins with it: an unsigned 32-bit integer, in values or in bytes.
  *
  * @category encoding

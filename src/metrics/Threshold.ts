@@ -135,7 +135,7 @@ const answersOf = (path: ReadonlyArray<string>, correctness: CorrectnessSummary 
 const valueOf = (path: ReadonlyArray<string>, summary: Summary): number | null => {
   const found = walk(summary, path)
   if (typeof found === "number") return found
-  if (path[0] === "failed_as_infinite" && found === null && summary.num_requests_started > 0) return Infinity
+  if (path[0] === "failed_as_infinite" && found === null && summary.num_failed_requests > 0) return Infinity
   return found === undefined && isFrequency(path) ? 0 : null
 }
 

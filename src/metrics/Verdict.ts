@@ -12,9 +12,19 @@ import * as HealthReport from "./HealthReport.ts"
 import * as Check from "./internal/verdictChecks.ts"
 import { type DispatchReport, type DispatchSlice, widenedDispatch } from "./internal/verdictDispatch.ts"
 import { tokenFindings } from "./internal/verdictTokens.ts"
-import { checks, defaultLimits, type Limit, type Limits, Limits as LimitsSchema } from "./internal/verdictLimits.ts"
+import {
+  checkNames,
+  checks,
+  defaultLimits,
+  type Limit,
+  type Limits,
+  Limits as LimitsSchema,
+  type Unit
+} from "./internal/verdictLimits.ts"
 
 export {
+  arrivalDelaysOf,
+  type Arrivals,
   DispatchReport,
   DispatchSlice,
   DispatchTally,
@@ -59,35 +69,12 @@ export interface Span extends Schema.Schema.Type<typeof Span> {}
  * @category models
  * @since 0.2.0
  */
-export const CheckName = Schema.Literals([
-  "loop_delay",
-  "loop_delay_of_ttft",
-  "loop_delay_of_gap",
-  "loop_delay_max",
-  "gc_pause",
-  "gc_time",
-  "loop_utilization",
-  "machine_cpu",
-  "steal",
-  "used_memory",
-  "open_files",
-  "late_requests",
-  "very_late_requests",
-  "rate_shortfall",
-  "queued_requests",
-  "dropped_requests",
-  "lost_slot_time",
-  "own_errors",
-  "token_mismatch_of_output",
-  "token_mismatch_of_input",
-  "bad_time",
-  "invalid_time"
-])
+export const CheckName = Schema.Literals(checkNames)
 
 /**
  * Why a run is not VALID.
  *
- * - `check`: the name of the limit; `what`: what was measured, in words
+ * - `check`: the name of the limit; `what`: what was measured, in words; `sentence`: the finding, with its amount
  * - `value`, `limit`: what was measured and the limit it is above, in `unit`: seconds, or a share of one
  * - `slices`: where in the run it was so; empty when it shows only over the whole run
  * - `advice`: what to do about it
@@ -99,6 +86,7 @@ export const Reason = Schema.Struct({
   check: CheckName,
   grade: Grade,
   what: Schema.String,
+  sentence: Schema.String,
   value: Schema.Finite,
   unit: Schema.Literals(["s", "share"]),
   limit: Schema.Finite,
@@ -127,15 +115,17 @@ export const SliceVerdict = Schema.Struct({ ...Span.fields, grade: Grade, checks
 export interface SliceVerdict extends Schema.Schema.Type<typeof SliceVerdict> {}
 
 /**
+ * - `grade`: `null` when no request succeeded: there are no latencies then that the client could have had a part in. Only failures of
+ *   its own are held against it
  * - `reasons`: the worst first; empty when the run is VALID
- * - `slices`: one for each slice in which something was seen, in order of time
+ * - `slices`: one for each slice in which something was seen, in order of time; those are left out in which the server served nothing
  * - `sampled`: whether the client was watched; without that the verdict is from the records alone
  *
  * @category models
  * @since 0.2.0
  */
 export const Verdict = Schema.Struct({
-  grade: Grade,
+  grade: Schema.NullOr(Grade),
   reasons: Schema.Array(Reason),
   slices: Schema.Array(SliceVerdict),
   sampled: Schema.Boolean
@@ -176,7 +166,8 @@ export const judge = (evidence: Evidence): Verdict => {
   const { health, openLoop, summary } = evidence
   const limits = evidence.limits ?? defaultLimits
   const given = { reference: Check.referenceOf(summary), openLoop, threads: health?.threads ?? 1, limits }
-  const slices = slicesOf(evidence).map((slice): SliceVerdict => {
+  const served = slicesOf(evidence).filter(isServed)
+  const slices = served.map((slice): SliceVerdict => {
     const failed = failedOf(Check.ofSlice(slice, given))
     return {
       from_s: slice.from_s,
@@ -185,13 +176,21 @@ export const judge = (evidence: Evidence): Verdict => {
       checks: failed.map(({ check }) => check)
     }
   })
-  const ofRun = failedOf([...Check.ofRun(evidence, { openLoop, limits }), ...tokenFindings(summary, limits)])
-  const ofTime = failedOf(timeFindings(slices, limits)).filter((failed) => addsTo(ofRun, failed, slices))
+  const isAnswered = summary.num_completed_requests > 0
+  const healthSlices = served.flatMap(({ health }) => health ?? [])
+  const ofRun = failedOf(
+    isAnswered
+      ? [...Check.ofRun({ ...evidence, healthSlices }, { openLoop, limits }), ...tokenFindings(summary, limits)]
+      : Check.ofFailures(evidence.dispatch, limits)
+  )
+  const ofTime = (isAnswered ? failedOf(timeFindings(slices, limits)) : []).filter((failed) =>
+    addsTo(ofRun, failed, slices)
+  )
   const reasons = [...ofRun, ...ofTime]
     .map((failed) => reasonOf(failed, slices))
     .toSorted((a, b) => rank(b.grade) - rank(a.grade))
   return {
-    grade: worst(reasons.map(({ grade }) => grade)),
+    grade: isAnswered || reasons.length > 0 ? worst(reasons.map(({ grade }) => grade)) : null,
     reasons,
     slices,
     sampled: health !== null
@@ -199,24 +198,27 @@ export const judge = (evidence: Evidence): Verdict => {
 }
 
 /**
- * How the client does at the moment, for a display: the grade of a slice, by what it saw of itself. `ttftSeconds` is what its
- * delays are held against, `null` when nothing has been measured yet.
+ * How the client does at the moment, for a display.
+ *
+ * - `slice`: what a thread saw of itself last, `null` when it does not send or nobody watches
+ * - `ttftSeconds`, `delaySeconds`: the TTFT of late, and the event loop's delay at those first tokens (p99); `null` when nothing has been
+ *   measured yet
  *
  * @category judging
  * @since 0.2.0
  */
 export const current = (options: {
-  readonly slice: HealthReport.HealthSlice
+  readonly slice: HealthReport.HealthSlice | null
   readonly ttftSeconds: number | null
+  readonly delaySeconds: number | null
   readonly limits?: Limits | undefined
 }): Grade => {
-  const given = {
-    reference: { ttft: options.ttftSeconds, gap: null },
-    openLoop: false,
-    threads: 1,
-    limits: options.limits ?? defaultLimits
-  }
-  return worst(failedOf(Check.ofSlice({ health: options.slice, dispatch: null }, given)).map(({ grade }) => grade))
+  const { delaySeconds, slice, ttftSeconds } = options
+  const limits = options.limits ?? defaultLimits
+  const reference = { ttft: ttftSeconds, gap: null }
+  const delays = Check.delayFindings({ ttft: delaySeconds, gap: null }, reference, limits)
+  const ofThread = slice === null ? [] : Check.ofHealth(slice, { reference, threads: 1, limits })
+  return worst(failedOf([...delays, ...ofThread]).map(({ grade }) => grade))
 }
 
 /**
@@ -290,6 +292,18 @@ const slicesOf = ({ dispatch, health, summary }: Evidence): Array<Slice> => {
     })
 }
 
+/**
+ * Whether the server served anything in that time: while it refuses, or is down, the client may be busy with that alone, and nothing
+ * is measured that it could spoil.
+ */
+const isServed = ({ dispatch }: Slice): boolean =>
+  dispatch === null ||
+  dispatch.requests === 0 ||
+  dispatch.succeeded > 0 ||
+  dispatch.own_errors > 0 ||
+  dispatch.added_ttft.length > 0 ||
+  dispatch.added_gap.length > 0
+
 const timeFindings = (slices: ReadonlyArray<SliceVerdict>, limits: Limits): ReadonlyArray<Check.Finding> => {
   const seconds = (chosen: ReadonlyArray<SliceVerdict>) =>
     chosen.reduce((sum, { from_s, to_s }) => sum + to_s - from_s, 0)
@@ -317,18 +331,37 @@ const checksOf = (check: Reason["check"], slices: ReadonlyArray<SliceVerdict>): 
 ]
 
 const reasonOf = ({ check, grade, limit, value }: Failed, slices: ReadonlyArray<SliceVerdict>): Reason => {
-  const { advice, unit, what } = checks[check]
+  const { advice, says, unit, what } = checks[check]
   const isOfTime = check === "bad_time" || check === "invalid_time"
+  const causes = isOfTime ? ` (${causesOf(checksOf(check, slices))})` : ""
   return {
     check,
     grade,
     what: isOfTime ? `${what} (${checksOf(check, slices).join(", ")})` : what,
+    sentence: `${says(amount(value, unit))}${causes}`,
     value,
     unit,
     limit,
     slices: spansOf(slices.filter((slice) => concerns(slice, check))),
     advice
   }
+}
+
+/** The causes in a few words, each once: `CPU, event-loop delay`. */
+const causesOf = (names: ReadonlyArray<Reason["check"]>): string =>
+  [...new Set(names.map((name) => checks[name].cause))].join(", ")
+
+/**
+ * An amount as the sentences have it: `34.0 ms`, `39.9 %`.
+ *
+ * @category conversions
+ * @since 0.2.0
+ */
+export const amount = (value: number, unit: Unit): string => {
+  if (unit === "share") return `${(value * 100).toFixed(1)} %`
+  if (value >= 1) return `${value.toFixed(2)} s`
+  const millis = value * 1_000
+  return `${millis.toFixed(millis >= 10 ? 1 : 2)} ms`
 }
 
 const concerns = (slice: SliceVerdict, check: Reason["check"]): boolean => {
@@ -364,5 +397,4 @@ export const limitNames: ReadonlyArray<keyof Limits> = CheckName.literals
  * @category reading
  * @since 0.2.0
  */
-export const unitOf = (name: keyof Limits): "s" | "share" =>
-  name === "loop_delay_of_ttft" || name === "loop_delay_of_gap" ? "share" : checks[name].unit
+export const unitOf = (name: keyof Limits): Unit => checks[name].limitUnit ?? checks[name].unit

@@ -158,8 +158,8 @@ const ownWarnings = ({ path, series, summarized, summary }: LoadedRun): Readonly
     found.push(
       `${path} is ${verdict}${reasons === "" ? "" : ` (${reasons})`}: ${
         verdict === "INVALID"
-          ? "its numbers are not those of the server."
-          : "its numbers are partly those of the client."
+          ? "the client, not the server, was the bottleneck."
+          : "the client may have distorted some of its numbers."
       }`
     )
   }

@@ -107,7 +107,7 @@ export const render = (report: Report, options: RenderOptions): string => {
   if (warned.length > 0) {
     sections.push(warned.flatMap((warning) => hanging("! ", warning, columns).map(marks.yellow)))
   }
-  const noted = notes(summary)
+  const noted = notes(summary, report.verdict)
   if (noted.length > 0) sections.push(noted.flatMap((note) => hanging("- ", note, columns).map(marks.dim)))
   const client = [
     ...(report.verdict === undefined ? [] : VerdictText.lines(report.verdict, { columns, color: options.color })),
@@ -219,7 +219,7 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
     ...cachedInput(summary),
     ...dispatch(summary)
   ]
-  if (summary.error_rate > 0 && summary.num_completed_requests > 0) {
+  if (summary.num_failed_requests > 0 && summary.num_completed_requests > 0) {
     rows.push(["p99 incl. failures", failedAsInfinite(summary)])
   }
   const labelWidth = Math.max(...rows.map(([label]) => label.length)) + 2
@@ -324,8 +324,28 @@ const warnings = (summary: Summary): Array<string> => {
   return found
 }
 
-const notes = (summary: Summary): Array<string> => {
+/** From this share of chunks on that came together with the one before, something holds them back. */
+const BURSTS_NOTE = 0.5
+/** Fewer chunks say nothing. */
+const BURSTS_LEAST_CHUNKS = 100
+
+/** A client that looks late sees chunks together that did not come so. */
+const isLateClient = (verdict: Verdict | undefined): boolean =>
+  (verdict?.reasons ?? []).some(({ check }) => check === "loop_delay_of_ttft" || check === "loop_delay_of_gap")
+
+const burstsOf = (summary: Summary): string | null => {
+  const { inter_chunk_burst_share: share, total_chunks } = summary
+  return share === null || share < BURSTS_NOTE || total_chunks < BURSTS_LEAST_CHUNKS
+    ? null
+    : `Chunks arrive in bursts: ${Text.percent(share)} came together with the one before. Something between (a proxy, a ` +
+        "load balancer) buffers the answers, or the server sends several chunks at once. TTFT and inter-chunk latency are " +
+        "those of the bursts."
+}
+
+const notes = (summary: Summary, verdict: Verdict | undefined): Array<string> => {
   const found: Array<string> = []
+  const bursts = isLateClient(verdict) ? null : burstsOf(summary)
+  if (bursts !== null) found.push(bursts)
   if (summary.num_completed_requests > 0 && summary.total_chunks === 0 && summary.total_output_tokens > 0) {
     found.push("This API gives its answers in one piece: they have no time to first token and no inter-token latency.")
   }

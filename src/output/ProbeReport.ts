@@ -7,6 +7,7 @@
  */
 import { type LlmError } from "../domain/LlmError.ts"
 import { type ConnectionTiming, type ContentKind, type TokenEvent, type Usage } from "../domain/TokenEvent.ts"
+import * as FailureAdvice from "./internal/failureAdvice.ts"
 import * as Json from "./internal/Json.ts"
 import { style } from "./internal/style.ts"
 import * as Text from "./internal/text.ts"
@@ -106,52 +107,7 @@ const bodyValue = (body: string): unknown => {
  * @category conversions
  * @since 0.2.0
  */
-export const advice = ({ reason }: LlmError): string | null => {
-  switch (reason._tag) {
-    case "Connect":
-      if (reason.code?.startsWith("PROXY_") === true) return null
-      if (reason.code === "ECONNREFUSED") {
-        return "Nothing listens at this address: is the server running, and are host and port right?"
-      }
-      if (reason.code === "ENOTFOUND" || reason.code === "EAI_AGAIN") {
-        return "The host name is not known here: check --api-base, or reach it through --proxy."
-      }
-      return "The connection was closed before an answer came: is this the right port, and does the server speak HTTP/1.1 there?"
-    case "Timeout":
-      switch (reason.phase) {
-        case "connect":
-          return "The server does not react: a firewall may be in between; check host and port, or try --proxy."
-        case "headers":
-          return "The server took the request and said nothing: it may still be loading the model, or be busy. --idle-timeout sets how long to wait."
-        case "idle":
-          return "The server fell silent within the answer. --idle-timeout sets how long to wait."
-        default:
-          return "--request-timeout sets how long to wait for the whole answer."
-      }
-    case "HttpStatus":
-      if (reason.status === 401 || reason.status === 403) {
-        return "The server does not accept the credentials: check that the variable of this API holds the right key (llmperf probe shows how long what it sent was), and that the key may use this model."
-      }
-      if (reason.status === 404 || reason.status === 405) {
-        return "There is no such path or model: compare the address above with what the server offers, and --model with its list of models."
-      }
-      if (reason.status === 400 || reason.status === 422) {
-        return "The server does not like the request: see its message and the body above. --additional-sampling-params changes fields; a null there removes one."
-      }
-      if (reason.status >= 300 && reason.status < 400) return null
-      return reason.status >= 500 ? "The server, or something in front of it, has failed: see its logs." : null
-    case "RateLimited":
-      return reason.retryAfterSeconds === null
-        ? "The server limits how much it may be asked: wait, or ask less."
-        : `The server limits how much it may be asked: try again in ${reason.retryAfterSeconds} s.`
-    case "Truncated":
-      return "The answer broke off: something in between may cut long answers, such as a proxy with a time limit, or the server has failed."
-    case "Protocol":
-      return "The answer is not what this API promises: check --llm-api, --endpoint and --api-base."
-    default:
-      return null
-  }
-}
+export const advice = (error: LlmError): string | null => FailureAdvice.ofError(error)
 
 /**
  * @category constructors

@@ -46,7 +46,7 @@ export const NetworkFields = Schema.Struct({
  * - `missing_rows`: requests whose rows could not be fetched from it; `missing_row_ids`: their ids
  * - `clock_…`: its clock less ours, half of which the round trip may be wrong, and how far it drifted during the run
  * - `started_s`: when it began to send, seconds after the start
- * - `verdict`: `null` when it was lost before it could tell how it was
+ * - `verdict`: `null` when it was lost before it could tell how it was, or none of its requests succeeded
  * - `lost`: why it was lost, `null` when it was not; `lost_requests`: the ids of the requests that it held
  *
  * @category models
@@ -73,6 +73,7 @@ export const AgentFields = Schema.Struct({
       check: Verdict.CheckName,
       verdict: Verdict.Grade,
       what: Schema.String,
+      sentence: Schema.String,
       value: Schema.Finite,
       unit: Verdict.Reason.fields.unit,
       limit: Schema.Finite

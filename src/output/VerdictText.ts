@@ -3,7 +3,7 @@
  *
  * @since 0.2.0
  */
-import type * as Verdict from "../metrics/Verdict.ts"
+import * as Verdict from "../metrics/Verdict.ts"
 import { style } from "./internal/style.ts"
 import * as Text from "./internal/text.ts"
 
@@ -24,14 +24,15 @@ export const lines = (
   options: { readonly columns: number; readonly color: boolean }
 ): ReadonlyArray<string> => {
   const { bold, dim, green, red, yellow } = style(options.color)
+  if (verdict.grade === null) return Text.wrap(noVerdict, options.columns).map(bold)
   const mark = verdict.grade === "VALID" ? green : verdict.grade === "DEGRADED" ? yellow : red
   const records = verdict.sampled ? "" : " (judged from the records alone)"
-  const head = Text.wrap(`Verdict: ${verdict.grade}${meanings[verdict.grade]}${records}`, options.columns)
+  const head = Text.wrap(`${verdict.grade}: ${meanings[verdict.grade]}${records}`, options.columns)
   const shown = verdict.reasons.slice(0, MAX_REASONS)
   const end = verdict.slices.at(-1)?.to_s ?? 0
   const said = new Set<string>()
   const reasons = shown.flatMap((reason) => {
-    const { advice } = reason
+    const advice = `${reason.advice}.`
     const isNew = !said.has(advice)
     said.add(advice)
     return [
@@ -43,23 +44,27 @@ export const lines = (
   return [
     ...head.map((line) => bold(mark(line))),
     ...reasons,
-    ...(more > 0 ? [Text.truncate(`  and ${more} more, see the summary file`, options.columns)] : [])
+    ...(more > 0 ? [Text.truncate(`  and ${more} more: see the summary file`, options.columns)] : [])
   ]
 }
 
 /**
- * A reason in a sentence without its advice: `event-loop delay (p99) …: 34.0 ms, limit 12.0 ms, at 12.0–14.0 s`. A reason that
- * holds until `endSeconds` from the start holds all the time.
+ * A reason without its advice: `Slots stood empty 39.9 % of the time, waiting for the client (limit 5.0 %), at 12.0–14.0 s`. A reason
+ * that holds until `endSeconds` from the start holds all the time.
  *
  * @category rendering
  * @since 0.2.0
  */
-export const sentence = (reason: Verdict.Reason, endSeconds: number): string => {
+export const sentence = (
+  reason: Omit<Verdict.Reason, "sentence"> & { readonly sentence?: string | undefined },
+  endSeconds: number
+): string => {
   const { limit, slices, unit, value, what } = reason
+  const found = reason.sentence ?? `${what}: ${Verdict.amount(value, unit)}`
   const [first] = slices
   const isAlways = slices.length === 1 && first !== undefined && first.from_s <= 0 && first.to_s >= endSeconds
   const where = slices.length === 0 ? "" : isAlways ? ", all the time" : `, at ${spans(slices)}`
-  return `${what}: ${amount(value, unit)}, limit ${amount(limit, unit)}${where}`
+  return `${found} (limit ${Verdict.amount(limit, unit)})${where}`
 }
 
 /**
@@ -83,13 +88,12 @@ export const spans = (all: ReadonlyArray<Verdict.Span>): string => {
 export const word = (grade: Verdict.Grade): string => grade.toLowerCase()
 
 const meanings: { readonly [grade in Verdict.Grade]: string } = {
-  VALID: "",
-  DEGRADED: ", the client had a part in some of these numbers",
-  INVALID: ", these numbers are the client's and not the server's"
+  VALID: "the client did not distort these numbers",
+  DEGRADED: "the client may have distorted some of these numbers",
+  INVALID: "the client, not the server, was the bottleneck"
 }
 
-const amount = (value: number, unit: Verdict.Unit): string =>
-  unit === "s" ? `${Text.number(value * 1_000)} ms` : Text.percent(value)
+const noVerdict = "No verdict: no request succeeded, so there are no latencies to judge"
 
 const hanging = (indent: string, text: string, columns: number): Array<string> =>
   Text.wrap(text, columns - indent.length - 2).map((line, index) => (index === 0 ? indent : `${indent}  `) + line)

@@ -26,6 +26,7 @@ describe("defaults", () => {
         endpoint: "chat",
         payloadStyle: Option.none(),
         vertexRoute: Option.none(),
+        abortOnErrors: { _tag: "Permanent", count: 50 },
         meanInputTokens: 550,
         stddevInputTokens: 150,
         meanOutputTokens: 150,

@@ -93,6 +93,7 @@ const ofLoadTest: ReadonlyArray<Facts> = [
   ["usage-per-chunk", "", "default: off"],
   ["header", "<name: value>", "may be repeated"],
   ["request-id-header", "<name>", "default: x-request-id"],
+  ["abort-on-errors", "<number|share|off>", "default: 50 in a row"],
   ["verdict-limit", "<name=value>", "may be repeated"],
   ["strict", "", "default: off"],
   ["threshold", "<condition>", "may be repeated"],

@@ -33,6 +33,55 @@ const upTo = (count: number): ReadonlyArray<number> => Array.from({ length: coun
 
 // Most of the time of a run goes into starting its threads, so they run side by side.
 describe.concurrent("llmperf load-test", { timeout: 90_000 }, () => {
+  it.live.each([
+    {
+      what: "refuses the key",
+      server: { status: 401 },
+      failure: "HTTP 401",
+      advice: /does not accept the credentials/
+    },
+    { what: "knows no such model", server: { status: 404 }, failure: "HTTP 404", advice: /no such path or model/ }
+  ])("ends early when the server $what, and does not blame the client", ({ advice, failure, server: answer }) =>
+    Effect.gen(function* () {
+      const server = yield* OpenAiServer.make(() => answer)
+      const results = yield* folder
+      const outcome = yield* against(server, [
+        "--num-concurrent-requests=4",
+        "--max-num-completed-requests=300",
+        "--no-warmup",
+        "--strict",
+        `--results-dir=${results}`
+      ])
+      assert.strictEqual(outcome.exitCode, 1)
+      const sent = server.seen.length
+      assert.isAtLeast(sent, 50)
+      assert.isBelow(sent, 100)
+      assert.match(
+        outcome.stdout,
+        new RegExp(`Stopped early: ${sent} requests failed \\(${failure}\\); ${300 - sent} requests were not sent`)
+      )
+      assert.match(outcome.stdout, advice)
+      assert.match(outcome.stdout, /No verdict: no request succeeded/)
+      assert.notMatch(outcome.stdout, /INVALID|--workers/)
+      const summary = json(readFileSync(join(results, "org-demo_60_5_summary.json"), "utf8"))
+      assert.strictEqual(summary["stopped"], "errors")
+      assert.isNull(summary["verdict"])
+      assert.deepStrictEqual(summary["verdict_reasons"], [])
+      assert.lengthOf(rowsIn(join(results, "records.ndjson")), sent)
+    })
+  )
+
+  it.live("ends early when a share of the requests fails, and judges those that succeeded", () =>
+    Effect.gen(function* () {
+      const server = yield* OpenAiServer.make((request) => (request % 4 === 0 ? { status: 500 } : {}))
+      const outcome = yield* against(server, ["--max-num-completed-requests=200", "--abort-on-errors=10%"])
+      assert.strictEqual(outcome.exitCode, 1)
+      assert.isBelow(server.seen.length, 100)
+      assert.match(outcome.stdout, /Stopped early: \d+ requests failed \(HTTP 500\)/)
+      assert.notInclude(outcome.stdout, "No verdict")
+    })
+  )
+
   it.live("sends what was asked for, keeps it in flight, and saves it", () =>
     Effect.gen(function* () {
       const server = yield* OpenAiServer.make(() => ({ words: 5, everyMillis: 4 }))

@@ -69,6 +69,38 @@ export const layer = Layer.succeed(Provider, { name: "deadly", origin: null, str
 `
 
 describe.concurrent("llmperf load-test --workers", { timeout: 90_000 }, () => {
+  it.live("ends early when the server refuses everything, whichever thread is told so", () =>
+    Effect.gen(function* () {
+      const args = ["--workers=3", "--num-concurrent-requests=6", "--max-num-completed-requests=3000", "--json"]
+      const outcome = yield* llmperf([...simulated, ...args, "--sim-fault=401"])
+      assert.strictEqual(outcome.exitCode, 1)
+      const summary = json(outcome.stdout)
+      assert.strictEqual(summary["stopped"], "errors")
+      assert.isNull(summary["verdict"])
+      assert.isAtLeast(Number(summary["results_num_unsent_requests"]), 1_500)
+      assert.strictEqual(
+        Number(summary["results_num_failed_requests"]) + Number(summary["results_num_unsent_requests"]),
+        3_000
+      )
+    })
+  )
+
+  it.live("weighs the delays of all threads by what arrived at them", () =>
+    Effect.gen(function* () {
+      const args = [
+        ...simulated,
+        "--workers=2",
+        "--num-concurrent-requests=8",
+        "--max-num-completed-requests=40",
+        "--json"
+      ]
+      const summary = json((yield* llmperf(args)).stdout)
+      assert.strictEqual(summary["health_threads"], 2)
+      assert.isNumber(summary["health_first_token_delay_s_quantiles_p99"])
+      assert.isNumber(summary["health_added_gap_s_mean"])
+    })
+  )
+
   it.live("sends in a closed loop what one thread sends", () =>
     Effect.gen(function* () {
       const results = yield* folder
@@ -163,7 +195,7 @@ describe.concurrent("llmperf load-test --workers", { timeout: 90_000 }, () => {
         "--workers=2",
         `--results-dir=${results}`
       ])
-      assert.strictEqual(outcome.exitCode, 1, outcome.stderr)
+      assert.strictEqual(outcome.exitCode, 1)
       assert.match(
         outcome.stdout.replaceAll("\n", " "),
         /worker [12] of 2 was lost \(.*code: 7\): \d+ requests it held are lost: ids .*\b9\b/

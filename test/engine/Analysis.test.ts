@@ -71,10 +71,11 @@ describe("Analysis", () => {
         const analysis = yield* Analysis.analyze({ path: folder })
         const { kept, leftOut, remarks, summary } = analysis
         assert.deepStrictEqual({ kept, leftOut }, { kept: 10, leftOut: 0 })
-        const { inter_chunk_latency_s: gaps, ...expected } = result.summary
-        const { inter_chunk_latency_s: made, ...actual } = summary
+        const { inter_chunk_latency_s: gaps, inter_chunk_burst_share: bursts, ...expected } = result.summary
+        const { inter_chunk_latency_s: made, inter_chunk_burst_share: none, ...actual } = summary
         assert.deepStrictEqual(actual, expected)
         assert.isAbove(gaps.count, 0)
+        assert.deepStrictEqual([bursts, none], [0, null])
         assert.deepStrictEqual([made.count, made.mean, made.quantiles.p50], [0, null, null])
         assert.match(remarks.join("\n"), /Gaps between chunks are in no record/)
 
@@ -127,7 +128,8 @@ describe("Analysis", () => {
         assert.closeTo(summary.ttft_s.mean ?? NaN, 0.6, 1e-12)
         // From 4 s to the end of the request sent at 6 s
         assert.strictEqual(summary.wall_time_s, 3.5)
-        assert.strictEqual(summary.request_rate_per_s, 3 / 3.5)
+        // At 4, 5 and 6 s
+        assert.strictEqual(summary.request_rate_per_s, 1)
         assert.deepStrictEqual(
           [
             summary.num_unsent_requests,

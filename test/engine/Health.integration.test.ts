@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process"
+import { createServer } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { spawnSync } from "node:child_process"
@@ -23,8 +25,41 @@ const garbage = Effect.sync(() => {
   return kept.length
 })
 
+/** A process that sends a byte every 10 ms, and when each of them was looked at here. */
+const sender = Effect.gen(function* () {
+  const stamps: Array<number> = []
+  const server = createServer((socket) => {
+    socket.on("data", (bytes) => {
+      const now = Number(process.hrtime.bigint())
+      for (let i = 0; i < bytes.length; i++) stamps.push(now)
+    })
+  })
+  yield* Effect.acquireRelease(
+    Effect.callback<void>((resume) => {
+      server.listen(0, "127.0.0.1", () => resume(Effect.void))
+    }),
+    () => Effect.sync(() => server.close())
+  )
+  const address = server.address()
+  const port = typeof address === "object" && address !== null ? address.port : 0
+  const script = `const s = require("node:net").connect(${port}, "127.0.0.1"); s.setNoDelay(true); setInterval(() => s.write("x"), 10)`
+  yield* Effect.acquireRelease(
+    Effect.sync(() => spawn(process.execPath, ["-e", script], { stdio: "ignore" })),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+  while (stamps.length === 0) yield* Effect.sleep(10)
+  return stamps
+})
+
 /** Ten requests of which nothing but the client could spoil anything. */
-const judge = (health: HealthReport.HealthReport) => Verdict.judge({ ...evidence({ records: records(1) }), health })
+const judge = (health: HealthReport.HealthReport, arrivals: Verdict.Arrivals) => {
+  const all = records(1)
+  const tally = new Verdict.DispatchTally()
+  for (const [index, record] of all.entries()) tally.add(record, false, index === 0 ? arrivals : null)
+  return Verdict.judge({ ...evidence({ records: all }), dispatch: tally.report(), health })
+}
+
+const noDelays = Histogram.encode(Histogram.make())
 
 const delayChecks = ({ reasons }: Verdict.Verdict) =>
   reasons.filter(({ check }) => check === "loop_delay_of_ttft" || check === "loop_delay_of_gap")
@@ -32,7 +67,10 @@ const delayChecks = ({ reasons }: Verdict.Verdict) =>
 describe("Health", { timeout: 20_000 }, () => {
   it.live("sees a starved process, and the verdict says so", () =>
     Effect.gen(function* () {
+      const stamps = yield* sender
+      const startNanos = Number(process.hrtime.bigint())
       const sampling = yield* Health.make({ sliceSeconds: 0.5 })
+      stamps.length = 0
       for (let round = 0; round < 3; round++) {
         yield* Effect.sleep(30)
         yield* block(300)
@@ -42,15 +80,31 @@ describe("Health", { timeout: 20_000 }, () => {
       assert.isAtLeast(Histogram.max(HealthReport.loopDelay(report)) ?? 0, 0.25)
       assert.isAtLeast(Math.max(...report.slices.map((slice) => slice.loop_utilization)), 0.5)
       assert.isAtLeast(Math.max(...report.slices.map((slice) => slice.process_cores)), 0.01)
-      // The same requests, without the delays
-      assert.strictEqual(
-        judge({ ...report, slices: [], loop_delay: Histogram.encode(Histogram.make()) }).grade,
-        "VALID"
-      )
-      const verdict = judge(report)
+      const delays = sampling.delays.at(stamps)
+      // How many came in these blocks depends on how busy the machine is
+      assert.isAtLeast(delays.filter((delay) => delay >= 0.2).length, 3)
+      const none = { stamps, startNanos, sendDelay: 0, delays: new Float64Array(stamps.length) }
+      assert.strictEqual(judge({ ...report, slices: [], loop_delay: noDelays }, none).grade, "VALID")
+      const verdict = judge(report, { stamps, startNanos, sendDelay: 0, delays })
       assert.strictEqual(verdict.grade, "INVALID")
       assert.isTrue(delayChecks(verdict).some(({ grade }) => grade === "INVALID"))
       assert.isTrue(verdict.slices.some(({ grade }) => grade === "INVALID"))
+    }).pipe(Effect.scoped)
+  )
+
+  it.live("sees that the process was stopped, and for how long what came meanwhile has waited", () =>
+    Effect.gen(function* () {
+      const stamps = yield* sender
+      const sampling = yield* Health.make()
+      yield* Effect.sleep(50)
+      stamps.length = 0
+      const stop = `kill -STOP ${process.pid}; sleep 0.3; kill -CONT ${process.pid}`
+      yield* Effect.callback<void>((resume) => {
+        spawn("sh", ["-c", stop], { stdio: "ignore" }).on("close", () => resume(Effect.void))
+      })
+      yield* Effect.sleep(50)
+      const delays = sampling.delays.at(stamps)
+      assert.isAtLeast(delays.filter((delay) => delay >= 0.2).length, 1)
     }).pipe(Effect.scoped)
   )
 

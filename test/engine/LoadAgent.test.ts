@@ -189,7 +189,7 @@ describe("sessions of an agent", () => {
       const { client } = yield* farAgent("none")
       assert.deepStrictEqual(yield* client.Hello(caller), Fleets.profile)
       const wrong = yield* Effect.flip(client.Hello({ ...caller, version: "9.9.9" }))
-      assert.include(wrong.message, "it is llmperf 0.0.0 (protocol 2), this is 9.9.9 (protocol 2)")
+      assert.include(wrong.message, `it is llmperf 0.0.0 (protocol ${PROTOCOL}), this is 9.9.9 (protocol ${PROTOCOL})`)
       yield* Effect.flip(client.Hello({ ...caller, protocol: PROTOCOL + 1 }))
     }).pipe(Effect.scoped, Runs.withoutFiles)
   )

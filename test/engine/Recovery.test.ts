@@ -125,9 +125,9 @@ const finished = Effect.fnUntraced(function* (folder: string) {
   })
 })
 
-/** Not in the records: the gaps between chunks, the end of the run, who found no place, and what is judged of these. */
+/** Not in the records: the gaps between chunks and what came together, the end of the run, who found no place, and what is judged of these. */
 const notRecovered = (key: string): boolean =>
-  /inter_chunk_latency_s|wall_time_s|mean_output_throughput|completed_requests_per_min|request_rate|mean_requests_in_flight|littles_law|^verdict/.test(
+  /inter_chunk_latency_s|inter_chunk_burst_share|wall_time_s|mean_output_throughput|completed_requests_per_min|request_rate|mean_requests_in_flight|littles_law|^verdict/.test(
     key
   ) || ["stopped", "num_queued_requests", "num_dropped_requests", "timestamp"].includes(key)
 

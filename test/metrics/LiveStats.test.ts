@@ -52,7 +52,8 @@ describe("LiveStats", () => {
       recentSeconds: 2.5,
       recentTtft: null,
       recentGap: null,
-      recentLag: null
+      recentLag: null,
+      recentDelay: null
     })
   })
 

@@ -42,7 +42,14 @@ const distributions = [
 ] as const
 
 /** The results that describe only what is measured: the distributions, and those with failures as infinite. */
-const measuredOnly = [...distributions, "dns_s", "connect_s", "tls_s", "failed_as_infinite"] as const
+const measuredOnly = [
+  ...distributions,
+  "dns_s",
+  "connect_s",
+  "tls_s",
+  "failed_as_infinite",
+  "inter_chunk_burst_share"
+] as const
 
 const total = (frequency: { readonly [name: string]: number }): number =>
   Object.values(frequency).reduce((sum, count) => sum + count, 0)
@@ -138,6 +145,45 @@ describe("SummarySink", () => {
     assert.closeTo(quantiles.p95 ?? 0, 0.9505, 1e-12)
     assert.isNull(quantiles.p99)
     assert.closeTo(summary.ttft_s.quantiles.p99 ?? 0, 0.9703, 1e-12)
+  })
+
+  it("leaves out what llmperf cancelled: how long it would have taken is not known", () => {
+    const good = Array.from({ length: 98 }, (_, i) => outcome(record({ ttft_s: (i + 1) / 100 })))
+    const cut = Array.from({ length: 40 }, () => outcome(failure("cancelled", "Cancelled", "the test was over")))
+    const summary = summarize([...good, ...cut])
+    assert.deepStrictEqual(summary.failed_as_infinite.ttft_s.quantiles, summary.ttft_s.quantiles)
+    assert.strictEqual(summary.num_cancelled_requests, 40)
+    const withFailures = summarize([
+      ...good,
+      ...cut,
+      ...Array.from({ length: 2 }, () => outcome(failure(500, "HttpStatus", "")))
+    ])
+    assert.closeTo(withFailures.failed_as_infinite.ttft_s.quantiles.p95 ?? 0, 0.9505, 1e-12)
+    assert.isNull(withFailures.failed_as_infinite.ttft_s.quantiles.p99)
+  })
+
+  it("takes the rate of an open loop over the time in which it sent", () => {
+    // 10/s for 10 s, and answers until 18 s
+    const all = Array.from({ length: 100 }, (_, i) => at(i / 10, i / 10 + 8))
+    const sink = sinkOf(all)
+    const openLoop = { queued: 0, dropped: 0 }
+    assert.closeTo(sink.summary({ wallSeconds: 18, openLoop }).request_rate_per_s ?? 0, 10, 1e-9)
+    assert.closeTo(sink.summary({ wallSeconds: 18 }).request_rate_per_s ?? 0, 100 / 18, 1e-9)
+    assert.strictEqual(sinkOf([at(1, 2)]).summary({ wallSeconds: 4, openLoop }).request_rate_per_s, 0.25)
+    const [a, b] = [sinkOf(all.slice(0, 50)), sinkOf(all.slice(50))]
+    a.merge(b)
+    assert.closeTo(a.summary({ wallSeconds: 18, openLoop }).request_rate_per_s ?? 0, 10, 1e-9)
+  })
+
+  it("tells how many chunks came together with the one before", () => {
+    const summary = summarize([
+      outcome(record(), [0, 0.00005, 0.2, 0]),
+      outcome(record(), [0.02, 0.02, 0.02, 0.02]),
+      outcome(record({ sampled: false }), [0, 0, 0]),
+      outcome(failure(500, "HttpStatus", ""), [0, 0, 0])
+    ])
+    assert.strictEqual(summary.inter_chunk_burst_share, 3 / 8)
+    assert.isNull(summarize([outcome(record())]).inter_chunk_burst_share)
   })
 
   it("measures throughput over the time when requests were in flight", () => {

@@ -5,6 +5,7 @@ import type { RequestRecord } from "../../src/domain/RequestRecord.ts"
 import type * as HealthReport from "../../src/metrics/HealthReport.ts"
 import * as Verdict from "../../src/metrics/Verdict.ts"
 import { evidence, health, records } from "./health.ts"
+import { record } from "./records.ts"
 
 const judged = (given: Parameters<typeof evidence>[0] = {}) => Verdict.judge(evidence(given))
 
@@ -17,25 +18,39 @@ const gradeFor = (verdict: Verdict.Verdict, check: Verdict.LimitName): Verdict.G
 const lagging = (share: number, lag: number) =>
   records(100, (index) => (index < share * 1_000 ? { dispatch_lag_s: lag } : {}))
 
-const delays = (seconds: number) => ({ loopDelays: Array.from({ length: 100 }, () => seconds) })
+const delayed = (seconds: number) => ({ delayOf: () => seconds })
+
+/** A hundredth of what arrives, or one request more. */
+const inAHundred = (count: number, seconds: number) => ({
+  records: records(100),
+  delayOf: (_: unknown, index: number) => (index < count ? seconds : 0)
+})
 
 const ownFailures = (count: number) =>
   records(100, (index) =>
     index < count ? { error_code: "connect_error", error_reason: "Connect", error_msg: "connect EMFILE" } : {}
   )
 
-// The median TTFT of these runs is 500 ms and their mean gap 20 ms.
+/** A loop that is held up. */
+function held(seconds: number) {
+  return allSeconds({ loopDelays: Array.from({ length: 100 }, () => seconds) })
+}
+
+// The TTFT of these runs is 500 ms and their gaps are 20 ms.
 const cases: ReadonlyArray<
   readonly [check: Verdict.LimitName, what: string, given: Parameters<typeof evidence>[0], grade: Verdict.Grade]
 > = [
-  ["loop_delay_of_ttft", "49 ms beside a TTFT of 500", { health: allSeconds(delays(0.049)) }, "VALID"],
-  ["loop_delay_of_ttft", "51 ms", { health: allSeconds(delays(0.051)) }, "DEGRADED"],
-  ["loop_delay_of_ttft", "249 ms", { health: allSeconds(delays(0.249)) }, "DEGRADED"],
-  ["loop_delay_of_ttft", "251 ms", { health: allSeconds(delays(0.251)) }, "INVALID"],
-  ["loop_delay_of_gap", "9.9 ms beside a gap of 20", { health: allSeconds(delays(0.0099)) }, "VALID"],
-  ["loop_delay_of_gap", "10.1 ms", { health: allSeconds(delays(0.0101)) }, "DEGRADED"],
-  ["loop_delay_of_gap", "99 ms", { health: allSeconds(delays(0.099)) }, "DEGRADED"],
-  ["loop_delay_of_gap", "101 ms", { health: allSeconds(delays(0.101)) }, "INVALID"],
+  ["loop_delay_of_ttft", "55 ms beside a TTFT of 500", delayed(0.055), "VALID"],
+  ["loop_delay_of_ttft", "56 ms", delayed(0.056), "DEGRADED"],
+  ["loop_delay_of_ttft", "249 ms", delayed(0.249), "DEGRADED"],
+  ["loop_delay_of_ttft", "251 ms", delayed(0.251), "INVALID"],
+  ["loop_delay_of_ttft", "10 of 1000 requests", inAHundred(10, 0.4), "VALID"],
+  ["loop_delay_of_ttft", "11 of 1000 requests", inAHundred(11, 0.4), "INVALID"],
+  ["loop_delay_of_ttft", "all the time, but when nothing arrived", { health: held(0.4) }, "VALID"],
+  ["loop_delay_of_gap", "9.9 ms beside a gap of 20", delayed(0.0099), "VALID"],
+  ["loop_delay_of_gap", "10.1 ms", delayed(0.0101), "DEGRADED"],
+  ["loop_delay_of_gap", "99 ms", delayed(0.099), "DEGRADED"],
+  ["loop_delay_of_gap", "101 ms", delayed(0.101), "INVALID"],
   ["loop_delay_max", "0.99 s", { health: health(10, () => ({ loopDelays: [0.99] })) }, "VALID"],
   ["loop_delay_max", "1.01 s", { health: health(10, () => ({ loopDelays: [1.01] })) }, "DEGRADED"],
   ["gc_time", "9.9 %", { health: allSeconds({ gcPauses: [0.049, 0.05] }) }, "VALID"],
@@ -132,12 +147,27 @@ function counted(of: Partial<RequestRecord>, tokenizer = 10) {
   return records(10, () => ({ tokenizer_output_tokens: tokenizer, ...of }))
 }
 
-/** Seconds that are INVALID in a run whose 99th percentile of delays is not touched. */
+/** Seconds that are INVALID in a run in which less than a hundredth of all first tokens is delayed. */
 function spiky(count: number) {
-  const all = (length: number, spikes: number) => ({
-    loopDelays: Array.from({ length }, (_, index) => (index < spikes ? 0.4 : 0.0005))
-  })
-  return { records: records(100), health: health(100, (second) => (second < count ? all(100, 2) : all(1_000, 0))) }
+  const all = Array.from({ length: 100 }, (_, second) => {
+    const isSpike = second < count
+    return Array.from({ length: isSpike ? 1 : 200 }, (_, index) =>
+      record({
+        intended_offset_s: second + index / 400,
+        sent_offset_s: second + index / 400,
+        dispatch_lag_s: 0,
+        ttft_s: 0.25,
+        end_to_end_latency_s: 0.25,
+        end_offset_s: second + index / 400 + 0.25,
+        number_chunks: 0
+      })
+    )
+  }).flat()
+  return {
+    records: all,
+    delayOf: (of: { readonly intended_offset_s: number }) => (of.intended_offset_s < count ? 0.4 : 0),
+    health: health(100)
+  }
 }
 
 /** The first seconds of a run as `sample` says, the others well. */
@@ -181,10 +211,22 @@ describe("judge", () => {
 
   it("never holds a delay below 5 ms against the client, however short what it measures is", () => {
     const quick = records(10, () => ({ ttft_s: 0.001 }))
-    assert.strictEqual(judged({ records: quick, health: allSeconds(delays(0.0049)) }).grade, "VALID")
-    assert.strictEqual(judged({ records: quick, health: allSeconds(delays(0.0051)) }).grade, "DEGRADED")
-    assert.strictEqual(judged({ records: quick, health: allSeconds(delays(0.049)) }).grade, "DEGRADED")
-    assert.strictEqual(judged({ records: quick, health: allSeconds(delays(0.051)) }).grade, "INVALID")
+    assert.strictEqual(judged({ records: quick, ...delayed(0.0049) }).grade, "VALID")
+    assert.strictEqual(judged({ records: quick, ...delayed(0.0051) }).grade, "DEGRADED")
+    assert.strictEqual(judged({ records: quick, ...delayed(0.049) }).grade, "DEGRADED")
+    assert.strictEqual(judged({ records: quick, ...delayed(0.051) }).grade, "INVALID")
+  })
+
+  it("does not hold a delay against the client that lengthened nothing beyond what is usual", () => {
+    // Those that waited were answered sooner: what came in a hold may have come at its end
+    const quick = records(100, (index) => (index % 10 === 0 ? { ttft_s: 0.1 } : {}))
+    const delayOf = (_: unknown, index: number) => (index % 10 === 0 ? 0.4 : 0)
+    const verdict = judged({ records: quick, delayOf })
+    assert.strictEqual(gradeFor(verdict, "loop_delay_of_ttft"), "VALID")
+    // 0.4 s more than usual: all of it may be the client's
+    const slow = judged({ records: records(100), delayOf })
+    assert.strictEqual(gradeFor(slow, "loop_delay_of_ttft"), "INVALID")
+    assert.closeTo(slow.reasons.find(({ check }) => check === "loop_delay_of_ttft")?.value ?? 0, 0.4, 0.001)
   })
 
   it("judges pauses of the collector by slice", () => {
@@ -199,27 +241,27 @@ describe("judge", () => {
     const jittery = Array.from({ length: 100 }, (_, index) => (index % 10 === 0 ? 0.01 : 0.001))
     const noisy = judged({
       records: records(60, (index) => (index % 50 === 0 ? { dispatch_lag_s: 0.012 } : {})),
+      delayOf: (_, index) => (index % 10 === 0 ? 0.01 : 0.001),
       health: health(60, () => ({ loopDelays: jittery, loopUtilization: 0.8, machineCpu: 0.9, steal: 0.03 }))
     })
     assert.notStrictEqual(noisy.grade, "INVALID")
     // Blocks of 300 ms after pauses of 100 ms
-    const starved = Array.from({ length: 100 }, (_, index) => Math.max(0, 0.3 - (index % 40) * 0.01))
+    const delayOf = (_: unknown, index: number) => Math.max(0, 0.3 - (index % 40) * 0.01)
     for (const openLoop of [true, false]) {
-      const verdict = judged({ openLoop, health: health(60, () => ({ loopDelays: starved, loopUtilization: 0.8 })) })
+      const verdict = judged({ openLoop, delayOf, health: health(60, () => ({ loopUtilization: 0.8 })) })
       assert.strictEqual(verdict.grade, "INVALID")
     }
   })
 
   it("forgives a single hiccup in a long run, and says where it was", () => {
     const verdict = judged({
-      records: records(120),
-      health: health(120, (second) => (second === 57 ? { loopDelays: [0.3, 0.29, 0.28, 0.27, 0.26] } : {}))
+      records: records(110, () => ({ ttft_s: null, number_chunks: 0 })),
+      delayOf: (_, index) => (index >= 560 && index < 565 ? 0.5 : 0),
+      health: health(110)
     })
     assert.strictEqual(verdict.grade, "VALID")
     const bad = verdict.slices.filter(({ grade }) => grade !== "VALID")
-    assert.deepStrictEqual(bad, [
-      { from_s: 57, to_s: 58, grade: "INVALID", checks: ["loop_delay_of_ttft", "loop_delay_of_gap"] }
-    ])
+    assert.deepStrictEqual(bad, [{ from_s: 57, to_s: 58, grade: "INVALID", checks: ["loop_delay_of_ttft"] }])
   })
 
   it("names the slices in which it was so, neighbours joined", () => {
@@ -261,22 +303,51 @@ describe("judge", () => {
   })
 
   it("holds delays against the whole latency where answers do not stream", () => {
-    const whole = records(10, () => ({ ttft_s: null }))
-    assert.strictEqual(
-      gradeFor(judged({ records: whole, health: allSeconds(delays(0.099)) }), "loop_delay_of_ttft"),
-      "VALID"
-    )
-    assert.strictEqual(
-      gradeFor(judged({ records: whole, health: allSeconds(delays(0.101)) }), "loop_delay_of_ttft"),
-      "DEGRADED"
+    const whole = records(10, () => ({ ttft_s: null, number_chunks: 0 }))
+    assert.strictEqual(gradeFor(judged({ records: whole, ...delayed(0.11) }), "loop_delay_of_ttft"), "VALID")
+    assert.strictEqual(gradeFor(judged({ records: whole, ...delayed(0.112) }), "loop_delay_of_ttft"), "DEGRADED")
+  })
+
+  const refusing = () => ({ error_code: 401, error_reason: "HttpStatus", error_msg: "HTTP 401", dispatch_lag_s: 0.2 })
+  const busy = { loopUtilization: 1, machineCpu: 1, loopDelays: [2] }
+
+  it("has no verdict where no request succeeded, however busy that made the client", () => {
+    for (const openLoop of [true, false]) {
+      const verdict = judged({ records: records(10, refusing), openLoop, health: health(10, () => busy) })
+      assert.isNull(verdict.grade)
+      assert.deepStrictEqual(verdict.reasons, [])
+      assert.deepStrictEqual(verdict.slices, [])
+    }
+    assert.isNull(judged({ records: [], health: health(0) }).grade)
+  })
+
+  it("holds failures of its own against the client all the same", () => {
+    const verdict = judged({
+      records: records(10, () => ({
+        error_code: "connect_error",
+        error_reason: "Connect",
+        error_msg: "connect EMFILE"
+      }))
+    })
+    assert.strictEqual(verdict.grade, "INVALID")
+    assert.deepStrictEqual(
+      verdict.reasons.map(({ check }) => check),
+      ["own_errors"]
     )
   })
 
-  it("says nothing of delays where nothing was measured", () => {
-    const failed = records(10, () => ({ error_code: 500, error_reason: "HttpStatus", error_msg: "HTTP 500" }))
-    const verdict = judged({ records: failed, health: allSeconds(delays(0.2)) })
-    assert.strictEqual(verdict.grade, "VALID")
-    assert.strictEqual(judged({ records: [], health: health(0) }).grade, "VALID")
+  it("does not take a server that is down for a while for a client that is overloaded", () => {
+    const verdict = judged({
+      openLoop: false,
+      records: records(10, (index) => (index >= 50 ? refusing() : {})),
+      delayOf: () => 0,
+      // The last answers come until 6.5 s
+      health: health(10, (second) => (second >= 7 ? busy : {}))
+    })
+    assert.strictEqual(gradeFor(verdict, "bad_time"), "VALID")
+    assert.strictEqual(gradeFor(verdict, "loop_utilization"), "VALID")
+    assert.strictEqual(gradeFor(verdict, "lost_slot_time"), "VALID")
+    assert.isAtMost(verdict.slices.at(-1)?.to_s ?? 0, 7)
   })
 
   it("does not take the opening of connections for a lag", () => {
@@ -303,7 +374,7 @@ describe("judge", () => {
     assert.strictEqual(gradeFor(judged({ records: lagging(1, 0.02), limits }), "late_requests"), "INVALID")
     const never = { degraded: null, invalid: null }
     const off = { ...Verdict.defaultLimits, loop_delay_of_ttft: never, loop_delay_of_gap: never, loop_delay_max: never }
-    assert.strictEqual(judged({ health: allSeconds(delays(5)), limits: off }).grade, "VALID")
+    assert.strictEqual(judged({ ...delayed(5), health: held(5), limits: off }).grade, "VALID")
   })
 
   it("lays requests and threads of different widths side by side", () => {
@@ -316,7 +387,7 @@ describe("judge", () => {
   })
 
   it("never becomes better when the client becomes worse", () => {
-    const rank = (grade: Verdict.Grade) => ["VALID", "DEGRADED", "INVALID"].indexOf(grade)
+    const rank = (grade: Verdict.Grade | null) => ["VALID", "DEGRADED", "INVALID"].indexOf(grade ?? "")
     const millis = fc.integer({ min: 0, max: 600 })
     fc.assert(
       fc.property(millis, millis, millis, millis, fc.boolean(), (delay, more, lag, later, openLoop) => {
@@ -324,7 +395,7 @@ describe("judge", () => {
           judged({
             openLoop,
             records: records(3, () => ({ dispatch_lag_s: lagMillis / 1_000 })),
-            health: health(3, () => delays(delayMillis / 1_000))
+            ...delayed(delayMillis / 1_000)
           }).grade
         assert.isAtLeast(rank(at(delay + more, lag + later)), rank(at(delay, lag)))
       }),
@@ -340,17 +411,20 @@ describe("judge", () => {
 })
 
 describe("current", () => {
-  it("is the grade of a slice, by itself", () => {
-    const at = (sample: Partial<HealthReport.HealthSample>, ttftSeconds: number | null = 0.5) => {
-      const [slice] = allSeconds(sample).slices
-      return slice === undefined ? assert.fail("no slice") : Verdict.current({ slice, ttftSeconds })
-    }
-    assert.strictEqual(at({}), "VALID")
-    assert.strictEqual(at(delays(0.06)), "DEGRADED")
-    assert.strictEqual(at(delays(0.3)), "INVALID")
-    assert.strictEqual(at(delays(0.3), 10), "VALID")
-    assert.strictEqual(at(delays(0.3), null), "VALID")
-    assert.strictEqual(at({ loopUtilization: 1 }, null), "DEGRADED")
+  it("is what the delays at the last first tokens say, and what the thread saw of itself", () => {
+    const [well] = allSeconds({}).slices
+    const [busy] = allSeconds({ loopUtilization: 1 }).slices
+    assert.isDefined(well)
+    assert.isDefined(busy)
+    const at = (delaySeconds: number | null, ttftSeconds: number | null = 0.5, slice = well) =>
+      Verdict.current({ slice: slice ?? null, ttftSeconds, delaySeconds })
+    assert.strictEqual(at(null), "VALID")
+    assert.strictEqual(at(0.06), "DEGRADED")
+    assert.strictEqual(at(0.3), "INVALID")
+    assert.strictEqual(at(0.3, 10), "VALID")
+    assert.strictEqual(at(0.3, null), "VALID")
+    assert.strictEqual(at(null, null, busy), "DEGRADED")
+    assert.strictEqual(Verdict.current({ slice: null, ttftSeconds: 0.5, delaySeconds: 0.3 }), "INVALID")
   })
 })
 

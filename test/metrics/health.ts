@@ -61,24 +61,53 @@ export const records = (
     })
   })
 
-export const dispatch = (all: ReadonlyArray<RequestRecord>): Verdict.DispatchReport => {
+const CHUNKS = 26
+
+export type DelayOf = (record: RequestRecord, index: number) => number
+
+/** The gaps of an answer of which every second chunk waits for so long. */
+const gapsOf = (delay: number): ReadonlyArray<number> =>
+  Array.from({ length: CHUNKS - 1 }, (_, index) => (index % 2 === 0 ? 0.02 : 0.02 + delay))
+
+/** When what came of a request was looked at: its first token, and every second chunk after it, had waited for so long. */
+const arrivalsOf = (record: RequestRecord, delay: number): Verdict.Arrivals => {
+  const isStream = record.number_chunks > 0
+  const latency = (isStream ? record.ttft_s : record.end_to_end_latency_s) ?? 0
+  const stamps = [(record.sent_offset_s ?? 0) + latency]
+  for (const gap of isStream ? gapsOf(delay) : []) stamps.push((stamps.at(-1) ?? 0) + gap)
+  return {
+    stamps: stamps.map((second) => second * 1e9),
+    delays: Float64Array.from(stamps, (_, index) => (index % 2 === 0 ? delay : 0)),
+    sendDelay: 0,
+    startNanos: 0
+  }
+}
+
+/** The request as it is measured when its answer waits for so long. */
+const waiting = (record: RequestRecord, delay: number): RequestRecord =>
+  delay === 0
+    ? record
+    : {
+        ...record,
+        ttft_s: record.ttft_s === null ? null : record.ttft_s + delay,
+        end_to_end_latency_s: record.end_to_end_latency_s === null ? null : record.end_to_end_latency_s + delay
+      }
+
+export const dispatch = (all: ReadonlyArray<RequestRecord>, delayOf?: DelayOf): Verdict.DispatchReport => {
   const tally = new Verdict.DispatchTally()
-  for (const each of all) tally.add(each)
+  for (const [index, each] of all.entries()) {
+    tally.add(each, false, delayOf === undefined ? null : arrivalsOf(each, delayOf(each, index)))
+  }
   return tally.report()
 }
 
 export const summaryOf = (
   all: ReadonlyArray<RequestRecord>,
-  openLoop: { readonly queued: number; readonly dropped: number } | null = null
+  openLoop: { readonly queued: number; readonly dropped: number } | null = null,
+  delayOf: DelayOf = () => 0
 ): Summary => {
   const sink = new SummarySink()
-  for (const each of all)
-    sink.add(
-      outcome(
-        each,
-        Array.from({ length: 25 }, () => 0.02)
-      )
-    )
+  for (const [index, each] of all.entries()) sink.add(outcome(each, gapsOf(delayOf(each, index))))
   return sink.summary({ wallSeconds: Math.ceil(all.length / 10), openLoop })
 }
 
@@ -88,17 +117,22 @@ export const evidence = (
     readonly records?: ReadonlyArray<RequestRecord>
     readonly health?: HealthReport.HealthReport | null
     readonly openLoop?: boolean
+    readonly delayOf?: DelayOf | undefined
     readonly queued?: number
     readonly dropped?: number
     readonly limits?: Verdict.Limits
   } = {}
 ): Verdict.Evidence => {
   const openLoop = given.openLoop ?? true
-  const all = given.records ?? records(10)
+  const { delayOf } = given
+  const undisturbed = given.records ?? records(10)
+  const all =
+    delayOf === undefined ? undisturbed : undisturbed.map((each, index) => waiting(each, delayOf(each, index)))
+  const waits = openLoop ? { queued: given.queued ?? 0, dropped: given.dropped ?? 0 } : null
   return {
-    summary: summaryOf(all, openLoop ? { queued: given.queued ?? 0, dropped: given.dropped ?? 0 } : null),
+    summary: summaryOf(all, waits, delayOf),
     health: given.health === undefined ? health(10) : given.health,
-    dispatch: dispatch(all),
+    dispatch: dispatch(all, delayOf),
     openLoop,
     limits: given.limits
   }

@@ -338,14 +338,17 @@ describe("ComparisonSettings", () => {
       ComparisonSettings.compare(loaded({}), loaded(summary, { path: "b", ...more })).warnings.join("\n")
     assert.strictEqual(
       warned({ verdict: "INVALID", verdict_reasons: ["late", { code: 1 }] }),
-      "b is INVALID (late, code 1): its numbers are not those of the server."
+      "b is INVALID (late, code 1): the client, not the server, was the bottleneck."
     )
     const reason = { check: "loop_delay", verdict: "INVALID", what: "event-loop delay", value: 0.2, unit: "s" }
     assert.strictEqual(
       warned({ verdict: "INVALID", verdict_reasons: [{ ...reason, limit: 0.1, slices: [], advice: "Use less." }] }),
-      "b is INVALID (event-loop delay: 200.0 ms, limit 100.0 ms): its numbers are not those of the server."
+      "b is INVALID (event-loop delay: 200.0 ms (limit 100.0 ms)): the client, not the server, was the bottleneck."
     )
-    assert.match(warned({ results_verdict: "DEGRADED" }), /^b is DEGRADED: its numbers are partly/)
+    assert.match(
+      warned({ results_verdict: "DEGRADED" }),
+      /^b is DEGRADED: the client may have distorted some of its numbers/
+    )
     assert.match(warned({ stopped: "timeout" }), /^b did not come to its end by itself \(timeout\)/)
     assert.match(warned({}, { summarized: false }), /^b has no summary/)
     assert.match(warned({}, { series: RequestSeries.make([], { wallSeconds: 1, places: null }) }), /does not say when/)

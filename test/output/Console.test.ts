@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as CliOutput from "effect/cli/CliOutput"
 import { type RequestRecord } from "../../src/domain/RequestRecord.ts"
+import * as Verdict from "../../src/metrics/Verdict.ts"
 import * as Console from "../../src/output/Console.ts"
+import { evidence } from "../metrics/health.ts"
 import { failure, outcome, record } from "../metrics/records.ts"
 import { SummarySink } from "../../src/metrics/SummarySink.ts"
 import { outcomes, summaryOf } from "./results.ts"
@@ -254,6 +256,35 @@ describe("Console", () => {
     const path = `/tmp/${"long/".repeat(30)}summary.json`
     const text = Console.render({ title, summary: demo, files: [path] }, { columns: 40, color: false })
     assert.isTrue(text.endsWith(`Files\n  ${path}\n`))
+  })
+
+  it("says what to try when no request succeeded, and nothing of the kind otherwise", () => {
+    const unauthorized = failure(401, "HttpStatus", "HTTP 401: who are you")
+    const nobody = failure("connect_error", "Connect", "Could not connect: connect ECONNREFUSED 127.0.0.1:9")
+    const all = Console.render({ title, summary: summaryOf([outcome(unauthorized), outcome(nobody)], 1) }, plain)
+    assert.include(all, "The server does not accept the credentials")
+    assert.include(all, "Nothing listens at this address")
+    assert.include(all, "llmperf probe with the same flags")
+    const some = Console.render({ title, summary: summaryOf([outcome(unauthorized), outcome(record())], 1) }, plain)
+    assert.notInclude(some, "credentials")
+    assert.notInclude(some, "llmperf probe")
+  })
+
+  it("points out chunks that come in bursts, unless the client may have caused them", () => {
+    const gaps = (together: number) => Array.from({ length: 10 }, (_, index) => (index < together ? 0 : 0.2))
+    const summary = (together: number, requests = 20) =>
+      summaryOf(
+        Array.from({ length: requests }, () => outcome(record({ number_chunks: 11 }), gaps(together))),
+        10
+      )
+    const text = (of: ReturnType<typeof summary>, verdict?: Verdict.Verdict) =>
+      Console.render({ title, summary: of, verdict }, { columns: 400, color: false })
+    assert.include(text(summary(6)), "Chunks arrive in bursts: 60.0 % came together with the one before.")
+    assert.notInclude(text(summary(4)), "bursts")
+    assert.notInclude(text(summary(6, 5)), "bursts")
+    const late = Verdict.judge(evidence({ delayOf: () => 0.3 }))
+    assert.notInclude(text(summary(6), late), "bursts")
+    assert.include(text(summary(6), Verdict.judge(evidence())), "Chunks arrive in bursts")
   })
 
   it("uses seconds for what takes minutes, and notes chunks that are not tokens", () => {

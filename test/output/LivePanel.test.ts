@@ -186,6 +186,7 @@ describe("LivePanel.render", () => {
         recentSeconds: seconds,
         recentTtft: recent,
         recentGap: recent,
+        recentDelay: recent,
         recentLag: recent
       }),
       total: fc.option(count),

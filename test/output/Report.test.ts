@@ -116,7 +116,7 @@ describe("Report", () => {
       const parent = yield* folder
       const page = withoutScripts(yield* html(yield* read(writeRun(parent, "a", requests(100)))))
       assert.include(page, "</span> DEGRADED</span>")
-      assert.include(page, "event-loop delay: 34 ms, limit 12 ms, at 2 – 4 s")
+      assert.include(page, "event-loop delay: 34 ms (limit 12 ms), at 2 – 4 s")
       assert.include(page, "Use more workers.")
       assert.include(page, "Shaded: the client had a part in it.")
       assert.include(page, "the client adds 400 µs (p50), 2 ms (p99) to TTFT")

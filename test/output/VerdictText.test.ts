@@ -72,6 +72,7 @@ describe("fields", () => {
       "check",
       "verdict",
       "what",
+      "sentence",
       "value",
       "unit",
       "limit",
@@ -118,16 +119,19 @@ describe("lines", () => {
     VerdictText.lines(Verdict.judge(given), options).join("\n")
 
   it("say little of what is in order", () => {
-    assert.strictEqual(textOf(good), "Verdict: VALID")
-    assert.strictEqual(textOf(evidence({ health: null })), "Verdict: VALID (judged from the records alone)")
+    assert.strictEqual(textOf(good), "VALID: the client did not distort these numbers")
+    assert.strictEqual(
+      textOf(evidence({ health: null })),
+      "VALID: the client did not distort these numbers (judged from the records alone)"
+    )
   })
 
   it("say what was wrong, by how much, when, and what helps", () => {
     const text = textOf(bad, { columns: 400, color: false })
-    assert.match(text, /^Verdict: INVALID, these numbers are the client's/)
+    assert.match(text, /^INVALID: the client, not the server, was the bottleneck/)
     assert.match(
       text,
-      /^ {2}INVALID: share of requests sent more than 100 ms late by the client: 50\.0 %, limit 5\.0 %, at 5\.0–10\.0 s$/m
+      /^ {2}INVALID: The client sent 50\.0 % of the requests more than 100 ms late \(limit 5\.0 %\), at 5\.0–10\.0 s$/m
     )
     assert.include(text, "--workers")
     const lines = text.split("\n")
@@ -136,8 +140,34 @@ describe("lines", () => {
 
   it("say where only a part is touched", () => {
     const degraded = evidence({ health: health(10, () => ({ machineCpu: 1 })) })
-    assert.include(textOf(degraded, { columns: 400, color: false }), "Verdict: DEGRADED, the client had a part")
-    assert.include(textOf(degraded, { columns: 400, color: false }), "100.0 %, limit 98.0 %, all the time")
+    assert.include(
+      textOf(degraded, { columns: 400, color: false }),
+      "DEGRADED: the client may have distorted some of these numbers"
+    )
+    assert.include(
+      textOf(degraded, { columns: 400, color: false }),
+      "The processors of this machine were 100.0 % busy (limit 98.0 %), all the time"
+    )
+  })
+
+  it("say that nothing can be judged where no request succeeded", () => {
+    const failed = records(10, () => ({ error_code: 401, error_reason: "HttpStatus", error_msg: "HTTP 401" }))
+    const given = evidence({ records: failed, health: health(10, () => ({ loopUtilization: 1 })) })
+    assert.strictEqual(textOf(given), "No verdict: no request succeeded, so there are no latencies to judge")
+    assert.isNull(documentOf(given).get("verdict"))
+  })
+
+  it("say when it was so and of what it came, where only a part is touched", () => {
+    const slots = evidence({ openLoop: false, records: records(10, () => ({ dispatch_lag_s: 0.5 })) })
+    assert.include(
+      textOf(slots, { columns: 400, color: false }),
+      "Slots stood empty 33.3 % of the time, waiting for the client (limit 25.0 %), all the time"
+    )
+    const busy = evidence({ health: health(10, (second) => (second < 3 ? { machineCpu: 1, loopUtilization: 1 } : {})) })
+    assert.include(
+      textOf(busy, { columns: 400, color: false }),
+      "The client was overloaded for 30.0 % of the run (busy thread, CPU) (limit 10.0 %), at 0.0–3.0 s"
+    )
   })
 
   it("are never too wide, and differ in nothing but colours", () => {

@@ -21,6 +21,7 @@ export const snapshot = (overrides: Partial<LiveSnapshot> = {}): LiveSnapshot =>
   recentTtft: { count: 79, p50: 0.1023, p99: 0.23456 },
   recentGap: { count: 12_345, p50: 0.0152, p99: 1.234 },
   recentLag: { count: 79, p50: 0.000_31, p99: 0.0042 },
+  recentDelay: { count: 79, p50: 0, p99: 0.0012 },
   ...overrides
 })
 

@@ -65,6 +65,7 @@ const runTest = Effect.fnUntraced(function* (
     requests: yield* warmUpPlans(config),
     network,
     limits: limitsOf(input.verdictLimit),
+    abortOnErrors: input.abortOnErrors,
     quiet: input.quiet
   })
   return yield* Correctness.run({

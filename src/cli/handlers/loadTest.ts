@@ -196,6 +196,7 @@ const runLoad = Effect.fnUntraced(function* (
     requests,
     network,
     limits: limitsOf(input.verdictLimit),
+    abortOnErrors: input.abortOnErrors,
     quiet,
     liveRun,
     senders: { count: agents?.length ?? 1, name: senders._tag === "Agents" ? "agents" : "workers" }

@@ -29,7 +29,7 @@ export interface LiveRun {
   readonly tap: (record: RequestRecord) => void
   readonly onEnded: NonNullable<RunHooks["onEnded"]>
   readonly feed: (snapshot: (nowNanos: number) => LiveSnapshot, grade: () => Grade | null) => Effect.Effect<never>
-  readonly finish: (snapshot: LiveSnapshot, grade: Grade) => Effect.Effect<string | null>
+  readonly finish: (snapshot: LiveSnapshot, grade: Grade | null) => Effect.Effect<string | null>
 }
 
 /**

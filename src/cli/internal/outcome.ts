@@ -1,5 +1,6 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import { type Summary } from "../../domain/Summary.ts"
 import { type AgentResult, type LostAgent, type RunResult } from "../../engine/RunResult.ts"
 import * as CacheText from "../../output/CacheText.ts"
 import * as Report from "../../output/Console.ts"
@@ -45,7 +46,19 @@ interface Limit {
   readonly seconds: number | null
 }
 
-const stoppedText = ({ notSent, stopped }: RunResult, { flag, seconds }: Limit): string | null => {
+/** What request after request failed with. */
+const failureOf = ({ errors, num_failed_requests }: Summary): string => {
+  const [most, ...others] = errors.filter(({ reason }) => reason !== "Cancelled")
+  const kind = most === undefined ? "" : ` (${others.length === 0 ? "" : "mostly "}${kindOf(most)})`
+  return `${num_failed_requests} requests failed${kind}`
+}
+
+const kindOf = ({ code, reason }: Summary["errors"][number]): string => {
+  if (reason === "Connect") return "no connection"
+  return typeof code === "number" ? `HTTP ${code}` : `${code ?? reason}`
+}
+
+const stoppedText = ({ notSent, stopped, summary }: RunResult, { flag, seconds }: Limit): string | null => {
   switch (stopped) {
     case null:
       return null
@@ -53,6 +66,8 @@ const stoppedText = ({ notSent, stopped }: RunResult, { flag, seconds }: Limit):
       return `Test timed out before all requests could be completed: ${notSent} were not sent (${flag} ${seconds}s).`
     case "interrupted":
       return `Interrupted: ${notSent} requests were not sent.`
+    case "errors":
+      return `Stopped early: ${failureOf(summary)}; ${notSent} requests were not sent (--abort-on-errors off sends them all the same).`
     case "full":
       return `Aborted: a request was due while as many were in flight as may be (--max-in-flight, --when-full abort); ${notSent} requests were not sent.`
   }
@@ -145,7 +160,7 @@ export const show = Effect.fnUntraced(function* (
 })
 
 /**
- * Ends with the exit code of a run that was interrupted, aborted, lost an agent or its rows, of which every request failed, or whose numbers
+ * Ends with the exit code of a run that was interrupted, stopped early, lost an agent or its rows, of which every request failed, or whose numbers
  * are not to be trusted, where that is wanted.
  */
 export const end = Effect.fnUntraced(function* (
@@ -154,7 +169,11 @@ export const end = Effect.fnUntraced(function* (
 ) {
   if (stopped === "interrupted") return yield* new Ended({ exitCode: ExitCode.interrupted })
   const { num_completed_requests: completed, num_requests_started: started } = summary
-  const isPartial = stopped === "full" || lost.length > 0 || agents.some(({ missingRows }) => missingRows.length > 0)
+  const isPartial =
+    stopped === "full" ||
+    stopped === "errors" ||
+    lost.length > 0 ||
+    agents.some(({ missingRows }) => missingRows.length > 0)
   const isRefused = strict && verdict.grade === "INVALID"
   if (isPartial || isRefused || (completed === 0 && started > 0)) return yield* new Ended({ exitCode: ExitCode.failed })
 })

@@ -5,6 +5,7 @@ import * as Option from "effect/Option"
 import { type LlmError } from "../../domain/LlmError.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type RunConfig } from "../../domain/RunConfig.ts"
+import type * as AbortOnErrors from "../../engine/AbortOnErrors.ts"
 import * as Health from "../../engine/Health.ts"
 import { type RunHooks } from "../../engine/RunHooks.ts"
 import * as WarmUp from "../../engine/WarmUp.ts"
@@ -98,6 +99,7 @@ export const hooks = Effect.fnUntraced(function* (options: {
   readonly requests: ReadonlyArray<RequestPlan>
   readonly network: Network.Network
   readonly limits: Verdict.Limits
+  readonly abortOnErrors: AbortOnErrors.Policy
   readonly quiet: boolean
   readonly liveRun?: LiveRun | null | undefined
   readonly senders?: LivePanel.Senders | undefined
@@ -113,14 +115,18 @@ export const hooks = Effect.fnUntraced(function* (options: {
   const live = LiveStats.make()
   let sampling: Health.Sampling | null = null
   let ttftSeconds: number | null = null
+  let delaySeconds: number | null = null
   const snapshot = (now: number) => {
     const taken = LiveStats.snapshot(live, now)
-    ttftSeconds = taken.recentTtft?.p50 ?? null
+    ttftSeconds = taken.recentTtft?.p99 ?? null
+    delaySeconds = taken.recentDelay?.p99 ?? null
     return taken
   }
   const state = () => {
     const slice = sampling?.latest() ?? null
-    return slice === null ? null : Verdict.current({ slice, ttftSeconds, limits })
+    return slice === null && delaySeconds === null
+      ? null
+      : Verdict.current({ slice, ttftSeconds, delaySeconds, limits })
   }
   yield* Effect.forkScoped(Progress.run({ snapshot, state, total, quiet, senders, places, schedule, timeoutSeconds }))
   if (liveRun !== null) yield* Effect.forkScoped(liveRun.feed(snapshot, state))
@@ -136,6 +142,7 @@ export const hooks = Effect.fnUntraced(function* (options: {
     onEnded: liveRun?.onEnded,
     details: { network: network.facts(origin) },
     limits,
+    abortOnErrors: options.abortOnErrors,
     watch: Effect.tap(Health.make(), (made) =>
       Effect.sync(() => {
         sampling = made

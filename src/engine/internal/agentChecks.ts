@@ -59,6 +59,11 @@ const slices = (all: ReadonlyArray<{ readonly from_s: number; readonly to_s: num
   all.length <= MOST_SLICES &&
   all.every(({ from_s, to_s }, index) => from_s <= to_s && to_s <= most && from_s >= (all[index - 1]?.from_s ?? 0))
 
+/** What the delays in a slice are counted in; see `DispatchSlice`. */
+const MOST_DELAY_BUCKETS = 65
+
+const total = (counts: ReadonlyArray<number>): number => counts.reduce((sum, count) => sum + count, 0)
+
 const dispatch = (
   { lag, own_errors, slice_s, slices: all, ...report }: DispatchReport,
   requests: number,
@@ -71,11 +76,17 @@ const dispatch = (
   if (counted !== requests) return `it says how ${counted} requests left it, and ${requests} did`
   const isPossible =
     slices(all, seconds + slice_s) &&
-    all.every((slice) => Math.max(slice.sent, slice.late, slice.very_late, slice.own_errors) <= slice.requests) &&
+    all.every(
+      (slice) => Math.max(slice.sent, slice.late, slice.very_late, slice.own_errors, slice.succeeded) <= slice.requests
+    ) &&
+    all.every((slice) => Math.max(slice.added_ttft.length, slice.added_gap.length) <= MOST_DELAY_BUCKETS) &&
+    sum((slice) => total(slice.added_ttft)) <= requests &&
     sum((slice) => slice.in_flight_s) <= requests * seconds &&
     sum((slice) => slice.lag_total_s) <= requests * seconds &&
     Math.max(report.opened_connections, errors) <= requests &&
-    lag.length <= MOST_HISTOGRAM_BYTES
+    [lag, report.first_token_delay, report.chunk_delay, report.added_ttft, report.added_gap].every(
+      ({ length }) => length <= MOST_HISTOGRAM_BYTES
+    )
   return isPossible ? null : "it says what cannot be of how its requests left it"
 }
 

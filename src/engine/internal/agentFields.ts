@@ -24,10 +24,11 @@ export const describe = (agents: ReadonlyArray<AgentResult>): Fields => ({
     started_s: agent.startedSeconds,
     dispatch_lag_s: agent.lag,
     verdict: agent.verdict === null ? null : agent.verdict.grade,
-    verdict_reasons: (agent.verdict?.reasons ?? []).map(({ check, grade, limit, unit, value, what }) => ({
+    verdict_reasons: (agent.verdict?.reasons ?? []).map(({ check, grade, limit, sentence, unit, value, what }) => ({
       check,
       verdict: grade,
       what,
+      sentence,
       value,
       unit,
       limit

@@ -17,6 +17,7 @@ import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type TokenSource } from "../../domain/TokenSource.ts"
 import type * as HealthReport from "../../metrics/HealthReport.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
+import { type LoopDelays } from "../../metrics/LoopDelays.ts"
 import { type Measurement, type RunStart } from "../../metrics/RequestSink.ts"
 import * as SummarySink from "../../metrics/SummarySink.ts"
 import * as ChunkTimes from "../../output/ChunkTimes.ts"
@@ -78,6 +79,8 @@ const REPORT_MILLIS = 250
 const ROWS_MILLIS = 50
 /** So many are reported sooner. */
 const MOST_ENDED = 1_024
+/** While nothing has succeeded so many failures are reported at once: the coordinator may want to end the run. */
+const MOST_FAILED = 16
 /** A run that is to begin later than this after its moment is not begun: the call was carried too late, or twice. */
 const MOST_LATE_MILLIS = 2_000
 
@@ -197,7 +200,10 @@ export const make = Effect.fnUntraced(function* (
   let isDone = false
   let isReported = false
   let heardAt = now()
+  let delays: LoopDelays | null = null
 
+  const isMuch = (): boolean =>
+    ended.count() >= MOST_ENDED || (live.completed === 0 && live.failed > 0 && ended.count() >= MOST_FAILED)
   const wakeWhenLow = (low: number): void => {
     if (!isLast && received - live.started <= low) wake.openUnsafe()
   }
@@ -212,6 +218,7 @@ export const make = Effect.fnUntraced(function* (
     graceOver: () => graceOver,
     live,
     start: () => start,
+    delays: () => delays,
     onStart: () => wakeWhenLow(reportAt),
     onFinish: () => {
       finished++
@@ -221,7 +228,7 @@ export const make = Effect.fnUntraced(function* (
       LiveStats.requestEnded(live, outcome.record)
       const record = ended.add(outcome, measurement, start)
       tap?.add(record)
-      if (ended.count() >= MOST_ENDED) wake.openUnsafe()
+      if (isMuch()) wake.openUnsafe()
     },
     onUncounted: (error) => {
       uncounted ??= error
@@ -255,6 +262,7 @@ export const make = Effect.fnUntraced(function* (
     yield* untilStart
     startedAt = now()
     const sampling = watch === undefined ? null : yield* watch
+    delays = sampling?.delays ?? null
     const sends = yield* Effect.forkScoped(send(loop, Stream.fromQueue(plans)))
     yield* Effect.raceAllFirst([Fiber.join(sends), Deferred.await(cancelled), rows?.failure ?? Effect.never])
     yield* Fiber.interrupt(sends)
@@ -347,7 +355,7 @@ export const make = Effect.fnUntraced(function* (
       return Effect.flatMap(woken, (isWoken) => {
         wake.closeUnsafe()
         const at = now()
-        const withEnded = isDone || at >= nextEnded || ended.count() >= MOST_ENDED
+        const withEnded = isDone || at >= nextEnded || isMuch()
         if (withEnded) nextEnded = at + endedMillis * 1e6
         if (!isWoken && at < nextReport && ended.count() === 0) return next
         isReported = isDone

@@ -1,12 +1,8 @@
 import { availableParallelism, totalmem } from "node:os"
-import {
-  type EventLoopUtilization,
-  monitorEventLoopDelay,
-  performance,
-  PerformanceObserver,
-  type PerformanceEntry
-} from "node:perf_hooks"
+import { clearInterval, setImmediate, setInterval } from "node:timers"
+import { type EventLoopUtilization, performance, PerformanceObserver, type PerformanceEntry } from "node:perf_hooks"
 import type * as HealthReport from "../../metrics/HealthReport.ts"
+import { LoopDelays } from "../../metrics/LoopDelays.ts"
 import { type MachineTimes, sharesOf } from "./healthMachine.ts"
 
 /** How often the delay of the event loop is probed. */
@@ -15,46 +11,42 @@ const PROBE_MILLIS = 10
 export const cpuCount = availableParallelism
 
 /**
- * The delays behind the intervals between two firings of a timer, given as the percentiles of a histogram of `count`
- * intervals in nanoseconds.
+ * What moments 10 ms apart would have waited until the timer fired that was so many seconds late.
  *
  * While the loop was held up for longer than an interval the timer was silent. What would have happened meanwhile waited
  * too, the later the less: a delay for each interval that was missed stands for it, as HdrHistogram corrects for
  * coordinated omission.
  */
-export const delaysOf = (percentiles: ReadonlyMap<number, number>, count: number): Array<number> => {
-  const step = PROBE_MILLIS / 1_000
-  const delays: Array<number> = []
-  let before = 0
-  for (const [percentile, nanos] of percentiles) {
-    const rank = Math.round((percentile / 100) * count)
-    for (let probe = before; probe < rank; probe++) {
-      for (let delay = Math.max(0, nanos / 1e9 - step), first = true; first || delay > 0; delay -= step) {
-        delays.push(delay)
-        first = false
-      }
-    }
-    before = Math.max(before, rank)
-  }
+export const delaysOf = (lateSeconds: number): Array<number> => {
+  const delays = [lateSeconds]
+  for (let delay = lateSeconds - PROBE_MILLIS / 1_000; delay > 0; delay -= PROBE_MILLIS / 1_000) delays.push(delay)
   return delays
 }
 
 /** Watches the thread it is made on, until it is closed. */
 export const makeProbe = (now: () => number, machineAtStart: MachineTimes | null) => {
-  const delay = monitorEventLoopDelay({ resolution: PROBE_MILLIS })
+  let loopDelays: Array<number> = []
   let pauses: Array<number> = []
   const collect = (entries: ReadonlyArray<PerformanceEntry>): void => {
     for (const entry of entries) pauses.push(entry.duration / 1_000)
   }
   const collections = new PerformanceObserver((list) => collect(list.getEntries()))
   collections.observe({ entryTypes: ["gc"] })
-  delay.enable()
 
   const memory = memoryLimit()
   const start = now()
+  const delays = new LoopDelays({ startNanos: start, stepNanos: PROBE_MILLIS * 1e6 })
+  // An immediate runs when the loop has looked at every socket
+  const settled = () => delays.settled(now())
+  const timer = setInterval(() => {
+    const { isLate, seconds } = delays.tick(now())
+    if (isLate) setImmediate(settled)
+    for (const delay of delaysOf(seconds)) loopDelays.push(delay)
+  }, PROBE_MILLIS).unref()
   let last = readings(start, machineAtStart)
 
   return {
+    delays,
     /** What happened since the last sample, or since the start. */
     sample: (machine: MachineTimes | null): HealthReport.HealthSample => {
       const next = readings(now(), machine)
@@ -67,7 +59,7 @@ export const makeProbe = (now: () => number, machineAtStart: MachineTimes | null
       const sample = {
         fromSeconds: (last.at - start) / 1e9,
         toSeconds: (next.at - start) / 1e9,
-        loopDelays: delay.count === 0 ? [] : delaysOf(delay.percentiles, delay.count),
+        loopDelays,
         loopUtilization: performance.eventLoopUtilization(next.loop, last.loop).utilization,
         events: next.events - last.events,
         eventsWaiting: next.eventsWaiting - last.eventsWaiting,
@@ -79,13 +71,13 @@ export const makeProbe = (now: () => number, machineAtStart: MachineTimes | null
         rssBytes: residentBytes(),
         freeMemory: freeShare(memory)
       }
-      delay.reset()
+      loopDelays = []
       pauses = []
       last = next
       return sample
     },
     close: (): void => {
-      delay.disable()
+      clearInterval(timer)
       collections.disconnect()
     }
   }

@@ -1,5 +1,7 @@
 import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Path from "effect/Path"
@@ -26,6 +28,7 @@ import { type Sharing } from "../Fleet.ts"
 import { type RunHooks } from "../RunHooks.ts"
 import { type AgentResult, type RunResult } from "../RunResult.ts"
 import * as StopSignal from "../StopSignal.ts"
+import * as AbortOnErrors from "../AbortOnErrors.ts"
 import * as AgentFields from "./agentFields.ts"
 import { type AgentAccount, type Crew, type Desk, type Work } from "./crew.ts"
 import * as FleetCrew from "./fleetCrew.ts"
@@ -103,6 +106,11 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
   let uncounted: TokenizerError | null = null
   let graceOver = false
   let freeDescriptor: Effect.Effect<void> = Effect.void
+  const tooManyErrors = Deferred.makeUnsafe<void>()
+  const isToEnd = AbortOnErrors.make(options.abortOnErrors ?? AbortOnErrors.defaultPolicy)
+  const watchErrors = (ended: AbortOnErrors.Ended): void => {
+    if (isToEnd(ended)) Deferred.doneUnsafe(tooManyErrors, Exit.void)
+  }
 
   const desk: Desk = {
     settings,
@@ -111,6 +119,7 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
     graceOver: () => graceOver,
     keep: (outcome, measurement) => {
       sink.add(outcome)
+      watchErrors(endedOf(outcome.record))
       LiveStats.requestEnded(live, outcome.record)
       const row = judge === undefined ? outcome.record : judge.row(outcome.record, measurement)
       writer?.append(row)
@@ -123,7 +132,10 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
     },
     keepChunks: (chunks) => chunkTimes?.appendBlocks(chunks),
     keepSink: (other) => sink.merge(other),
-    onEnded: (other) => options.onEnded?.(other),
+    onEnded: (other) => {
+      watchErrors({ completed: other.counts().completed, errors: other.errors() })
+      options.onEnded?.(other)
+    },
     onUncounted: (error) => {
       uncounted ??= error
     }
@@ -179,6 +191,7 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
 
   const sending = Effect.gen(function* () {
     const loop = yield* Effect.forkScoped(crew.loop)
+    yield* Effect.forkScoped(Effect.andThen(Deferred.await(tooManyErrors), stop.close("errors")))
     if (settings.timeoutSeconds !== null) {
       yield* Effect.forkScoped(Effect.andThen(Effect.sleep(settings.timeoutSeconds * 1_000), stop.close("timeout")))
     }
@@ -270,6 +283,14 @@ export const measuredRun = Effect.fnUntraced(function* <E, R>(
     ]
   }
 })
+
+const endedOf = ({ error_code, error_msg, error_reason }: RequestRecord): AbortOnErrors.Ended =>
+  error_code === null
+    ? { completed: 1, errors: [] }
+    : {
+        completed: 0,
+        errors: [{ reason: error_reason ?? "Unknown", code: error_code, count: 1, example: error_msg }]
+      }
 
 /** An agent on another machine and its verdict: of the requests that it sent, by what it saw. */
 const agentResult = (

@@ -6,6 +6,7 @@ import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type WhenFull } from "../../domain/RunConfig.ts"
 import { type CountTokens } from "../../domain/TokenSource.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
+import { type LoopDelays } from "../../metrics/LoopDelays.ts"
 import { type Measurement, type RunStart } from "../../metrics/RequestSink.ts"
 import * as Verdict from "../../metrics/Verdict.ts"
 import { type Provider } from "../../provider/Provider.ts"
@@ -37,6 +38,7 @@ export type Loop =
 /**
  * - `decision`: whose count of tokens leads
  * - `graceOver()`: whether requests that are cancelled have had their grace
+ * - `delays()`: those of this thread's event loop, `null` when nobody watches
  */
 export interface Options {
   readonly settings: Settings
@@ -45,6 +47,7 @@ export interface Options {
   readonly graceOver: () => boolean
   readonly live: LiveStats.LiveStats
   readonly start: () => RunStart
+  readonly delays: () => LoopDelays | null
   readonly onStart?: (() => void) | undefined
   readonly onFinish?: (() => void) | undefined
   readonly onOutcome: (outcome: RequestOutcome, measurement: Measurement) => void
@@ -62,7 +65,7 @@ export interface Measuring {
 export const make = Effect.fnUntraced(function* (
   options: Options
 ): Effect.fn.Return<Measuring, never, Provider | TokenCounter> {
-  const { decision, graceOver, live, settings, start, stop } = options
+  const { decision, delays, graceOver, live, settings, start, stop } = options
   const tally = new Verdict.DispatchTally()
   /** Those that wait for a place in flight, or have. */
   const queued = new Set<number>()
@@ -71,7 +74,11 @@ export const make = Effect.fnUntraced(function* (
     start,
     xRequestId: settings.requestIdHeader === null ? () => null : requestIdOf(settings.runId),
     onOutcome: (outcome, measurement) => {
-      tally.add(outcome.record, queued.delete(outcome.record.request_id))
+      tally.add(
+        outcome.record,
+        queued.delete(outcome.record.request_id),
+        arrivalsOf(measurement, delays(), start().monotonicNanos)
+      )
       options.onOutcome(outcome, measurement)
     },
     onUncounted: options.onUncounted
@@ -89,7 +96,7 @@ export const make = Effect.fnUntraced(function* (
       LiveStats.gaps(live, chunkAt, chunksBefore)
       const first = chunkAt[0]
       if (chunksBefore === 0 && first !== undefined && sent !== null) {
-        LiveStats.firstToken(live, (first - sent.at) / 1e9, (sent.at - intendedAt) / 1e9)
+        LiveStats.firstToken(live, (first - sent.at) / 1e9, (sent.at - intendedAt) / 1e9, delays()?.at([first])[0])
       }
     },
     onFinish: (measurement) => {
@@ -119,6 +126,17 @@ export const make = Effect.fnUntraced(function* (
   }
 })
 
+/** How long what arrived had waited; of an answer that does not stream, its end. */
+const arrivalsOf = (
+  { chunkAt, endedAt, sent }: Measurement,
+  delays: LoopDelays | null,
+  startNanos: number
+): Verdict.Arrivals | null => {
+  if (delays === null) return null
+  const stamps = chunkAt.length > 0 || endedAt === null ? chunkAt : [endedAt]
+  return { stamps, delays: delays.at(stamps), sendDelay: sent === null ? 0 : delays.after(sent.at), startNanos }
+}
+
 /** What the record of a request says that was cancelled. */
 const cancellation = (reason: StopSignal.StopReason | null, graceOver: boolean, settings: Settings): string => {
   const grace = `the grace of ${settings.graceSeconds} s`
@@ -131,6 +149,8 @@ const cancellation = (reason: StopSignal.StopReason | null, graceOver: boolean, 
       return over(`${settings.timeoutSeconds} s`)
     case "full":
       return over("too many requests in flight")
+    case "errors":
+      return over("request after request failed")
     case "interrupted":
       return graceOver
         ? `Cancelled: the test was stopped, and ${grace} was over`

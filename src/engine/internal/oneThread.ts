@@ -36,6 +36,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     graceOver: desk.graceOver,
     live: desk.live,
     start: () => start,
+    delays: () => sampling?.delays ?? null,
     onOutcome: (outcome, measurement) => {
       requests++
       tap?.add(outcome.record)

@@ -10,6 +10,8 @@ const GRID = 1
 export class Flights {
   readonly #limit: number
   #count = 0
+  #first = 0
+  #last = 0
   #sent = new Values()
   #end = new Values()
   #grid: FlightGrid | null = null
@@ -22,7 +24,13 @@ export class Flights {
     return this.#count
   }
 
+  /** From the first request sent to the last; `null` when none was. */
+  get sentSeconds(): number | null {
+    return this.#count === 0 ? null : this.#last - this.#first
+  }
+
   add(sentSeconds: number, endSeconds: number): void {
+    this.#sentBetween(sentSeconds, sentSeconds)
     this.#count++
     if (this.#grid === null) {
       if (this.#sent.length < this.#limit) {
@@ -39,6 +47,7 @@ export class Flights {
     const sent = that.#sent.all()
     const end = that.#end.all()
     const isBeyond = this.#sent.length + sent.length > this.#limit
+    if (that.#count > 0) this.#sentBetween(that.#first, that.#last)
     this.#count += that.#count
     if (this.#grid === null && (isBeyond || that.#grid !== null)) this.#grid = this.#fold()
     if (this.#grid === null) {
@@ -65,9 +74,11 @@ export class Flights {
     return this.#grid === null ? flight(this.#sent.sorted(), this.#end.sorted()) : this.#grid.flight()
   }
 
-  /** The kind as a byte, then the moments or the grid. */
+  /** The number, the first and the last moment, the kind as a byte, then the moments or the grid. */
   write(writer: ByteWriter): void {
     writer.double(this.#count)
+    writer.double(this.#first)
+    writer.double(this.#last)
     if (this.#grid === null) {
       writer.byte(EXACT)
       writer.doubles(this.#sent.all())
@@ -81,6 +92,8 @@ export class Flights {
   /** Reads into an empty one. */
   read(reader: ByteReader): void {
     this.#count = reader.double()
+    this.#first = reader.double()
+    this.#last = reader.double()
     const kind = reader.byte()
     if (kind === GRID) {
       this.#grid = new FlightGrid()
@@ -89,6 +102,11 @@ export class Flights {
     this.#sent.append(reader.doubles())
     this.#end.append(reader.doubles())
     if (kind !== EXACT || this.#sent.length !== this.#end.length) reader.fail("the requests in flight make no sense")
+  }
+
+  #sentBetween(first: number, last: number): void {
+    this.#first = this.#count === 0 ? first : Math.min(this.#first, first)
+    this.#last = this.#count === 0 ? last : Math.max(this.#last, last)
   }
 
   #fold(): FlightGrid {

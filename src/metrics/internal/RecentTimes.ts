@@ -7,9 +7,10 @@
 export const TTFT = 0
 export const GAP = 864
 export const LAG = 1_728
+export const DELAY = 2_592
 
 const BUCKETS = 864
-const ALL_BUCKETS = 3 * BUCKETS
+const ALL_BUCKETS = 4 * BUCKETS
 
 /** Quarters of a microsecond. The first 32 have a bucket each; above, every power of two is cut into 32 equal buckets. */
 const UNITS_PER_SECOND = 4e6
@@ -122,7 +123,8 @@ export const read = (self: RecentTimes, nowNanos: number) => {
     seconds: (nowNanos - from) / 1e9,
     ttft: describe(sum, TTFT),
     gap: describe(sum, GAP),
-    lag: describe(sum, LAG)
+    lag: describe(sum, LAG),
+    delay: describe(sum, DELAY)
   }
 }
 

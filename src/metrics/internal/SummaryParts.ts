@@ -31,7 +31,8 @@ const makeColumns = (limit: number) => ({
 type Columns = ReturnType<typeof makeColumns>
 
 /**
- * - `measuredErrors`: of the requests that are measured
+ * - `measuredFailures`: of the requests that are measured; those that llmperf cancelled are none
+ * - `chunksTogether`: chunks that came together with the one before
  * - `requestSeconds`: the sum of the latencies of the requests that completed
  * - `tokensInChunks`, `chunksWithTokens`: of the requests whose tokens are known
  * - `cacheKnown`, `cacheableTokens`, `cachedTokens`: completed requests of which the server says how many input tokens were cached,
@@ -45,7 +46,8 @@ const makeTotals = () => ({
   cancelled: 0,
   unsampled: 0,
   late: 0,
-  measuredErrors: 0,
+  measuredFailures: 0,
+  chunksTogether: 0,
   outputTokens: 0,
   inputTokens: 0,
   chunks: 0,
@@ -131,7 +133,8 @@ export class SummaryParts {
     )
     const ended = completed + failed + cancelled
     if (!isCounted || ended !== requests) return `${ended} requests of ${requests}`
-    if (Math.max(totals.unsampled, totals.late, totals.measuredErrors) > requests) return "more requests than there are"
+    if (Math.max(totals.unsampled, totals.late, totals.measuredFailures) > requests)
+      return "more requests than there are"
     if (!(requestSeconds >= 0 && requestSeconds <= completed * seconds))
       return `latencies of ${requestSeconds} s in all`
     if (this.errors.total !== failed + cancelled) return `${this.errors.total} errors of ${failed + cancelled}`

@@ -1,8 +1,10 @@
+import * as Record from "effect/Record"
 import { type Summary } from "../../domain/Summary.ts"
 import * as HealthReport from "../HealthReport.ts"
 import * as Histogram from "../Histogram.ts"
 import { LATE_SECONDS } from "../SummarySink.ts"
-import { type DispatchReport, type DispatchSlice } from "./verdictDispatch.ts"
+import * as DelayBuckets from "./delayBuckets.ts"
+import { arrivalDelaysOf, type DispatchReport, type DispatchSlice } from "./verdictDispatch.ts"
 import { type Limit, type LimitName, type Limits } from "./verdictLimits.ts"
 
 /** A value and the limit that holds for it here. */
@@ -12,7 +14,7 @@ export interface Finding {
   readonly limit: Limit
 }
 
-/** What the delays of the client are held against, in seconds: `null` where it was not measured. */
+/** The 99th percentiles that the delays of the client are held against, in seconds: `null` where it was not measured. */
 export interface Reference {
   readonly ttft: number | null
   readonly gap: number | null
@@ -25,8 +27,8 @@ const OTHER_FILES = 64
 const MIN_REQUESTS_OF_A_RATE = 20
 
 export const referenceOf = (summary: Summary): Reference => ({
-  ttft: summary.ttft_s.quantiles.p50 ?? summary.end_to_end_latency_s.quantiles.p50,
-  gap: summary.inter_chunk_latency_s.mean
+  ttft: summary.ttft_s.quantiles.p99 ?? summary.end_to_end_latency_s.quantiles.p99,
+  gap: summary.inter_chunk_latency_s.quantiles.p99
 })
 
 /** Never below `least`; above it, the share of what is measured. */
@@ -36,31 +38,34 @@ const relative = (least: Limit, shares: Limit, measured: number): Limit => ({
   invalid: shares.invalid === null || least.invalid === null ? null : Math.max(least.invalid, shares.invalid * measured)
 })
 
-const delayFindings = (value: number, { gap, ttft }: Reference, limits: Limits): Array<Finding> => {
+/** The 99th percentiles of what delays may have added: `null` where nothing arrived or nobody watched. */
+interface Delays {
+  readonly ttft: number | null
+  readonly gap: number | null
+}
+
+export const delayFindings = (delays: Delays, reference: Reference, limits: Limits): Array<Finding> => {
   const found: Array<Finding> = []
-  if (ttft !== null) {
-    found.push({
-      check: "loop_delay_of_ttft",
-      value,
-      limit: relative(limits.loop_delay, limits.loop_delay_of_ttft, ttft)
-    })
+  const add = (
+    check: "loop_delay_of_ttft" | "loop_delay_of_gap",
+    value: number | null,
+    measured: number | null
+  ): void => {
+    if (value === null || measured === null) return
+    found.push({ check, value, limit: relative(limits.loop_delay, limits[check], measured) })
   }
-  if (gap !== null) {
-    found.push({
-      check: "loop_delay_of_gap",
-      value,
-      limit: relative(limits.loop_delay, limits.loop_delay_of_gap, gap)
-    })
-  }
+  add("loop_delay_of_ttft", delays.ttft, reference.ttft)
+  add("loop_delay_of_gap", delays.gap, reference.gap)
   return found
 }
 
+type Requests = Pick<
+  DispatchSlice,
+  "requests" | "sent" | "late" | "very_late" | "lag_total_s" | "in_flight_s" | "own_errors"
+>
+
 /** The requests of a slice, or of the whole run. */
-const dispatchFindings = (
-  requests: Omit<DispatchSlice, "from_s" | "to_s">,
-  openLoop: boolean,
-  limits: Limits
-): Array<Finding> => {
+const dispatchFindings = (requests: Requests, openLoop: boolean, limits: Limits): Array<Finding> => {
   const found: Array<Finding> = []
   const add = (check: LimitName, part: number, whole: number): void => {
     if (whole > 0) found.push({ check, value: part / whole, limit: limits[check] })
@@ -96,6 +101,32 @@ const timeFindings = (time: ThreadTime, limits: Limits): Array<Finding> => {
   return found
 }
 
+/** What is judged in a slice of the client as it was, and of the machine. */
+export const ofHealth = (
+  health: HealthReport.HealthSlice,
+  given: { readonly reference: Reference; readonly threads: number; readonly limits: Limits }
+): ReadonlyArray<Finding> => {
+  const { limits, reference } = given
+  const found = timeFindings(
+    {
+      gcTime: gcTime(health.gc_total_s, health.observed_s, given.threads),
+      loopUtilization: health.loop_utilization,
+      machineCpu: health.machine_cpu,
+      steal: health.steal,
+      freeMemory: health.free_memory
+    },
+    limits
+  )
+  if (reference.ttft !== null) {
+    found.push({
+      check: "gc_pause",
+      value: health.gc_longest_s,
+      limit: relative(limits.gc_pause, limits.loop_delay_of_ttft, reference.ttft)
+    })
+  }
+  return found
+}
+
 /** What is judged in a slice. */
 export const ofSlice = (
   slice: { readonly health: HealthReport.HealthSlice | null; readonly dispatch: DispatchSlice | null },
@@ -109,51 +140,43 @@ export const ofSlice = (
   const { limits, openLoop, reference } = given
   const { dispatch, health } = slice
   const found = dispatch === null ? [] : dispatchFindings(dispatch, openLoop, limits)
-  if (health === null) return found
-  found.push(
-    ...delayFindings(health.loop_delay_p99_s, reference, limits),
-    ...timeFindings(
-      {
-        gcTime: gcTime(health.gc_total_s, health.observed_s, given.threads),
-        loopUtilization: health.loop_utilization,
-        machineCpu: health.machine_cpu,
-        steal: health.steal,
-        freeMemory: health.free_memory
-      },
-      limits
-    )
-  )
-  if (reference.ttft !== null) {
-    found.push({
-      check: "gc_pause",
-      value: health.gc_longest_s,
-      limit: relative(limits.gc_pause, limits.loop_delay_of_ttft, reference.ttft)
-    })
-  }
-  return found
+  if (dispatch !== null) found.push(...delayFindings(delaysOfSlice(dispatch), reference, limits))
+  return health === null ? found : [...found, ...ofHealth(health, given)]
 }
 
-/** What is judged over the whole run, but for its slices. */
+const delaysOfSlice = ({ added_gap, added_ttft }: DispatchSlice): Delays => ({
+  ttft: DelayBuckets.quantile(added_ttft, 0.99),
+  gap: DelayBuckets.quantile(added_gap, 0.99)
+})
+
+/** What is judged of a run in which no request succeeded: whether the client is to blame for that. */
+export const ofFailures = (dispatch: DispatchReport, limits: Limits): ReadonlyArray<Finding> =>
+  dispatchFindings(totalOf(dispatch), true, limits).filter(({ check }) => check === "own_errors")
+
+/** What is judged over the whole run, but for its slices. `healthSlices`: those in which the server served something. */
 export const ofRun = (
   run: {
     readonly summary: Summary
     readonly health: HealthReport.HealthReport | null
+    readonly healthSlices: ReadonlyArray<HealthReport.HealthSlice>
     readonly dispatch: DispatchReport
   },
   given: { readonly openLoop: boolean; readonly limits: Limits }
 ): ReadonlyArray<Finding> => {
-  const { dispatch, health, summary } = run
+  const { dispatch, health, healthSlices, summary } = run
   const { limits, openLoop } = given
   const found = dispatchFindings(totalOf(dispatch), openLoop, limits)
   if (openLoop) found.push(...rateFindings(summary, dispatch, limits))
-  if (health === null) return found
-  const delays = HealthReport.loopDelay(health)
-  const p99 = Histogram.quantile(delays, 0.99)
-  if (p99 !== null) {
-    found.push(...delayFindings(p99, referenceOf(summary), limits))
-    found.push({ check: "loop_delay_max", value: Histogram.max(delays) ?? p99, limit: limits.loop_delay_max })
+  const arrivals = arrivalDelaysOf(dispatch)
+  const delays = {
+    ttft: Histogram.quantile(arrivals.addedTtft, 0.99),
+    gap: Histogram.quantile(arrivals.addedGap, 0.99)
   }
-  const time = timeOf(health)
+  found.push(...delayFindings(delays, referenceOf(summary), limits))
+  if (health === null) return found
+  const longest = Histogram.max(HealthReport.loopDelay(health))
+  if (longest !== null) found.push({ check: "loop_delay_max", value: longest, limit: limits.loop_delay_max })
+  const time = timeOf(healthSlices, health.threads)
   if (time !== null) found.push(...timeFindings(time, limits))
   if (health.open_file_limit !== null && health.open_file_limit > 0) {
     found.push({
@@ -169,27 +192,9 @@ export const ofRun = (
 const connectionsOf = (summary: Summary, health: HealthReport.HealthReport): number =>
   health.slices.reduce((most, slice) => Math.max(most, slice.connections), summary.max_requests_in_flight)
 
-const totalOf = (dispatch: DispatchReport): Omit<DispatchSlice, "from_s" | "to_s"> => {
-  const total = {
-    requests: 0,
-    sent: 0,
-    late: 0,
-    very_late: 0,
-    lag_total_s: 0,
-    lag_max_s: 0,
-    in_flight_s: 0,
-    own_errors: 0
-  }
-  for (const slice of dispatch.slices) {
-    total.requests += slice.requests
-    total.sent += slice.sent
-    total.late += slice.late
-    total.very_late += slice.very_late
-    total.lag_total_s += slice.lag_total_s
-    total.lag_max_s = Math.max(total.lag_max_s, slice.lag_max_s)
-    total.in_flight_s += slice.in_flight_s
-    total.own_errors += slice.own_errors
-  }
+const totalOf = ({ slices }: DispatchReport): Requests => {
+  const total = { requests: 0, sent: 0, late: 0, very_late: 0, lag_total_s: 0, in_flight_s: 0, own_errors: 0 }
+  for (const slice of slices) for (const name of Record.keys(total)) total[name] += slice[name]
   return total
 }
 
@@ -223,11 +228,11 @@ const gcTime = (seconds: number, observed: number, threads: number): number =>
   observed > 0 ? seconds / (observed * Math.max(1, threads)) : 0
 
 /** Means of the run, weighted by time; `null` when nothing was observed. */
-const timeOf = (health: HealthReport.HealthReport): ThreadTime | null => {
+const timeOf = (slices: ReadonlyArray<HealthReport.HealthSlice>, threads: number): ThreadTime | null => {
   const mean = (read: (slice: HealthReport.HealthSlice) => number | null): number | null => {
     let sum = 0
     let seconds = 0
-    for (const slice of health.slices) {
+    for (const slice of slices) {
       const value = read(slice)
       if (value === null) continue
       sum += value * slice.observed_s
@@ -237,13 +242,13 @@ const timeOf = (health: HealthReport.HealthReport): ThreadTime | null => {
   }
   const loopUtilization = mean((slice) => slice.loop_utilization)
   if (loopUtilization === null) return null
-  const observed = health.slices.reduce((sum, slice) => sum + slice.observed_s, 0)
-  const free = health.slices.flatMap((slice) => (slice.free_memory === null ? [] : [slice.free_memory]))
+  const observed = slices.reduce((sum, slice) => sum + slice.observed_s, 0)
+  const free = slices.flatMap((slice) => (slice.free_memory === null ? [] : [slice.free_memory]))
   return {
     gcTime: gcTime(
-      health.slices.reduce((sum, slice) => sum + slice.gc_total_s, 0),
+      slices.reduce((sum, slice) => sum + slice.gc_total_s, 0),
       observed,
-      health.threads
+      threads
     ),
     loopUtilization,
     machineCpu: mean((slice) => slice.machine_cpu),

@@ -1,3 +1,4 @@
+import * as Record from "effect/Record"
 import * as Schema from "effect/Schema"
 
 const Threshold = Schema.NullOr(Schema.Finite.check(Schema.isGreaterThanOrEqualTo(0)))
@@ -17,11 +18,262 @@ export const Limit = Schema.Struct({ degraded: Threshold, invalid: Threshold })
 export interface Limit extends Schema.Schema.Type<typeof Limit> {}
 
 /**
+ * In what a limit is given: seconds, or a share, where 1 is the whole.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type Unit = "s" | "share"
+
+/**
+ * A check of the verdict.
+ *
+ * - `degraded`, `invalid`: its limits unless others are given
+ * - `unit`: of what is measured; `limitUnit`: of its limits, where these are in another
+ * - `what`: what is measured, in a few words; `cause`: what it comes down to, in one or two; `says`: the finding in a sentence, given
+ *   the amount
+ * - `advice`: what to do about it
+ */
+interface Check {
+  readonly degraded: number | null
+  readonly invalid: number | null
+  readonly unit: Unit
+  readonly limitUnit?: Unit
+  readonly what: string
+  readonly cause: string
+  readonly says: (amount: string) => string
+  readonly advice: string
+}
+
+const check = (of: Check): Check => of
+
+const lighter = "Send less, use more processors (--workers), or run llmperf on a machine of its own"
+
+/**
+ * Every check, from what it measures to what it says: a new one is an entry here and a finding in `verdictChecks.ts`.
+ * `docs/verdict.md` gives the reason of each limit.
+ */
+export const checks = {
+  loop_delay: check({
+    degraded: 0.005,
+    invalid: 0.05,
+    unit: "s",
+    what: "event-loop delay",
+    cause: "event-loop delay",
+    says: (amount) => `The client looked up to ${amount} late (p99) at what arrived`,
+    advice: lighter
+  }),
+  loop_delay_of_ttft: check({
+    degraded: 0.1,
+    invalid: 1 / 3,
+    unit: "s",
+    limitUnit: "share",
+    what: "by how much event-loop delays may have lengthened TTFT (p99)",
+    cause: "event-loop delay",
+    says: (amount) => `The client's delays added up to ${amount} to TTFT (p99)`,
+    advice: lighter
+  }),
+  loop_delay_of_gap: check({
+    degraded: 1 / 3,
+    invalid: 5 / 6,
+    unit: "s",
+    limitUnit: "share",
+    what: "by how much event-loop delays may have lengthened the gaps between chunks (p99)",
+    cause: "event-loop delay",
+    says: (amount) => `The client's delays added up to ${amount} to the gaps between chunks (p99)`,
+    advice: `${lighter}. Inter-token latency and means suffer less than quantiles and maxima of gaps`
+  }),
+  loop_delay_max: check({
+    degraded: 1,
+    invalid: null,
+    unit: "s",
+    what: "longest event-loop delay",
+    cause: "event-loop delay",
+    says: (amount) => `The client's event loop stood still for ${amount}`,
+    advice:
+      "The largest values reported may be the client's. Look for what stopped the process (swap, suspend, debugger)"
+  }),
+  gc_pause: check({
+    degraded: 0.05,
+    invalid: null,
+    unit: "s",
+    what: "longest garbage collection",
+    cause: "garbage collection",
+    says: (amount) => `A garbage collection stopped the client for ${amount}`,
+    advice: "Keep fewer or shorter answers in flight, or use more processors (--workers)"
+  }),
+  gc_time: check({
+    degraded: 0.1,
+    invalid: null,
+    unit: "share",
+    what: "share of the time spent in garbage collection",
+    cause: "garbage collection",
+    says: (amount) => `The client spent ${amount} of the time in garbage collection`,
+    advice: "Keep fewer or shorter answers in flight, or give the process more memory"
+  }),
+  loop_utilization: check({
+    degraded: 0.95,
+    invalid: null,
+    unit: "share",
+    what: "share of the time in which the client's thread was busy",
+    cause: "busy thread",
+    says: (amount) => `The client's thread was busy ${amount} of the time`,
+    advice: `The rates reported may be the client's limit. ${lighter}`
+  }),
+  machine_cpu: check({
+    degraded: 0.98,
+    invalid: null,
+    unit: "share",
+    what: "share of this machine's processors in use",
+    cause: "CPU",
+    says: (amount) => `The processors of this machine were ${amount} busy`,
+    advice: "Stop what else runs here. A server on the same machine competes with the client"
+  }),
+  steal: check({
+    degraded: 0.1,
+    invalid: null,
+    unit: "share",
+    what: "share of processor time that the host gave to other machines",
+    cause: "CPU taken by the host",
+    says: (amount) => `The host gave ${amount} of this machine's processor time to other machines`,
+    advice: "Use a machine with dedicated processors"
+  }),
+  used_memory: check({
+    degraded: 0.95,
+    invalid: null,
+    unit: "share",
+    what: "share of the memory in use",
+    cause: "memory",
+    says: (amount) => `The memory of this machine was ${amount} full`,
+    advice: "Free memory, or send fewer requests at a time: swapping stops the client"
+  }),
+  open_files: check({
+    degraded: 0.9,
+    invalid: null,
+    unit: "share",
+    what: "share of the open files allowed",
+    cause: "open files",
+    says: (amount) => `The client needed ${amount} of the files it may have open`,
+    advice: "Raise the limit (ulimit -n), or send fewer requests at a time"
+  }),
+  late_requests: check({
+    degraded: 0.01,
+    invalid: null,
+    unit: "share",
+    what: "share of requests that the client sent more than 10 ms late",
+    cause: "late requests",
+    says: (amount) => `The client sent ${amount} of the requests more than 10 ms late`,
+    advice: `The server saw other arrivals than asked for. ${lighter}`
+  }),
+  very_late_requests: check({
+    degraded: 0.01,
+    invalid: 0.05,
+    unit: "share",
+    what: "share of requests that the client sent more than 100 ms late",
+    cause: "late requests",
+    says: (amount) => `The client sent ${amount} of the requests more than 100 ms late`,
+    advice: `The server saw other arrivals than asked for. ${lighter}`
+  }),
+  rate_shortfall: check({
+    degraded: 0.05,
+    invalid: 0.2,
+    unit: "share",
+    what: "by how much the request rate stayed below the one asked for",
+    cause: "late requests",
+    says: (amount) => `The request rate was ${amount} below the one asked for`,
+    advice: lighter
+  }),
+  queued_requests: check({
+    degraded: 0.01,
+    invalid: null,
+    unit: "share",
+    what: "share of requests that waited for a place in flight",
+    cause: "--max-in-flight",
+    says: (amount) => `--max-in-flight held back ${amount} of the requests`,
+    advice: "The load was bounded by --max-in-flight, not by the schedule. Raise it, or read the scheduled latencies"
+  }),
+  dropped_requests: check({
+    degraded: 0.01,
+    invalid: 0.1,
+    unit: "share",
+    what: "share of requests dropped because too many were in flight",
+    cause: "--max-in-flight",
+    says: (amount) => `--when-full drop left out ${amount} of the requests`,
+    advice: "Less was sent than asked for. Raise --max-in-flight, or ask for less"
+  }),
+  lost_slot_time: check({
+    degraded: 0.05,
+    invalid: 0.25,
+    unit: "share",
+    what: "share of the time in which slots stood empty, waiting for the client",
+    cause: "empty slots",
+    says: (amount) => `Slots stood empty ${amount} of the time, waiting for the client`,
+    advice: `Fewer requests were in flight than asked for. ${lighter}`
+  }),
+  own_errors: check({
+    degraded: 0,
+    invalid: 0.01,
+    unit: "share",
+    what: "share of requests that failed because the client ran out of files, ports or memory",
+    cause: "own failures",
+    says: (amount) => `${amount} of the requests failed because the client ran out of files, ports or memory`,
+    advice: "Raise the limits of this machine (ulimit -n, ports), or send fewer requests at a time"
+  }),
+  token_mismatch_of_output: check({
+    degraded: 0.05,
+    invalid: null,
+    unit: "share",
+    what: "difference of the tokenizer's count of output tokens from the server's",
+    cause: "tokens",
+    says: (amount) => `The tokenizer's count of output tokens is ${amount} off the server's`,
+    advice:
+      "Rates and inter-token latency are per token of another tokenizer than the model's: let the server count (--count-tokens server), or name the model's (--tokenizer NAME)"
+  }),
+  token_mismatch_of_input: check({
+    degraded: 0.2,
+    invalid: null,
+    unit: "share",
+    what: "difference of the tokenizer's count of input tokens from the server's",
+    cause: "tokens",
+    says: (amount) => `The tokenizer's count of input tokens is ${amount} off the server's`,
+    advice:
+      "The model saw prompts of other lengths than asked for: name its tokenizer (--tokenizer NAME); llmperf probe says how far one is off"
+  }),
+  bad_time: check({
+    degraded: 0.1,
+    invalid: null,
+    unit: "share",
+    what: "share of the run in which the client was overloaded",
+    cause: "overload",
+    says: (amount) => `The client was overloaded for ${amount} of the run`,
+    advice: "What was measured in these slices may be the client's"
+  }),
+  invalid_time: check({
+    degraded: 0.02,
+    invalid: 0.5,
+    unit: "share",
+    what: "share of the run in which the client was the bottleneck",
+    cause: "overload",
+    says: (amount) => `The client was the bottleneck for ${amount} of the run`,
+    advice: "What was measured in these slices is the client's"
+  })
+}
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type LimitName = keyof typeof checks
+
+/** The names of all checks, in order. */
+export const checkNames = Record.keys(checks)
+
+/**
  * Every limit of a verdict. `docs/verdict.md` gives the reason of each.
  *
  * - `loop_delay`: s. Below it a delay of the event loop is never held against the client, whatever is measured
- * - `loop_delay_of_ttft`, `loop_delay_of_gap`: the delay (p99) as a share of the median TTFT (for answers that do not stream,
- *   of the median latency), and of the mean gap between chunks
+ * - `loop_delay_of_ttft`: by how much the event loop's delay at the arrival of first tokens may have lengthened TTFT (p99), as a share of
+ *   the TTFT reported (p99); of the latency for answers that do not stream. `loop_delay_of_gap`: the same of the gaps between chunks
  * - `loop_delay_max`: s, the longest delay of the run
  * - `gc_pause`: s, the longest pause of a slice, and as `loop_delay_of_ttft` beside the TTFT; `gc_time`: share of the time
  * - `loop_utilization`, `machine_cpu`, `steal`: share of the time in which the event loop was at work, the processors of
@@ -39,30 +291,7 @@ export interface Limit extends Schema.Schema.Type<typeof Limit> {}
  * @category models
  * @since 0.2.0
  */
-export const Limits = Schema.Struct({
-  loop_delay: Limit,
-  loop_delay_of_ttft: Limit,
-  loop_delay_of_gap: Limit,
-  loop_delay_max: Limit,
-  gc_pause: Limit,
-  gc_time: Limit,
-  loop_utilization: Limit,
-  machine_cpu: Limit,
-  steal: Limit,
-  used_memory: Limit,
-  open_files: Limit,
-  late_requests: Limit,
-  very_late_requests: Limit,
-  rate_shortfall: Limit,
-  queued_requests: Limit,
-  dropped_requests: Limit,
-  lost_slot_time: Limit,
-  own_errors: Limit,
-  token_mismatch_of_output: Limit,
-  token_mismatch_of_input: Limit,
-  bad_time: Limit,
-  invalid_time: Limit
-})
+export const Limits = Schema.Struct(Record.map(checks, () => Limit))
 
 /**
  * @category models
@@ -71,164 +300,9 @@ export const Limits = Schema.Struct({
 export interface Limits extends Schema.Schema.Type<typeof Limits> {}
 
 /**
- * @category models
- * @since 0.2.0
- */
-export type LimitName = keyof Limits
-
-/**
  * The limits unless others are given.
  *
  * @category constants
  * @since 0.2.0
  */
-export const defaultLimits: Limits = {
-  loop_delay: { degraded: 0.005, invalid: 0.05 },
-  loop_delay_of_ttft: { degraded: 0.1, invalid: 0.5 },
-  loop_delay_of_gap: { degraded: 0.5, invalid: 5 },
-  loop_delay_max: { degraded: 1, invalid: null },
-  gc_pause: { degraded: 0.05, invalid: null },
-  gc_time: { degraded: 0.1, invalid: null },
-  loop_utilization: { degraded: 0.95, invalid: null },
-  machine_cpu: { degraded: 0.98, invalid: null },
-  steal: { degraded: 0.1, invalid: null },
-  used_memory: { degraded: 0.95, invalid: null },
-  open_files: { degraded: 0.9, invalid: null },
-  late_requests: { degraded: 0.01, invalid: null },
-  very_late_requests: { degraded: 0.01, invalid: 0.05 },
-  rate_shortfall: { degraded: 0.05, invalid: 0.2 },
-  queued_requests: { degraded: 0.01, invalid: null },
-  dropped_requests: { degraded: 0.01, invalid: 0.1 },
-  lost_slot_time: { degraded: 0.05, invalid: 0.25 },
-  own_errors: { degraded: 0, invalid: 0.01 },
-  token_mismatch_of_output: { degraded: 0.05, invalid: null },
-  token_mismatch_of_input: { degraded: 0.2, invalid: null },
-  bad_time: { degraded: 0.1, invalid: null },
-  invalid_time: { degraded: 0.02, invalid: 0.5 }
-}
-
-/**
- * In what a limit is given: seconds, or a share, where 1 is the whole.
- *
- * @category models
- * @since 0.2.0
- */
-export type Unit = "s" | "share"
-
-/** What is measured, in words, and what helps. */
-export interface Check {
-  readonly what: string
-  readonly unit: Unit
-  readonly advice: string
-}
-
-const lighter = "send less, use more processors (--workers), or give the client a machine of its own"
-
-/** Every limit in words. */
-export const checks: { readonly [name in LimitName]: Check } = {
-  loop_delay: { what: "event-loop delay (p99)", unit: "s", advice: lighter },
-  loop_delay_of_ttft: { what: "event-loop delay (p99), too long for the TTFT reported", unit: "s", advice: lighter },
-  loop_delay_of_gap: {
-    what: "event-loop delay (p99), too long for the gaps between chunks reported",
-    unit: "s",
-    advice: `${lighter}; means per token suffer less than quantiles and maxima of gaps`
-  },
-  loop_delay_max: {
-    what: "longest event-loop delay",
-    unit: "s",
-    advice:
-      "the largest values reported may be the client's; look for what stopped the process (swap, suspend, debugger)"
-  },
-  gc_pause: {
-    what: "longest garbage collection",
-    unit: "s",
-    advice: "keep fewer or shorter answers in flight, or use more processors (--workers)"
-  },
-  gc_time: {
-    what: "share of the time spent in garbage collection",
-    unit: "share",
-    advice: "keep fewer or shorter answers in flight, or give the process more memory"
-  },
-  loop_utilization: {
-    what: "share of the time in which the client's thread had work to do",
-    unit: "share",
-    advice: `the rates reported may be the client's limit: ${lighter}`
-  },
-  machine_cpu: {
-    what: "share of this machine's processors in use",
-    unit: "share",
-    advice: "stop what else runs here; a server on the same machine competes with the client"
-  },
-  steal: {
-    what: "share of processor time that the host gave to other machines",
-    unit: "share",
-    advice: "use a machine with processors of its own"
-  },
-  used_memory: {
-    what: "share of the memory in use",
-    unit: "share",
-    advice: "free memory, or send fewer requests at a time: a machine that swaps stops its clients"
-  },
-  open_files: {
-    what: "share of the open files allowed",
-    unit: "share",
-    advice: "raise the limit (ulimit -n), or send fewer requests at a time"
-  },
-  late_requests: {
-    what: "share of requests sent more than 10 ms late by the client",
-    unit: "share",
-    advice: `the server saw other arrivals than asked for: ${lighter}`
-  },
-  very_late_requests: {
-    what: "share of requests sent more than 100 ms late by the client",
-    unit: "share",
-    advice: `the server saw other arrivals than asked for: ${lighter}`
-  },
-  rate_shortfall: {
-    what: "request rate below the one asked for, by a share of",
-    unit: "share",
-    advice: lighter
-  },
-  queued_requests: {
-    what: "share of requests that waited for a place in flight",
-    unit: "share",
-    advice: "the load was bounded by --max-in-flight and not by the schedule: raise it, or read the scheduled latencies"
-  },
-  dropped_requests: {
-    what: "share of requests left out for want of a place in flight",
-    unit: "share",
-    advice: "less was sent than asked for: raise --max-in-flight, or ask for less"
-  },
-  lost_slot_time: {
-    what: "share of the slots' time that passed before their next request was sent",
-    unit: "share",
-    advice: `fewer requests were in flight than asked for: ${lighter}`
-  },
-  own_errors: {
-    what: "share of requests that failed because the client ran out of files, ports or memory",
-    unit: "share",
-    advice: "raise the limits of this machine (ulimit -n, ports), or send fewer requests at a time"
-  },
-  token_mismatch_of_output: {
-    what: "difference of the tokenizer's count of output tokens from the server's",
-    unit: "share",
-    advice:
-      "rates and inter-token latency are per token of another tokenizer than the model's: let the server count (--count-tokens server), or name the model's (--tokenizer NAME)"
-  },
-  token_mismatch_of_input: {
-    what: "difference of the tokenizer's count of input tokens from the server's",
-    unit: "share",
-    advice:
-      "the model saw prompts of other lengths than asked for: name its tokenizer (--tokenizer NAME); llmperf probe says how far one is off"
-  },
-  bad_time: {
-    what: "share of the run in slices that are not VALID",
-    unit: "share",
-    advice: "see the slices; what was measured in them may be the client's"
-  },
-  invalid_time: {
-    what: "share of the run in slices that are INVALID",
-    unit: "share",
-    advice: "see the slices; what was measured in them is the client's"
-  }
-}
+export const defaultLimits: Limits = Record.map(checks, ({ degraded, invalid }) => ({ degraded, invalid }))

@@ -1,12 +1,16 @@
 import type { ErrorGroup, Summary } from "../../domain/Summary.ts"
 import { errorKind } from "./errorKind.ts"
+import * as FailureAdvice from "./failureAdvice.ts"
 import { withoutJson } from "./plainWords.ts"
 import { type Style } from "./style.ts"
 import * as Text from "./text.ts"
 
 const MAX_ERROR_KINDS = 10
 
-/** Lines about the requests that did not complete: how many, then each kind with the message of its first. */
+/**
+ * Lines about the requests that did not complete: how many, then each kind with the message of its first. When none completed, with
+ * what to try.
+ */
 export const failures = (summary: Summary, columns: number, marks: Style): Array<string> => {
   const share = `${summary.number_errors} of ${summary.num_requests_started} requests (${Text.percent(summary.error_rate)})`
   const lines = Text.wrap(`Not completed: ${share}`, columns).map(marks.bold)
@@ -20,6 +24,12 @@ export const failures = (summary: Summary, columns: number, marks: Style): Array
   }
   const more = summary.errors.length - shown.length
   if (more > 0) lines.push(Text.truncate(`  and ${more} more kinds, see the summary file`, columns))
+  if (summary.num_completed_requests > 0) return lines
+  const advice = new Set(shown.flatMap((group) => FailureAdvice.ofGroup(group) ?? []))
+  for (const text of advice) lines.push(...Text.wrap(text, columns))
+  if (summary.num_failed_requests > 0) {
+    lines.push(...Text.wrap("llmperf probe with the same flags sends one request and shows all of it.", columns))
+  }
   return lines
 }
 

@@ -75,7 +75,7 @@ export const gauges: { readonly [key: string]: Described } = {
   request_rate_per_s: {
     name: "sent_requests_per_second",
     unit: "requests_per_second",
-    help: "Requests sent by the wall time"
+    help: "Requests sent by the wall time, in an open loop by the time from the first to the last"
   },
   mean_output_throughput_token_per_s: {
     name: "output_throughput_tokens_per_second",
@@ -96,6 +96,10 @@ export const gauges: { readonly [key: string]: Described } = {
     help: "Reasoning that the server counted and did not stream"
   },
   total_chunks: bare("chunks", "Chunks of successful answers"),
+  inter_chunk_burst_share: ratio(
+    "burst_chunk",
+    "Chunks that came together with the one before, as a share of all but the first"
+  ),
   mean_tokens_per_chunk: bare("mean_tokens_per_chunk", "Output tokens by chunks, over all successful answers"),
   usage_output_tokens_num_requests_compared: bare(
     "usage_output_requests_compared",
@@ -226,21 +230,21 @@ const ofDistribution = (key: string, described: Described, number: Numbers): Rea
   })
 ]
 
-/** With errors counted as infinite, what is not known is infinite, unless no request has finished at all. */
+/** With failures counted as infinite, what is not known is infinite, unless no request has succeeded or failed at all. */
 const failedAsInfinite = (key: "ttft_s" | "end_to_end_latency_s", number: Numbers): Family => {
   const { help, unit } = distributions[key]
   return {
     name: withPart(distributions[key], "failed_as_infinite"),
     unit,
     type: "summary",
-    help: `${help}; infinite for a request that did not succeed`,
+    help: `${help}; infinite for a request that failed`,
     samples: isThere(key, number) ? quantileSamples(`failed_as_infinite_${key}`, number, Infinity) : []
   }
 }
 
 const isThere = (key: string, number: Numbers): boolean =>
   number("quantile_error") !== null &&
-  (number(`${key}_mean`) !== null || (number("number_errors") ?? 0) > (number("num_unsampled_requests") ?? 0))
+  (number(`${key}_mean`) !== null || (number("num_failed_requests") ?? 0) > (number("num_unsampled_requests") ?? 0))
 
 /** Everything that the summary holds as numbers, in a fixed order. */
 export const families = (number: Numbers): ReadonlyArray<Family> => [

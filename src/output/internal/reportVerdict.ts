@@ -8,10 +8,12 @@ import { resultOf } from "./reportTotals.ts"
 const isSharedPrompts = Schema.is(SharedPrompts)
 
 const meanings: { readonly [grade: string]: { readonly mark: string; readonly text: string } } = {
-  VALID: { mark: "✓", text: "The client had no part in these numbers that matters." },
-  DEGRADED: { mark: "!", text: "The client had a part in some of these numbers." },
-  INVALID: { mark: "✕", text: "What was measured is the client, not the server." }
+  VALID: { mark: "✓", text: "The client did not distort these numbers." },
+  DEGRADED: { mark: "!", text: "The client may have distorted some of these numbers." },
+  INVALID: { mark: "✕", text: "The client, not the server, was the bottleneck." }
 }
+
+const noRequest = "No request succeeded, so there are no latencies to judge."
 
 const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null
@@ -28,12 +30,16 @@ const spans = (slices: unknown): string => {
   return `, at ${shown.map(({ from_s, to_s }) => `${typeof from_s === "number" ? number(from_s) : "?"} – ${typeof to_s === "number" ? number(to_s) : "?"} s`).join(", ")}${more > 0 ? ` and ${more} more` : ""}`
 }
 
+/** Older runs have no sentence. */
+const sentenceOf = (reason: { readonly [key: string]: unknown }): string =>
+  text(reason["sentence"]) || `${text(reason["what"])}: ${amount(reason["value"], reason["unit"])}`
+
 const reasonsOf = (reasons: unknown): string => {
   if (!Array.isArray(reasons) || reasons.length === 0) return ""
   const items = reasons.filter(isObject).map((reason) => {
     const grade = text(reason["verdict"])
-    const measured = `${amount(reason["value"], reason["unit"])}, limit ${amount(reason["limit"], reason["unit"])}${spans(reason["slices"])}`
-    return `<li><b>${escape(grade)}</b>: ${escape(`${text(reason["what"])}: ${measured}`)}<span class="advice">${escape(text(reason["advice"]))}</span></li>`
+    const measured = `${sentenceOf(reason)} (limit ${amount(reason["limit"], reason["unit"])})${spans(reason["slices"])}`
+    return `<li><b>${escape(grade)}</b>: ${escape(measured)}<span class="advice">${escape(text(reason["advice"]))}</span></li>`
   })
   return `<ul>${items.join("")}</ul>`
 }
@@ -80,7 +86,7 @@ const verdictOf = (run: ReportRun, heading: string): string => {
     known === undefined
       ? '<span class="badge unknown"><span aria-hidden="true">?</span> NO VERDICT</span>'
       : `<span class="badge ${grade}"><span aria-hidden="true">${known.mark}</span> ${grade}</span>`
-  const meaning = known?.text ?? "Whether the client had a part in these numbers was not judged."
+  const meaning = known?.text ?? (run.summary["verdict"] === null ? noRequest : "This run was not judged.")
   return `<div class="verdict">${badge}<div>${heading}<p><b>${escape(meaning)}</b></p>${reasonsOf(run.summary["verdict_reasons"])}${cacheOf(run)}<p class="note">${escape(calibrationOf(run))}</p></div></div>`
 }
 

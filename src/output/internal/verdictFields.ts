@@ -37,6 +37,10 @@ const HealthFields = Schema.Struct({
 })
 
 const DispatchFields = Schema.Struct({
+  first_token_delay_s: Distribution,
+  chunk_delay_s: Distribution,
+  added_ttft_s: Distribution,
+  added_gap_s: Distribution,
   client_lag_s: Distribution,
   late_requests: Schema.Int,
   very_late_requests: Schema.Int,
@@ -49,6 +53,7 @@ const DispatchFields = Schema.Struct({
 /**
  * What a summary says of the verdict, before it is made flat. `docs/verdict.md` says what the keys mean.
  *
+ * - `verdict`: `null` when no request succeeded and the client is not to blame for that
  * - `verdict_reasons`: why the run is not VALID, the worst first
  * - `verdict_slices`: the verdict of every slice of time, those that are alike as one
  * - `verdict_limits`: the limits that are not the usual ones
@@ -58,12 +63,14 @@ const DispatchFields = Schema.Struct({
  * @since 0.2.0
  */
 export const VerdictFields = Schema.Struct({
-  verdict: Verdict.Grade,
+  verdict: Schema.NullOr(Verdict.Grade),
   verdict_reasons: Schema.Array(
     Schema.Struct({
       check: Verdict.CheckName,
       verdict: Verdict.Grade,
       what: Schema.String,
+      // Runs of before have none
+      sentence: Schema.optionalKey(Schema.String),
       value: Schema.Finite,
       unit: Verdict.Reason.fields.unit,
       limit: Schema.Finite,
@@ -96,6 +103,7 @@ export const fields = (options: {
     check: reason.check,
     verdict: grade,
     what: reason.what,
+    sentence: reason.sentence,
     value: reason.value,
     unit: reason.unit,
     limit: reason.limit,
@@ -170,7 +178,12 @@ const healthFields = (report: HealthReport.HealthReport | null): typeof HealthFi
 
 const dispatchFields = (report: Verdict.DispatchReport): typeof DispatchFields.Type => {
   const { opened_connections: opened } = report
+  const arrivals = Verdict.arrivalDelaysOf(report)
   return {
+    first_token_delay_s: distribution(arrivals.firstToken),
+    chunk_delay_s: distribution(arrivals.chunk),
+    added_ttft_s: distribution(arrivals.addedTtft),
+    added_gap_s: distribution(arrivals.addedGap),
     client_lag_s: distribution(Verdict.lagOf(report)),
     late_requests: report.slices.reduce((count, { late }) => count + late, 0),
     very_late_requests: report.slices.reduce((count, { very_late }) => count + very_late, 0),

@@ -25,25 +25,31 @@ describe("DispatchTally", () => {
         from_s: 0,
         to_s: 1,
         requests: 2,
+        succeeded: 2,
         sent: 2,
         late: 2,
         very_late: 1,
         lag_total_s: 0.28125,
         lag_max_s: 0.25,
         in_flight_s: 2,
-        own_errors: 0
+        own_errors: 0,
+        added_ttft: [],
+        added_gap: []
       },
       {
         from_s: 2,
         to_s: 3,
         requests: 1,
+        succeeded: 1,
         sent: 1,
         late: 0,
         very_late: 0,
         lag_total_s: 0,
         lag_max_s: 0,
         in_flight_s: 0.5,
-        own_errors: 0
+        own_errors: 0,
+        added_ttft: [],
+        added_gap: []
       }
     ])
   })
@@ -111,6 +117,58 @@ describe("DispatchTally", () => {
       report.slices.reduce((sum, { sent }) => sum + sent, 0),
       10_000
     )
+  })
+
+  const second = 1e9
+  const answered = record({ intended_offset_s: 0.5, sent_offset_s: 0.5, ttft_s: 0.4, number_chunks: 4 })
+  const arrivals: Verdict.Arrivals = {
+    stamps: [0.9, 0.92, 2.5, 2.5].map((at) => at * second),
+    delays: Float64Array.of(0.1, 0, 0.5, 0.5),
+    sendDelay: 0,
+    startNanos: 0
+  }
+
+  it("counts what arrived in the slice in which it did, a gap by how much longer its end waited than its beginning", () => {
+    const tally = new Verdict.DispatchTally()
+    tally.add(answered, false, arrivals)
+    const { slices, ...report } = tally.report()
+    const found = Verdict.arrivalDelaysOf({ ...report, slices })
+    assert.deepStrictEqual(
+      [found.firstToken, found.chunk, found.addedTtft, found.addedGap].map((each) => [
+        Histogram.count(each),
+        Histogram.max(each)
+      ]),
+      [
+        [1, 0.1],
+        [4, 0.5],
+        [1, 0.1],
+        [3, 0.5]
+      ]
+    )
+    const total = (counts: ReadonlyArray<number>) => counts.reduce((sum, count) => sum + count, 0)
+    assert.deepStrictEqual(
+      slices.map(({ added_gap, added_ttft, from_s }) => [from_s, total(added_ttft), total(added_gap)]),
+      [
+        [0, 1, 1],
+        [2, 0, 2]
+      ]
+    )
+  })
+
+  it("counts a hold as the request was written, and nothing of requests that failed or are not measured", () => {
+    const tally = new Verdict.DispatchTally()
+    tally.add(answered, false, { ...arrivals, sendDelay: 0.2 })
+    const failed = failure(500, "HttpStatus", "HTTP 500", { number_chunks: 4 })
+    for (const other of [failed, { ...answered, sampled: false }]) tally.add(other, false, arrivals)
+    const { addedTtft, firstToken } = Verdict.arrivalDelaysOf(tally.report())
+    assert.closeTo(Histogram.max(addedTtft) ?? 0, 0.3, 1e-9)
+    assert.strictEqual(Histogram.count(firstToken), 1)
+  })
+
+  it("is the same when it is asked twice", () => {
+    const tally = new Verdict.DispatchTally()
+    tally.add(answered, false, arrivals)
+    assert.deepStrictEqual(tally.report(), tally.report())
   })
 
   // Lags in multiples of 2⁻¹⁰ s: their sums are exact in any order.
