@@ -93,6 +93,7 @@ const ownCodes = /\b(EMFILE|ENFILE|EADDRNOTAVAIL|ENOBUFS|ENOMEM)\b/
 export const ownErrorOf = (record: RequestRecord): string | null => {
   switch (record.error_reason) {
     case "Connect":
+    case "ConnectionLost":
     case "Truncated":
       return ownCodes.exec(record.error_msg)?.[1] ?? null
     case "Internal":
