@@ -20,6 +20,8 @@ const Count = Schema.NullOr(Schema.Int)
  * - `intended_offset_s`, `sent_offset_s`, `end_offset_s` are seconds after the start of the run
  * - `dispatch_lag_s` = `sent_offset_s` − `intended_offset_s`; the `scheduled_…` latencies count from the intended moment
  * - `dns_s`, `connect_s`, `tls_s` are set when a connection was opened for this request
+ * - `connection_retry_s`: only there when the request was written twice, because the server closed the kept connection before
+ *   the response began: so long after it was written there that was known. All other times count from the second time
  * - `token_source`: whose count `number_output_tokens` is; `null` for a request that ended before that was decided
  * - `tokenizer_output_tokens` is the tokenizer's count of the text; `usage_…` are the server's own counts, as it sent them
  * - `first_chunk_tokens`: how many tokens came at the moment of the first, by whoever counts; `null` when that is not known
@@ -63,6 +65,7 @@ export const RequestRecord = Schema.Struct({
   dns_s: Seconds,
   connect_s: Seconds,
   tls_s: Seconds,
+  connection_retry_s: Schema.optionalKey(Schema.Finite),
   number_chunks: Schema.Int,
   tokens_per_chunk: Seconds,
   max_inter_chunk_latency_s: Seconds,

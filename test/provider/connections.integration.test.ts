@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Http2 from "node:http2"
 import type * as Net from "node:net"
 import * as Transport from "../../src/provider/Transport.ts"
-import { ask, type Asked, client, find, textOf } from "./asking.ts"
+import { ask, type Asked, client, collect, find, plan, textOf } from "./asking.ts"
 import { pem } from "./certificates.ts"
 import { http2Server, type Respond as RespondHttp2 } from "./http2Servers.ts"
 import { answer, content, goodAnswer, goodBody, piece, raw, type Respond, streamHead } from "./servers.ts"
@@ -51,6 +51,26 @@ describe("A kept connection that is lost before the response begins", () => {
       // The second is written after the connection was lost and another one opened.
       const { dns, tcp, tls } = second.connection ?? assert.fail("on a connection that was not opened for it")
       assert.isAtLeast(second.at - (first?.at as number), (second.lostAfter ?? 0) + dns + tcp + tls)
+    })
+  )
+
+  it.live.each(closings)("is replaced while the request is being written: %s", (close) =>
+    Effect.gen(function* () {
+      let isClosed = false
+      const server = yield* raw((socket) => socket.write(goodAnswer), {
+        onConnection: (socket) =>
+          socket.on("data", () => {
+            if (server.received.length === 0 || isClosed) return
+            isClosed = true
+            socket[close]()
+          })
+      })
+      const { provider } = yield* client(server.url)
+      good(yield* collect(provider.stream(plan)))
+      const large = { ...plan, prompt: "word ".repeat(1_000_000) }
+      good(yield* collect(provider.stream(large)))
+      assert.isTrue(isClosed)
+      assert.strictEqual(server.opened(), 2)
     })
   )
 
@@ -159,7 +179,7 @@ describe("A server that closes behind its answers", () => {
     ["FIN right behind", (socket) => socket.end()],
     ["FIN in the next turn of the loop", (socket) => setImmediate(() => socket.end())],
     ["FIN a little later", (socket) => setTimeout(() => socket.end(), 1)],
-    ["reset a little later", (socket) => setTimeout(() => socket.resetAndDestroy(), 2)]
+    ["FIN, and a reset for what comes after it", (socket) => socket.end().once("data", () => socket.resetAndDestroy())]
   ]
 
   it.live.each(ways)("every request is answered, on a connection of its own: %s", ([_name, close]) =>
@@ -223,14 +243,13 @@ describe("A server that closes behind its answers", () => {
 
   it.live("one that closes idle connections at a limit of its own", () =>
     Effect.gen(function* () {
-      const server = yield* raw((socket) => socket.write(goodAnswer), {
-        onConnection: (socket) => {
-          // Counts from the last read, as servers do; the client's pause is about as long.
-          socket.setTimeout(40, () => socket.end())
-        }
+      // Counts from its last answer, as servers do; the pauses of the client are about as long.
+      const server = yield* raw((socket) => {
+        socket.write(goodAnswer)
+        socket.setTimeout(40, () => socket.end())
       })
       const { ask } = yield* client(server.url)
-      for (let i = 0; i < 25; i++) {
+      for (let i = 0; i < 20; i++) {
         good(yield* ask)
         yield* Effect.sleep(30 + i)
       }

@@ -44,6 +44,7 @@ const makeTotals = () => ({
   failed: 0,
   cancelled: 0,
   unsampled: 0,
+  retried: 0,
   late: 0,
   measuredErrors: 0,
   outputTokens: 0,

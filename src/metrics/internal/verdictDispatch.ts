@@ -152,7 +152,8 @@ export class DispatchTally {
       this.#waitMax = Math.max(this.#waitMax, opening)
     }
     if (record.dispatch_lag_s !== null && record.sent_offset_s !== null && !queued) {
-      const lag = Math.max(0, record.dispatch_lag_s - opening)
+      // What passed on a connection that the server closed is no lag of the client either.
+      const lag = Math.max(0, record.dispatch_lag_s - opening - (record.connection_retry_s ?? 0))
       Histogram.add(this.#lag, lag)
       slice.sent = 1
       slice.late = lag > LATE_SECONDS ? 1 : 0

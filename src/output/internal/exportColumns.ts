@@ -44,6 +44,7 @@ const kinds: { readonly [name in keyof CorrectnessRecord]: Kind } = {
   dns_s: "number",
   connect_s: "number",
   tls_s: "number",
+  connection_retry_s: "number",
   number_chunks: "integer",
   tokens_per_chunk: "number",
   max_inter_chunk_latency_s: "number",
