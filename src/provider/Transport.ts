@@ -233,9 +233,7 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
     proxies: options.proxies
   }
   const pool = yield* Effect.acquireRelease(
-    Effect.sync(
-      () => new Pool({ ...network, idleMs: idleSeconds * 1_000, http2: options.http2 ?? false, isReusing })
-    ),
+    Effect.sync(() => new Pool({ ...network, idleMs: idleSeconds * 1_000, http2: options.http2 ?? false, isReusing })),
     (pool) => Effect.sync(() => pool.close())
   )
   const connector = yield* Effect.acquireRelease(

@@ -35,7 +35,12 @@ const closingOn =
 describe("A kept connection that is lost before the response begins", () => {
   it.live.each(closings)("is replaced, and the request written once more: %s", (close) =>
     Effect.gen(function* () {
-      const server = yield* raw(closingOn((ordinal) => ordinal === 2, (socket) => socket[close]()))
+      const server = yield* raw(
+        closingOn(
+          (ordinal) => ordinal === 2,
+          (socket) => socket[close]()
+        )
+      )
       const { ask } = yield* client(server.url)
       good(yield* ask)
       const asked = yield* ask
@@ -76,7 +81,12 @@ describe("A kept connection that is lost before the response begins", () => {
 
   it.live("is replaced also when it was opened ahead and never used", () =>
     Effect.gen(function* () {
-      const server = yield* raw(closingOn((ordinal) => ordinal === 1, (socket) => socket.resetAndDestroy()))
+      const server = yield* raw(
+        closingOn(
+          (ordinal) => ordinal === 1,
+          (socket) => socket.resetAndDestroy()
+        )
+      )
       const { ask, transport } = yield* client(server.url)
       yield* transport.openConnections(server.url, 1)
       good(yield* ask)
@@ -86,7 +96,12 @@ describe("A kept connection that is lost before the response begins", () => {
 
   it.live("is replaced once: the second loss is the failure, and says what happened", () =>
     Effect.gen(function* () {
-      const server = yield* raw(closingOn((ordinal) => ordinal > 1, (socket) => socket.end()))
+      const server = yield* raw(
+        closingOn(
+          (ordinal) => ordinal > 1,
+          (socket) => socket.end()
+        )
+      )
       const { ask } = yield* client(server.url)
       good(yield* ask)
       const asked = yield* ask
@@ -135,10 +150,15 @@ describe("A kept connection that is lost before the response begins", () => {
     Effect.gen(function* () {
       const server = yield* Effect.scoped(
         Effect.gen(function* () {
-          const server = yield* raw(closingOn((ordinal) => ordinal === 2, (socket) => {
-            server.stopListening()
-            socket.end()
-          }))
+          const server = yield* raw(
+            closingOn(
+              (ordinal) => ordinal === 2,
+              (socket) => {
+                server.stopListening()
+                socket.end()
+              }
+            )
+          )
           const { ask } = yield* client(server.url)
           good(yield* ask)
           const asked = yield* ask
@@ -152,7 +172,12 @@ describe("A kept connection that is lost before the response begins", () => {
 
   it.live("a request that is cancelled meanwhile is not written again", () =>
     Effect.gen(function* () {
-      const server = yield* raw(closingOn((ordinal) => ordinal === 2, () => {}))
+      const server = yield* raw(
+        closingOn(
+          (ordinal) => ordinal === 2,
+          () => {}
+        )
+      )
       const { ask } = yield* client(server.url)
       good(yield* ask)
       yield* Effect.raceFirst(
@@ -229,16 +254,18 @@ describe("A server that closes behind its answers", () => {
     })
   )
 
-  it.live.each(["max=3", "timeout=60, max=3"])("one that says how many requests it takes gets no more: %s", (keepAlive) =>
-    Effect.gen(function* () {
-      const server = yield* raw((socket) => socket.write(answer("200 OK", goodBody, { "keep-alive": keepAlive })))
-      const { ask } = yield* client(server.url)
-      for (let i = 0; i < 7; i++) good(yield* ask)
-      assert.deepStrictEqual(
-        server.received.map(({ connection }) => connection),
-        [1, 1, 1, 2, 2, 2, 3]
-      )
-    })
+  it.live.each(["max=3", "timeout=60, max=3"])(
+    "one that says how many requests it takes gets no more: %s",
+    (keepAlive) =>
+      Effect.gen(function* () {
+        const server = yield* raw((socket) => socket.write(answer("200 OK", goodBody, { "keep-alive": keepAlive })))
+        const { ask } = yield* client(server.url)
+        for (let i = 0; i < 7; i++) good(yield* ask)
+        assert.deepStrictEqual(
+          server.received.map(({ connection }) => connection),
+          [1, 1, 1, 2, 2, 2, 3]
+        )
+      })
   )
 
   it.live("one that closes idle connections at a limit of its own", () =>
@@ -258,11 +285,14 @@ describe("A server that closes behind its answers", () => {
 
   it.live("one that closes its half of the connection and goes on reading", () =>
     Effect.gen(function* () {
-      const server = yield* raw((socket) => {
-        socket.write(goodAnswer)
-        socket.end()
-        socket.resume()
-      }, { allowHalfOpen: true })
+      const server = yield* raw(
+        (socket) => {
+          socket.write(goodAnswer)
+          socket.end()
+          socket.resume()
+        },
+        { allowHalfOpen: true }
+      )
       const { ask } = yield* client(server.url)
       for (let i = 0; i < 20; i++) good(yield* ask)
     })

@@ -102,10 +102,8 @@ describe("Limits", () => {
   const endless = (start: string | Uint8Array, again: Uint8Array) =>
     raw((socket) => {
       socket.write(start)
-      let isOver = false
-      socket.once("close", () => (isOver = true))
       const more = (): void => {
-        while (!isOver) if (!socket.write(again)) return void socket.once("drain", more)
+        while (!socket.destroyed) if (!socket.write(again)) return void socket.once("drain", more)
       }
       more()
     })

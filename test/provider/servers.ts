@@ -97,7 +97,15 @@ export const raw = (respond: Respond, options: RawOptions = {}): Effect.Effect<R
           const address = server.address()
           const port = typeof address === "object" && address !== null ? address.port : 0
           const url = `${options.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`
-          const raw = { url, port, received, opened: () => opened, open: () => sockets.size, sockets, stopListening: () => void server.close() }
+          const raw = {
+            url,
+            port,
+            received,
+            opened: () => opened,
+            open: () => sockets.size,
+            sockets,
+            stopListening: () => void server.close()
+          }
           resume(Effect.succeed({ server, raw }))
         })
       }),

@@ -101,7 +101,9 @@ export const resolve = Effect.fn("network")(function* (
 ): Effect.fn.Return<Network, CommandError, FileSystem.FileSystem> {
   if (input.http2 && local) return yield* usage("--http2 has no meaning for a server that is started here")
   if (input.http2 && input.connections === "fresh") {
-    return yield* usage("--connections fresh and --http2 exclude each other: HTTP/2 sends many requests over one connection")
+    return yield* usage(
+      "--connections fresh and --http2 exclude each other: HTTP/2 sends many requests over one connection"
+    )
   }
   const secure = yield* security(input)
   const through = local ? undefined : yield* proxies(input)

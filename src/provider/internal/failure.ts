@@ -99,7 +99,9 @@ const lost = (description: string, code: string | null, stage: Stage): LlmError.
     case "before-answer":
       return new LlmError.ConnectionLost({ description, code })
     case "in-answer":
-      return new LlmError.Truncated({ description: `the connection was lost in the middle of the answer: ${description}` })
+      return new LlmError.Truncated({
+        description: `the connection was lost in the middle of the answer: ${description}`
+      })
   }
 }
 
@@ -119,7 +121,7 @@ const stackLines = 6
 export const fromException = (error: unknown, limits: Limits): LlmError.Reason => {
   if (error instanceof NetError) return fromNet(error, "opening", limits)
   const stack = error instanceof Error ? error.stack?.split("\n").slice(0, stackLines).join("\n") : undefined
-  return new LlmError.Protocol({ description: `Internal error: ${stack ?? String(error)}` })
+  return new LlmError.Internal({ description: stack ?? String(error) })
 }
 
 /** The same reason with texts that are short enough for a row of the results: some hold what a server has sent. */

@@ -129,10 +129,7 @@ export class Connection implements ResponseTarget, Closing {
     this.#mostRequests ??= this.#reader.keepAliveMax ?? Infinity
     // An answer before the end of its request is one, but what is left of the request would be in the way of the next.
     const isGood =
-      this.#reader.keepsOpen &&
-      !this.#isClosing &&
-      this.#requests < this.#mostRequests &&
-      socket.writableLength === 0
+      this.#reader.keepsOpen && !this.#isClosing && this.#requests < this.#mostRequests && socket.writableLength === 0
     if (isGood && this.#options.onFree(this)) socket.unref()
     else this.#destroy()
     exchange.onEnd(at)

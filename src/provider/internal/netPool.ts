@@ -272,7 +272,9 @@ export class Pool {
       origin.waiting.push(waiting)
       this.#openFor(origin)
     }
-    exchange.contain(() => connection.send(exchange, fields, body, timing, { isKept, again: exchange.isRepeated ? null : again }))
+    exchange.contain(() =>
+      connection.send(exchange, fields, body, timing, { isKept, again: exchange.isRepeated ? null : again })
+    )
   }
 
   #openHttp2(
