@@ -14,9 +14,16 @@ import { goodAnswer, goodBody, raw } from "../provider/servers.ts"
 import { folder, llmperf } from "./invocation.ts"
 import { json } from "./processes.ts"
 
-const run = (command: string, args: ReadonlyArray<string>) =>
+const run = (command: string, args: ReadonlyArray<string>, concurrency = 1) =>
   llmperf(
-    [command, "--model=m", "--max-num-completed-requests=2", "--num-concurrent-requests=1", "--no-warmup", ...args],
+    [
+      command,
+      "--model=m",
+      "--max-num-completed-requests=2",
+      `--num-concurrent-requests=${concurrency}`,
+      "--no-warmup",
+      ...args
+    ],
     { env: { OPENAI_API_KEY: "secret" } }
   )
 
@@ -125,13 +132,11 @@ describe.concurrent("--connections", { timeout: 90_000 }, () => {
     ([command = "", ...more]) =>
       Effect.gen(function* () {
         const server = yield* raw((socket) => socket.write(goodAnswer))
-        const outcome = yield* run(command, [
-          `--api-base=${server.url}`,
-          "--connections=fresh",
-          "--json",
-          "--quiet",
-          ...more
-        ])
+        const outcome = yield* run(
+          command,
+          [`--api-base=${server.url}`, "--connections=fresh", "--json", "--quiet", ...more],
+          2
+        )
         assert.strictEqual(outcome.exitCode, 0, outcome.stderr)
         assert.deepInclude(json(outcome.stdout), { network_connections: "fresh" })
         assert.strictEqual(server.opened(), 2)
