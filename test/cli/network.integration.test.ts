@@ -127,7 +127,7 @@ describe.concurrent("--http2", { timeout: 90_000 }, () => {
 })
 
 describe.concurrent("--connections", { timeout: 90_000 }, () => {
-  it.live.each([["load-test"], ["load-test", "--workers=2"], ["correctness"]])(
+  it.live.each([["load-test"], ["correctness"]])(
     "fresh gives every request a connection of its own: %j",
     ([command = "", ...more]) =>
       Effect.gen(function* () {
