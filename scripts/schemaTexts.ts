@@ -40,6 +40,8 @@ export const record: Texts = {
   dns_s: "Finding the address, in s; null when no connection was opened for this request",
   connect_s: "Opening the TCP connection, in s; null when none was opened for this request",
   tls_s: "TLS handshake, in s; null when no connection was opened for this request",
+  connection_retry_s:
+    "Only there when the request was written twice, because the server closed the kept connection before the response began: how long after the first time that was known, in s",
   number_chunks: "Pieces of generated text, as the server sent them",
   tokens_per_chunk: "Output tokens / chunks",
   max_inter_chunk_latency_s: "The longest gap between two chunks, in s",
@@ -107,6 +109,8 @@ export const summary: Texts = {
   num_failed_requests: "Requests that failed",
   num_cancelled_requests: "Requests that llmperf gave up because the run was over",
   num_unsampled_requests: "Requests that are in the totals and in no distribution",
+  num_retried_requests:
+    "Requests written a second time, because the server closed a kept connection before the response began",
   num_unsent_requests: "Planned requests that were never started, the dropped ones included",
   num_late_requests: "Written to the socket more than 10 ms after they were due; null where nothing is due",
   num_queued_requests: "Waited for a place among those in flight; null where nothing is due",
@@ -222,6 +226,7 @@ export const run: Texts = {
   network_ca: "The file of the authorities that certificates were verified with; null for those of the system",
   network_client_certificate: "The file of the client's certificate; null when it had none",
   network_http2: "Whether HTTP/2 was spoken",
+  network_connections: "reuse: connections were kept for later requests; fresh: every request had a new one",
   network_proxy: "The proxy between, without its password; null for none",
   workers: "How many threads or agents sent",
   requests_per_worker: "How many requests each of them was given",

@@ -179,6 +179,7 @@ describe("docs/schemas", () => {
       client_certificate: null,
       http2: false,
       server: null,
+      connections: "reuse",
       proxy: "http://proxy:3128"
     }
     const thresholds = ["ttft_s.p99 < 1s", "error_rate <= 0"].map((text) => Result.getOrThrow(Threshold.parse(text)))

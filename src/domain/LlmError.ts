@@ -9,7 +9,7 @@
 import * as Schema from "effect/Schema"
 
 /**
- * No connection could be opened, or it was lost before the first byte of the answer (refused, unreachable, DNS, reset).
+ * No connection could be opened (refused, unreachable, DNS, a proxy that refuses).
  *
  * @category reasons
  * @since 0.1.0
@@ -23,6 +23,25 @@ export class Connect extends Schema.TaggedError<Connect>("llmperf/domain/LlmErro
   }
   override get message(): string {
     return `Could not connect: ${this.description}`
+  }
+}
+
+/**
+ * A connection that stood was closed or reset before the first byte of the answer. What the server did with the request is
+ * not known.
+ *
+ * @category reasons
+ * @since 0.2.0
+ */
+export class ConnectionLost extends Schema.TaggedError<ConnectionLost>("llmperf/domain/LlmError/ConnectionLost")(
+  "ConnectionLost",
+  { description: Schema.String, code: Schema.NullOr(Schema.String) }
+) {
+  get errorCode(): number | string {
+    return "connection_lost"
+  }
+  override get message(): string {
+    return `The connection was lost before the response began: ${this.description}`
   }
 }
 
@@ -187,6 +206,24 @@ export class Internal extends Schema.TaggedError<Internal>("llmperf/domain/LlmEr
 }
 
 /**
+ * The server sent more than is read: an event without end, an endless answer, headers or JSON beyond a limit. `description`
+ * names the limit; the limits are in `docs/network.md`.
+ *
+ * @category reasons
+ * @since 0.2.0
+ */
+export class TooLarge extends Schema.TaggedError<TooLarge>("llmperf/domain/LlmError/TooLarge")("TooLarge", {
+  description: Schema.String
+}) {
+  get errorCode(): number | string {
+    return "too_large"
+  }
+  override get message(): string {
+    return `The response is too large: ${this.description}`
+  }
+}
+
+/**
  * llmperf itself ended the request: the time of the test was over, or the user stopped it.
  *
  * @category reasons
@@ -231,6 +268,7 @@ export class MissingCredential extends Schema.TaggedError<MissingCredential>(
  */
 export const Reason = Schema.Union([
   Connect,
+  ConnectionLost,
   Tls,
   Timeout,
   HttpStatus,
@@ -239,6 +277,7 @@ export const Reason = Schema.Union([
   Truncated,
   Protocol,
   Internal,
+  TooLarge,
   Cancelled,
   MissingCredential
 ])

@@ -6,11 +6,16 @@
  *
  * @since 0.1.0
  */
+import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import { TokenSource } from "./TokenSource.ts"
 
 const Seconds = Schema.NullOr(Schema.Finite)
 const Count = Schema.NullOr(Schema.Int)
+/** Version 0.1 wrote down what servers gave as counts, whatever it was. What is no count is read as not known. */
+const ServerCount = Schema.NullOr(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0))).pipe(
+  Schema.catchDecoding(() => Effect.succeedSome(null))
+)
 
 /**
  * A row of `records.ndjson` and of `…_individual_responses.json`, keys in this order.
@@ -20,8 +25,11 @@ const Count = Schema.NullOr(Schema.Int)
  * - `intended_offset_s`, `sent_offset_s`, `end_offset_s` are seconds after the start of the run
  * - `dispatch_lag_s` = `sent_offset_s` − `intended_offset_s`; the `scheduled_…` latencies count from the intended moment
  * - `dns_s`, `connect_s`, `tls_s` are set when a connection was opened for this request
+ * - `connection_retry_s`: only there when the request was written twice, because the server closed the kept connection before
+ *   the response began: so long after it was written there that was known. All other times count from the second time
  * - `token_source`: whose count `number_output_tokens` is; `null` for a request that ended before that was decided
- * - `tokenizer_output_tokens` is the tokenizer's count of the text; `usage_…` are the server's own counts, as it sent them
+ * - `tokenizer_output_tokens` is the tokenizer's count of the text; `usage_…` are the server's own counts, `null` where it
+ *   gave none, or something else than a whole number from 0
  * - `first_chunk_tokens`: how many tokens came at the moment of the first, by whoever counts; `null` when that is not known
  * - `hidden_reasoning_tokens`: those of `usage_output_tokens` that were never streamed; `null` when the server says nothing of reasoning
  * - `sampled` is `false` for a request that counts in the totals only
@@ -63,6 +71,7 @@ export const RequestRecord = Schema.Struct({
   dns_s: Seconds,
   connect_s: Seconds,
   tls_s: Seconds,
+  connection_retry_s: Schema.optionalKey(Schema.Finite),
   number_chunks: Schema.Int,
   tokens_per_chunk: Seconds,
   max_inter_chunk_latency_s: Seconds,
@@ -70,10 +79,10 @@ export const RequestRecord = Schema.Struct({
   tokenizer_output_tokens: Count,
   first_chunk_tokens: Count,
   hidden_reasoning_tokens: Count,
-  usage_input_tokens: Count,
-  usage_output_tokens: Count,
-  usage_cached_input_tokens: Count,
-  usage_reasoning_tokens: Count,
+  usage_input_tokens: ServerCount,
+  usage_output_tokens: ServerCount,
+  usage_cached_input_tokens: ServerCount,
+  usage_reasoning_tokens: ServerCount,
   retry_after_s: Seconds,
   rate_limit: Schema.NullOr(Schema.Record(Schema.String, Schema.String)),
   sampled: Schema.Boolean,

@@ -156,6 +156,7 @@ export interface CachedInput extends Schema.Schema.Type<typeof CachedInput> {}
  * - `total_hidden_reasoning_tokens`: generated and never streamed, by the server's count; in no other number
  * - `finish_reason_frequency`: of the successful requests
  * - `num_unsampled_requests`: requests that are in the totals and in no distribution
+ * - `num_retried_requests`: written a second time, because the server closed a kept connection before the response began
  * - `num_unsent_requests`: planned requests that were never started, the dropped ones included
  * - `num_late_requests`: written to the socket more than 10 ms after they were due; `num_queued_requests`: waited for a place
  *   among those in flight; `num_dropped_requests`: left out because there was none. All three `null` in a closed loop, where
@@ -202,6 +203,7 @@ export const Summary = Schema.Struct({
   num_failed_requests: Schema.Int,
   num_cancelled_requests: Schema.Int,
   num_unsampled_requests: Schema.Int,
+  num_retried_requests: Schema.Int,
   num_unsent_requests: Schema.Int,
   num_late_requests: Schema.NullOr(Schema.Int),
   num_queued_requests: Schema.NullOr(Schema.Int),

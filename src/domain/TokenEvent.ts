@@ -21,6 +21,9 @@ export interface ConnectionTiming {
 /**
  * The request is being written to the socket. `connection` is present when a connection was opened for it.
  *
+ * A second one means that the request is written again: a kept connection was lost before anything of an answer came
+ * (`lostAfter`: so many nanoseconds after it was written there), or an option that the server refused was left out.
+ *
  * @category models
  * @since 0.1.0
  */
@@ -28,6 +31,7 @@ export interface Sent {
   readonly _tag: "Sent"
   readonly at: number
   readonly connection: ConnectionTiming | null
+  readonly lostAfter?: number | undefined
 }
 
 /**

@@ -71,8 +71,8 @@ export const makeMeasurement = (plan: RequestPlan, intendedAt: number): Measurem
 })
 
 /**
- * Adds one event. A second `Sent` means that the request was written again (a refused option left out, a credential renewed):
- * what belonged to the first attempt is forgotten.
+ * Adds one event. A second `Sent` means that the request was written again (its connection was lost, a refused option left
+ * out, a credential renewed): what belonged to the first attempt is forgotten.
  *
  * @category folding
  * @since 0.1.0
@@ -280,6 +280,7 @@ export const toOutcome = (
   const perToken =
     generation === null || counted.last === null ? null : ratio(generation, counted.last - (firstTokens ?? 1))
   const connection = measurement.sent?.connection ?? null
+  const lostAfter = measurement.sent?.lostAfter
   const reason = error?.reason
   const retryAfter = reason !== undefined && "retryAfterSeconds" in reason ? reason.retryAfterSeconds : null
 
@@ -314,6 +315,7 @@ export const toOutcome = (
     dns_s: connection === null ? null : connection.dns / 1e9,
     connect_s: connection === null ? null : connection.tcp / 1e9,
     tls_s: connection === null ? null : connection.tls / 1e9,
+    ...(lostAfter === undefined ? {} : { connection_retry_s: lostAfter / 1e9 }),
     number_chunks: chunkAt.length,
     tokens_per_chunk: outputTokens === null || chunkAt.length === 0 ? null : outputTokens / chunkAt.length,
     max_inter_chunk_latency_s: gaps.length === 0 ? null : largest,

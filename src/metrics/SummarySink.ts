@@ -140,6 +140,7 @@ export class SummarySink {
     }
     if ((record.dispatch_lag_s ?? 0) > LATE_SECONDS) totals.late++
     if (!record.sampled) totals.unsampled++
+    if (record.connection_retry_s !== undefined) totals.retried++
     if (record.error_code === null) {
       addCompleted(this.parts, record)
       if (!record.sampled) return
@@ -224,6 +225,7 @@ export class SummarySink {
       num_failed_requests: totals.failed,
       num_cancelled_requests: totals.cancelled,
       num_unsampled_requests: totals.unsampled,
+      num_retried_requests: totals.retried,
       num_unsent_requests: context.unsent ?? 0,
       num_late_requests: openLoop === null ? null : totals.late,
       num_queued_requests: openLoop?.queued ?? null,

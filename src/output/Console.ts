@@ -360,6 +360,13 @@ const notes = (summary: Summary, verdict: Verdict | undefined): Array<string> =>
         "latency differ."
     )
   }
+  const retried = summary.num_retried_requests
+  if (retried > 0) {
+    found.push(
+      `${retried} ${retried === 1 ? "request was" : "requests were"} written again on a new connection: the server had ` +
+        "closed the kept one before the response began."
+    )
+  }
   if (summary.total_hidden_reasoning_tokens > 0) {
     found.push(
       `${summary.total_hidden_reasoning_tokens} tokens of reasoning were generated and never streamed: they are in no count and no rate above.`

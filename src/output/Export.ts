@@ -250,6 +250,7 @@ const parquetTypes: { readonly [kind in Kind]: ParquetFile.Column["type"] } = {
   json: "STRING",
   number: "DOUBLE",
   integer: "INT64",
+  count: "INT64",
   boolean: "BOOLEAN"
 }
 

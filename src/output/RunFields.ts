@@ -25,7 +25,7 @@ export const WarmUpFields = Schema.Struct({
 
 /**
  * How the server was reached: its scheme, host and port (`null` where a provider of one's own does not say), whether certificates were verified, the files of the authorities and of the client's certificate,
- * and the proxy between, without its password.
+ * the proxy between, without its password, and whether connections were kept or opened for every request.
  *
  * @category models
  * @since 0.2.0
@@ -36,6 +36,7 @@ export const NetworkFields = Schema.Struct({
   ca: Schema.NullOr(Schema.String),
   client_certificate: Schema.NullOr(Schema.String),
   http2: Schema.Boolean,
+  connections: Schema.optionalKey(Schema.Literals(["reuse", "fresh"])),
   proxy: Schema.NullOr(Schema.String)
 })
 

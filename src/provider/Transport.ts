@@ -132,6 +132,7 @@ export const proxies: (options: ProxyOptions) => Effect.Effect<Proxies, LlmError
  * - `proxies`: by default there are none
  * - `http2` (false): speak HTTP/2, up to 100 requests at a time on one connection. Over TLS only; fails where the server does
  *   not speak it
+ * - `connections` ("reuse"): "fresh" opens a new connection for every request, when it is due. HTTP/1.1 only
  *
  * @category models
  * @since 0.1.0
@@ -143,6 +144,7 @@ export interface Options {
   readonly security?: Security | undefined
   readonly proxies?: Proxies | undefined
   readonly http2?: boolean | undefined
+  readonly connections?: "reuse" | "fresh" | undefined
 }
 
 /**
@@ -222,6 +224,7 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
   const connectSeconds = options.connectSeconds ?? 10
   const idleSeconds = options.idleSeconds ?? 180
   const flushMs = options.flushMs ?? 250
+  const isReusing = (options.connections ?? "reuse") === "reuse"
 
   const network = {
     connectTimeoutMs: connectSeconds * 1_000,
@@ -230,7 +233,7 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
     proxies: options.proxies
   }
   const pool = yield* Effect.acquireRelease(
-    Effect.sync(() => new Pool({ ...network, idleMs: idleSeconds * 1_000, http2: options.http2 ?? false })),
+    Effect.sync(() => new Pool({ ...network, idleMs: idleSeconds * 1_000, http2: options.http2 ?? false, isReusing })),
     (pool) => Effect.sync(() => pool.close())
   )
   const connector = yield* Effect.acquireRelease(
@@ -243,7 +246,7 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
     // Only plain http is asked of the proxy itself; of https it sees a tunnel, which the connections ask for.
     const forwarder = request.origin.startsWith("https:") ? null : proxy
     const path = forwarder === null ? request.path : `${request.origin}${request.path}`
-    const headers = [...request.headers, ...loginOf(forwarder)]
+    const headers = [...request.headers, ...loginOf(forwarder), ...(isReusing ? [] : ["connection", "close"])]
     const exchange = new Exchange({
       now,
       flushMs,

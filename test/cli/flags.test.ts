@@ -75,6 +75,7 @@ describe("defaults", () => {
         ca: Option.none(),
         insecure: false,
         http2: false,
+        connections: "reuse",
         clientCert: Option.none(),
         clientKey: Option.none(),
         proxy: Option.none(),

@@ -79,6 +79,7 @@ const ofNetwork: ReadonlyArray<Facts> = [
   ["client-cert", "<file>", "PEM"],
   ["client-key", "<file>", "PEM"],
   ["http2", "", "default: off"],
+  ["connections", "<reuse|fresh>", "default: reuse"],
   ["proxy", "<url|none>", "HTTPS_PROXY"]
 ]
 

@@ -14,9 +14,16 @@ import { goodAnswer, goodBody, raw } from "../provider/servers.ts"
 import { folder, llmperf } from "./invocation.ts"
 import { json } from "./processes.ts"
 
-const run = (command: string, args: ReadonlyArray<string>) =>
+const run = (command: string, args: ReadonlyArray<string>, concurrency = 1) =>
   llmperf(
-    [command, "--model=m", "--max-num-completed-requests=2", "--num-concurrent-requests=1", "--no-warmup", ...args],
+    [
+      command,
+      "--model=m",
+      "--max-num-completed-requests=2",
+      `--num-concurrent-requests=${concurrency}`,
+      "--no-warmup",
+      ...args
+    ],
     { env: { OPENAI_API_KEY: "secret" } }
   )
 
@@ -115,6 +122,60 @@ describe.concurrent("--http2", { timeout: 90_000 }, () => {
       const local = yield* run("load-test", ["--llm-api=simulated", "--http2"])
       assert.strictEqual(local.exitCode, 2)
       assert.include(local.stderr, "--http2 has no meaning")
+    })
+  )
+})
+
+describe.concurrent("--connections", { timeout: 90_000 }, () => {
+  it.live.each([["load-test"], ["correctness"]])(
+    "fresh gives every request a connection of its own: %j",
+    ([command = "", ...more]) =>
+      Effect.gen(function* () {
+        const server = yield* raw((socket) => socket.write(goodAnswer))
+        const outcome = yield* run(
+          command,
+          [`--api-base=${server.url}`, "--connections=fresh", "--json", "--quiet", ...more],
+          2
+        )
+        assert.strictEqual(outcome.exitCode, 0, outcome.stderr)
+        assert.deepInclude(json(outcome.stdout), { network_connections: "fresh" })
+        assert.strictEqual(server.opened(), 2)
+        for (const { headers } of server.received) {
+          assert.deepStrictEqual(
+            headers.filter(([name]) => name === "connection"),
+            [["connection", "close"]]
+          )
+        }
+      })
+  )
+
+  it.live("a request that was written twice is a row that says so, and is counted", () =>
+    Effect.gen(function* () {
+      const server = yield* raw((socket, _request, ordinal) =>
+        ordinal === 2 ? socket.resetAndDestroy() : socket.write(goodAnswer)
+      )
+      const results = yield* folder
+      const outcome = yield* run("load-test", [`--api-base=${server.url}`, `--results-dir=${results}`, "--json"])
+      assert.strictEqual(outcome.exitCode, 0, outcome.stderr)
+      assert.deepInclude(json(outcome.stdout), { results_num_completed_requests: 2, results_num_retried_requests: 1 })
+      assert.include(outcome.stderr, "1 request was written again on a new connection")
+      const [first = {}, second = {}] = readFileSync(join(results, "records.ndjson"), "utf8")
+        .trim()
+        .split("\n")
+        .map(json)
+      assert.notProperty(first, "connection_retry_s")
+      assert.isAtLeast(Number(second["connection_retry_s"]), 0)
+    })
+  )
+
+  it.live("is refused with clear words", () =>
+    Effect.gen(function* () {
+      const both = yield* run("load-test", ["--api-base=https://127.0.0.1:9", "--http2", "--connections=fresh"])
+      assert.strictEqual(both.exitCode, 2)
+      assert.include(both.stderr, "--connections fresh and --http2 exclude each other")
+      const none = yield* run("load-test", ["--api-base=http://127.0.0.1:9", "--connections=none"])
+      assert.strictEqual(none.exitCode, 2)
+      assert.include(none.stderr, "one of reuse, fresh")
     })
   )
 })

@@ -25,6 +25,16 @@ const cases: ReadonlyArray<readonly [LlmError.Reason, code: number | string, mes
     "in_stream_error",
     "The server reported an error in the stream"
   ],
+  [
+    new LlmError.ConnectionLost({ description: "read ECONNRESET", code: "ECONNRESET" }),
+    "connection_lost",
+    "The connection was lost before the response began: read ECONNRESET"
+  ],
+  [
+    new LlmError.TooLarge({ description: "an event of more than 10 MiB" }),
+    "too_large",
+    "The response is too large: an event of more than 10 MiB"
+  ],
   [new LlmError.Truncated({ description: "reset" }), "truncated", "The answer was cut off: reset"],
   [new LlmError.Protocol({ description: "a page" }), "protocol_error", "a page"],
   [new LlmError.Internal({ description: "odd" }), "internal_error", "Internal error: odd"],

@@ -140,9 +140,20 @@ describe("RequestSink.toOutcome", () => {
       assert.deepStrictEqual(Schema.decodeSync(RequestRecord)(record), record)
       assert.deepStrictEqual(
         Object.keys(record),
-        Object.keys(RequestRecord.fields).filter((key) => key !== "agent" && key !== "credential_renewed")
+        Object.keys(RequestRecord.fields).filter(
+          (key) => !["agent", "credential_renewed", "connection_retry_s"].includes(key)
+        )
       )
     }
+  })
+
+  it("counts from the second time when a request was written again, and says how long the first took", () => {
+    const again: TokenEvent = { ...sent, at: 3_250_000_001, lostAfter: 40_000_000 }
+    const { record } = outcomeOf([sent, again, started, content("text", ["a", 4_250_000_001]), finished, ended])
+    assert.strictEqual(record.connection_retry_s, 0.04)
+    assert.strictEqual(record.ttft_s, 1)
+    assert.strictEqual(record.dispatch_lag_s, 0.25)
+    assert.deepStrictEqual(Schema.decodeSync(RequestRecord)(record), record)
   })
 
   it("divides by the tokens after the first, however many came in a chunk", () => {

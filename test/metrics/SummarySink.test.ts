@@ -238,6 +238,15 @@ describe("SummarySink", () => {
     assert.strictEqual(summary.num_dropped_requests, 5)
   })
 
+  it("counts what was written a second time, of any outcome", () => {
+    const sink = sinkOf([
+      outcome(record()),
+      outcome(record({ connection_retry_s: 0.001 })),
+      outcome(failure("connection_lost", "ConnectionLost", "", { connection_retry_s: 0 }))
+    ])
+    assert.strictEqual(sink.summary({ wallSeconds: 1 }).num_retried_requests, 2)
+  })
+
   it("has nothing late, queued or dropped where nothing is due", () => {
     for (const context of [{ wallSeconds: 1 }, { wallSeconds: 1, openLoop: null }]) {
       const summary = sinkOf([outcome(record({ dispatch_lag_s: 5 }))]).summary(context)

@@ -89,6 +89,12 @@ describe("Console", () => {
     assert.include(said("no [JSON] at all"), "HTTP 422: no [JSON] at all")
   })
 
+  it("says that requests were written again", () => {
+    const rows = [outcome(record()), outcome(record({ connection_retry_s: 0.001 }))]
+    const text = Console.render({ title, summary: summaryOf(rows, 2) }, { columns: 200, color: false })
+    assert.match(text, /1 request was written again on a new connection/)
+  })
+
   it("says nothing of what is in order", () => {
     const text = Console.render(
       { title, summary: summaryOf([outcome(record()), outcome(record({ sent_offset_s: 1, end_offset_s: 2 }))], 2) },
@@ -96,6 +102,7 @@ describe("Console", () => {
     )
     assert.notInclude(text, "Little")
     assert.notInclude(text, "disagree")
+    assert.notInclude(text, "written again")
     assert.notInclude(text, "chunk is not")
     assert.notInclude(text, "Not completed")
     assert.notInclude(text, "incl. failures")

@@ -116,6 +116,20 @@ describe("Export", () => {
     })
   )
 
+  it.effect("leaves out what an old file has in the place of a server's count", () =>
+    Effect.gen(function* () {
+      const [first = {}] = records
+      const [names = [], ...rows] = readCsv(
+        yield* text(run([7, 1.5, 1e308, -1, "12"].map((count) => ({ ...first, usage_output_tokens: count }))), "csv")
+      )
+      const at = names.indexOf("usage_output_tokens")
+      assert.deepStrictEqual(
+        rows.map((row) => row[at]),
+        ["7", "", "", "", ""]
+      )
+    })
+  )
+
   it.effect("fails rather than lose or bend a value", () =>
     Effect.gen(function* () {
       const [first = {}] = records

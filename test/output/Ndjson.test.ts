@@ -66,10 +66,27 @@ describe("Ndjson", () => {
         const parsed = JSON.parse(written)
         assert.deepStrictEqual(
           Object.keys(parsed),
-          Object.keys(RequestRecord.fields).filter((key) => key !== "agent" && key !== "credential_renewed")
+          Object.keys(RequestRecord.fields).filter(
+            (key) => !["agent", "credential_renewed", "connection_retry_s"].includes(key)
+          )
         )
         assert.isNull(parsed.ttft_s)
         assert.strictEqual(parsed.error_msg, text)
+      })
+    )
+  )
+
+  it.effect("reads as not known what an old file has in the place of a server's count", () =>
+    withPath((file) =>
+      Effect.gen(function* () {
+        const fs = yield* FileSystem.FileSystem
+        const counts = [7, 1.5, 1e308, -1, "12"]
+        const lines = counts.map((count) => `${JSON.stringify({ ...record(), usage_output_tokens: count })}\n`)
+        yield* fs.writeFileString(file, lines.join(""))
+        assert.deepStrictEqual(
+          (yield* read(file)).map((row) => row.usage_output_tokens),
+          [7, null, null, null, null]
+        )
       })
     )
   )

@@ -16,6 +16,7 @@ const everything: RequestRecord = {
     dns_s: 0.001,
     connect_s: 0.001,
     tls_s: 0.001,
+    connection_retry_s: 0.001,
     usage_input_tokens: 1,
     usage_output_tokens: 1,
     usage_cached_input_tokens: 1,

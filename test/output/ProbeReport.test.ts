@@ -182,6 +182,8 @@ describe("ProbeReport", () => {
     [new LlmError.Connect({ description: "x", code: "ECONNREFUSED" }), "running"],
     [new LlmError.Connect({ description: "x", code: "ENOTFOUND" }), "host name"],
     [new LlmError.Connect({ description: "x", code: "ECONNRESET" }), "port"],
+    [new LlmError.ConnectionLost({ description: "x", code: "ECONNRESET" }), "port"],
+    [new LlmError.TooLarge({ description: "x" }), "address"],
     [new LlmError.Timeout({ phase: "connect", limitSeconds: 1 }), "firewall"],
     [new LlmError.Timeout({ phase: "headers", limitSeconds: 1 }), "--idle-timeout"],
     [new LlmError.Timeout({ phase: "idle", limitSeconds: 1 }), "--idle-timeout"],

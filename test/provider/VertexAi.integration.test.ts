@@ -62,8 +62,16 @@ const predicted: { readonly [fault: string]: Expected } = {
   html: { reason: "HttpStatus", code: 502, message: /^HTTP 502: <html>.*502 Bad Gateway/ },
   "html-200": { reason: "Protocol", code: "protocol_error", message: /^The answer is not JSON: <html>.*Sign in/ },
   redirect: { reason: "HttpStatus", code: 307, message: /redirected to \/redirected\/v1/ },
-  reset: { reason: "Connect", code: "connect_error", message: /^Could not connect: / },
-  close: { reason: "Connect", code: "connect_error", message: /^Could not connect: / },
+  reset: {
+    reason: "ConnectionLost",
+    code: "connection_lost",
+    message: /^The connection was lost before the response began: /
+  },
+  close: {
+    reason: "ConnectionLost",
+    code: "connection_lost",
+    message: /^The connection was lost before the response began: /
+  },
   stall: { reason: "Timeout", code: "timeout_headers", message: /^Timed out \(headers\) after 2 s$/ },
   "slow-headers:40": { chunks: 0 },
   utf8: { chunks: 0 }

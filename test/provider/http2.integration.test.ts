@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
-import type * as Scope from "effect/Scope"
 import * as Http2 from "node:http2"
 import type * as Net from "node:net"
 import * as Tls from "node:tls"
@@ -10,61 +9,9 @@ import * as Zlib from "node:zlib"
 import * as Transport from "../../src/provider/Transport.ts"
 import { ask, type Asked, client, find, tagsOf, textOf } from "./asking.ts"
 import { pem, tls } from "./certificates.ts"
+import { http2Server, type Respond } from "./http2Servers.ts"
 import { proxyServer } from "./proxies.ts"
 import { content, finish, goodBody, raw } from "./servers.ts"
-
-type Respond = (stream: Http2.ServerHttp2Stream, headers: Http2.IncomingHttpHeaders, ordinal: number) => void
-
-interface Http2Server {
-  readonly url: string
-  readonly sessions: ReadonlySet<Http2.ServerHttp2Session>
-  readonly opened: () => number
-  readonly received: ReadonlyArray<{ readonly headers: Http2.IncomingHttpHeaders; readonly body: string }>
-}
-
-/** Speaks HTTP/2 on loopback until the scope closes. `respond` gets each request when it is complete; `ordinal` counts from 1. */
-const http2Server = (
-  respond: Respond,
-  options: Http2.SecureServerOptions = {}
-): Effect.Effect<Http2Server, never, Scope.Scope> =>
-  Effect.map(
-    Effect.acquireRelease(
-      Effect.callback<{ readonly server: Http2.Http2SecureServer; readonly made: Http2Server }>((resume) => {
-        const sessions = new Set<Http2.ServerHttp2Session>()
-        const received: Array<{ readonly headers: Http2.IncomingHttpHeaders; readonly body: string }> = []
-        let opened = 0
-        const server = Http2.createSecureServer({ ...tls("server"), ...options })
-        server.on("session", (session) => {
-          opened++
-          sessions.add(session)
-          session.on("error", () => {})
-          session.once("close", () => sessions.delete(session))
-        })
-        server.on("stream", (stream, headers) => {
-          let body = ""
-          stream.on("error", () => {})
-          stream.setEncoding("utf8")
-          stream.on("data", (text: string) => (body += text))
-          stream.once("end", () => {
-            received.push({ headers, body })
-            respond(stream, headers, received.length)
-          })
-        })
-        server.listen(0, "127.0.0.1", () => {
-          const address = server.address()
-          const port = typeof address === "object" && address !== null ? address.port : 0
-          const made = { url: `https://127.0.0.1:${port}`, sessions, opened: () => opened, received }
-          resume(Effect.succeed({ server, made }))
-        })
-      }),
-      ({ made, server }) =>
-        Effect.callback<void>((resume) => {
-          server.close(() => resume(Effect.void))
-          for (const session of made.sessions) session.destroy()
-        })
-    ),
-    ({ made }) => made
-  )
 
 const begin = (stream: Http2.ServerHttp2Stream, more: Http2.OutgoingHttpHeaders = {}): void =>
   stream.respond({ ":status": 200, "content-type": "text/event-stream", ...more })
@@ -198,7 +145,7 @@ describe("Transport: HTTP/2", () => {
       const lose = (stream: Http2.ServerHttp2Stream) => stream.session?.destroy()
       for (const how of [reset, quit, lose]) {
         const before = yield* ask((yield* http2Server(how)).url, yield* options)
-        assert.strictEqual(before.error?.reason._tag, "Connect", before.error?.message)
+        assert.strictEqual(before.error?.reason._tag, "ConnectionLost", before.error?.message)
         assert.deepStrictEqual(tagsOf(before), ["Sent"])
         const within = yield* ask((yield* http2Server(withHello(how))).url, yield* options)
         assert.strictEqual(within.error?.reason._tag, "Truncated", within.error?.message)

@@ -28,6 +28,8 @@ export interface RawServer {
   readonly open: () => number
   /** Those that are open now. */
   readonly sockets: ReadonlySet<Net.Socket>
+  /** Takes no more connections. */
+  readonly stopListening: () => void
 }
 
 /** The first request in `bytes` and what follows it; `undefined` while it is not complete. */
@@ -52,6 +54,8 @@ export type Respond = (socket: Net.Socket, request: Received, ordinal: number) =
 export interface RawOptions {
   readonly tls?: boolean | Tls.TlsOptions
   readonly host?: string
+  /** Whether a connection stays open for what is written when the other side, or `socket.end()`, has closed its half. */
+  readonly allowHalfOpen?: boolean
   /** Called with each new connection. */
   readonly onConnection?: (socket: Net.Socket) => void
 }
@@ -86,14 +90,22 @@ export const raw = (respond: Respond, options: RawOptions = {}): Effect.Effect<R
               options.tls === true ? { cert: certificate, key: fixture("key.pem") } : options.tls,
               onSocket
             )
-          : Net.createServer(onSocket)
+          : Net.createServer({ allowHalfOpen: options.allowHalfOpen ?? false }, onSocket)
         server.on("tlsClientError", () => {})
         const host = options.host ?? "127.0.0.1"
         server.listen(0, host, () => {
           const address = server.address()
           const port = typeof address === "object" && address !== null ? address.port : 0
           const url = `${options.tls ? "https" : "http"}://${host.includes(":") ? `[${host}]` : host}:${port}`
-          const raw = { url, port, received, opened: () => opened, open: () => sockets.size, sockets }
+          const raw = {
+            url,
+            port,
+            received,
+            opened: () => opened,
+            open: () => sockets.size,
+            sockets,
+            stopListening: () => void server.close()
+          }
           resume(Effect.succeed({ server, raw }))
         })
       }),

@@ -19,7 +19,7 @@ export type NetworkInput = Command.Command.Config.Infer<typeof network>
  * - `check(origin)`: fails when such a server cannot be reached in the way that was asked for
  */
 export interface Network {
-  readonly options: Pick<Transport.Options, "connectSeconds" | "http2" | "proxies" | "security">
+  readonly options: Pick<Transport.Options, "connectSeconds" | "connections" | "http2" | "proxies" | "security">
   readonly facts: (origin: string | null) => NetworkFacts
   readonly check: (origin: string | null) => Effect.Effect<void, CommandError>
 }
@@ -30,6 +30,7 @@ export interface NetworkFacts {
   readonly ca: string | null
   readonly client_certificate: string | null
   readonly http2: boolean
+  readonly connections: "reuse" | "fresh"
   readonly proxy: string | null
 }
 
@@ -99,6 +100,11 @@ export const resolve = Effect.fn("network")(function* (
   local = false
 ): Effect.fn.Return<Network, CommandError, FileSystem.FileSystem> {
   if (input.http2 && local) return yield* usage("--http2 has no meaning for a server that is started here")
+  if (input.http2 && input.connections === "fresh") {
+    return yield* usage(
+      "--connections fresh and --http2 exclude each other: HTTP/2 sends many requests over one connection"
+    )
+  }
   const secure = yield* security(input)
   const through = local ? undefined : yield* proxies(input)
   if (input.insecure && !local) {
@@ -107,7 +113,13 @@ export const resolve = Effect.fn("network")(function* (
     )
   }
   return {
-    options: { connectSeconds: input.connectTimeout, security: secure, proxies: through, http2: input.http2 },
+    options: {
+      connectSeconds: input.connectTimeout,
+      security: secure,
+      proxies: through,
+      http2: input.http2,
+      connections: input.connections
+    },
     check: (origin) =>
       input.http2 && origin !== null && !origin.startsWith("https:")
         ? usage(`--http2: HTTP/2 is spoken over TLS only, and ${origin} does not begin with https://`)
@@ -118,6 +130,7 @@ export const resolve = Effect.fn("network")(function* (
       ca: Option.getOrNull(input.ca),
       client_certificate: Option.getOrNull(input.clientCert),
       http2: input.http2,
+      connections: input.connections,
       proxy: origin === null ? null : (through?.of(origin)?.name ?? null)
     })
   }

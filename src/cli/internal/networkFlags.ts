@@ -33,6 +33,13 @@ export const network = {
     false,
     "Speak HTTP/2, up to 100 requests at a time on one connection: for https:// addresses of servers that speak it"
   ),
+  connections: Setting.withDefault(
+    "connections",
+    Setting.oneOf("reuse", "fresh"),
+    "reuse",
+    "reuse: keep connections for later requests; fresh: a new connection for every request, opened when it is due",
+    "reuse"
+  ),
   proxy: Setting.optional(
     "proxy",
     { ...Setting.text("url|none"), shown: Setting.hidden },

@@ -45,6 +45,7 @@ const makeTotals = () => ({
   failed: 0,
   cancelled: 0,
   unsampled: 0,
+  retried: 0,
   late: 0,
   measuredFailures: 0,
   chunksTogether: 0,

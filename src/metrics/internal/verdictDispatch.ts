@@ -109,6 +109,7 @@ const ownCodes = /\b(EMFILE|ENFILE|EADDRNOTAVAIL|ENOBUFS|ENOMEM)\b/
 export const ownErrorOf = (record: RequestRecord): string | null => {
   switch (record.error_reason) {
     case "Connect":
+    case "ConnectionLost":
     case "Truncated":
       return ownCodes.exec(record.error_msg)?.[1] ?? null
     case "Internal":
@@ -219,7 +220,8 @@ export class DispatchTally {
       this.#waitMax = Math.max(this.#waitMax, opening)
     }
     if (record.dispatch_lag_s !== null && record.sent_offset_s !== null && !queued) {
-      const lag = Math.max(0, record.dispatch_lag_s - opening)
+      // What passed on a connection that the server closed is no lag of the client either.
+      const lag = Math.max(0, record.dispatch_lag_s - opening - (record.connection_retry_s ?? 0))
       Histogram.add(this.#lag, lag)
       slice.sent = 1
       slice.late = lag > LATE_SECONDS ? 1 : 0

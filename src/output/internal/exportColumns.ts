@@ -2,8 +2,11 @@ import type { CorrectnessRecord } from "../../domain/CorrectnessResults.ts"
 import { RequestRecord } from "../../domain/RequestRecord.ts"
 import type { Fields } from "../../domain/Fields.ts"
 
-/** `code` is a number or a text, and a text in a table. `json` is the text of any value. */
-export type Kind = "text" | "number" | "integer" | "boolean" | "code" | "json"
+/**
+ * `code` is a number or a text, and a text in a table. `json` is the text of any value. `count` is what a server counted: what is
+ * no count is not known.
+ */
+export type Kind = "text" | "number" | "integer" | "count" | "boolean" | "code" | "json"
 
 export interface Column {
   readonly name: string
@@ -44,6 +47,7 @@ const kinds: { readonly [name in keyof CorrectnessRecord]: Kind } = {
   dns_s: "number",
   connect_s: "number",
   tls_s: "number",
+  connection_retry_s: "number",
   number_chunks: "integer",
   tokens_per_chunk: "number",
   max_inter_chunk_latency_s: "number",
@@ -51,10 +55,10 @@ const kinds: { readonly [name in keyof CorrectnessRecord]: Kind } = {
   tokenizer_output_tokens: "integer",
   first_chunk_tokens: "integer",
   hidden_reasoning_tokens: "integer",
-  usage_input_tokens: "integer",
-  usage_output_tokens: "integer",
-  usage_cached_input_tokens: "integer",
-  usage_reasoning_tokens: "integer",
+  usage_input_tokens: "count",
+  usage_output_tokens: "count",
+  usage_cached_input_tokens: "count",
+  usage_reasoning_tokens: "count",
   retry_after_s: "number",
   rate_limit: "json",
   sampled: "boolean",
@@ -80,6 +84,7 @@ const isFit = (kind: Kind, value: unknown): value is Cell => {
     case "number":
       return typeof value === "number"
     case "integer":
+    case "count":
       return Number.isSafeInteger(value)
     case "boolean":
       return typeof value === "boolean"
@@ -103,6 +108,6 @@ export const jsonOf = (value: unknown): string | undefined => {
 export const cellOf = (kind: Kind, value: unknown): Cell | undefined => {
   if (value === undefined || value === null) return null
   if (kind === "json") return jsonOf(value)
-  if (!isFit(kind, value)) return undefined
+  if (!isFit(kind, value) || (kind === "count" && Number(value) < 0)) return kind === "count" ? null : undefined
   return kind === "code" ? String(value) : value
 }

@@ -25,7 +25,11 @@ const advice = ({ code, reason, retryAfterSeconds, system }: Failure): string | 
       if (system === "ENOTFOUND" || system === "EAI_AGAIN") {
         return "The host name is not known here: check --api-base, or reach it through --proxy."
       }
+      return "No connection could be opened: check host and port, and whether a firewall or a proxy is in between."
+    case "ConnectionLost":
       return "The connection was closed before an answer came: is this the right port, and does the server speak HTTP/1.1 there?"
+    case "TooLarge":
+      return "No LLM server sends that much: is this the right address?"
     case "Timeout":
       switch (code) {
         case "timeout_connect":

@@ -62,6 +62,10 @@ export const gauges: { readonly [key: string]: Described } = {
   num_failed_requests: bare("requests_failed", "Requests that failed"),
   num_cancelled_requests: bare("requests_cancelled", "Requests that the client gave up because the run was over"),
   num_unsampled_requests: bare("requests_unsampled", "Requests that are in the totals and in no distribution"),
+  num_retried_requests: bare(
+    "requests_retried",
+    "Requests written a second time because the server closed a kept connection before the response began"
+  ),
   num_unsent_requests: bare("requests_unsent", "Planned requests that were never started"),
   num_late_requests: bare("requests_late", "Requests sent more than 10 ms after they were due"),
   num_queued_requests: bare("requests_queued", "Requests that waited for a place among those in flight"),

@@ -22,6 +22,7 @@ const numbers = [
   "dns_s",
   "connect_s",
   "tls_s",
+  "connection_retry_s",
   "retry_after_s",
   "status",
   "target_output_tokens",

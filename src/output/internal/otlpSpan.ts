@@ -188,6 +188,7 @@ export const ofRequest = (subject: Subject): ((row: Row) => Span) => {
       .double("llmperf.dns_s", row.number("dns_s"))
       .double("llmperf.connect_s", row.number("connect_s"))
       .double("llmperf.tls_s", row.number("tls_s"))
+      .double("llmperf.connection_retry_s", row.number("connection_retry_s"))
       .double("llmperf.retry_after_s", row.number("retry_after_s"))
     const end = endOf(start, row)
     const first = after(start, ttft ?? 0)

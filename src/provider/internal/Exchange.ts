@@ -7,10 +7,9 @@ import { EventBuffer } from "../wire/EventBuffer.ts"
 import { type MakeDecoder, type StreamDecoder } from "../wire/StreamDecoder.ts"
 import * as Failure from "./failure.ts"
 import { Inflate } from "./Inflate.ts"
+import * as Limits from "./limits.ts"
 import { type Headers } from "./netResponse.ts"
 
-/** Longest part of a body that is no stream that is kept, in characters. */
-const maxBodyText = 4_000
 /** How long a server may keep the connection open after its end marker before we close it, in milliseconds. */
 const lingerMs = 1_000
 
@@ -45,6 +44,9 @@ export interface Closing {
  *
  * The callbacks stamp and decode; they never wait. The reader is woken at most every `flushMs` and when the answer is
  * over, because waking a fiber costs more than decoding a token.
+ *
+ * They never throw either: sockets, zlib, HTTP/2 and timers call them, where an exception would end the process. Whatever a
+ * step of a request throws is the failure of that request (`contain`).
  */
 export class Exchange {
   readonly #options: ExchangeOptions
@@ -57,6 +59,11 @@ export class Exchange {
   #linger: NodeJS.Timeout | undefined
   #doneAt: number | undefined
   #connection: Closing | undefined
+  #sentAt = 0
+  #lostAfter: number | undefined
+  /** Bytes of the body so far, without and with compression. */
+  #length = 0
+  #compressed = 0
   #status = 0
   #headers: Headers = {}
   #decoder: StreamDecoder | undefined
@@ -85,6 +92,20 @@ export class Exchange {
     return !this.#cancelled
   }
 
+  /** Whether it was written on a connection that was then lost, to be written on another one. */
+  get isRepeated(): boolean {
+    return this.#lostAfter !== undefined
+  }
+
+  /** Does a step of this request. What it throws is how the request failed. */
+  contain(step: () => void): void {
+    try {
+      step()
+    } catch (error) {
+      this.#give(Failure.fromException(error, this.#options))
+    }
+  }
+
   /** Closes the connection unless the answer is complete. Returns what had arrived and was not read. */
   cancel(): ReadonlyArray<TokenEvent> {
     this.#cancelled = true
@@ -99,14 +120,56 @@ export class Exchange {
   /** The request is about to be written. `timing`: of the connection, when it was opened for this request. */
   onSend(connection: Closing, timing: ConnectionTiming | null): void {
     this.#connection = connection
-    const sent: Sent = { _tag: "Sent", at: this.#options.now(), connection: timing }
-    this.#events.push(sent)
+    this.#sentAt = this.#options.now()
+    const sent: Sent = { _tag: "Sent", at: this.#sentAt, connection: timing }
+    this.#events.push(this.#lostAfter === undefined ? sent : { ...sent, lostAfter: this.#lostAfter })
     this.#scheduleFlush()
+  }
+
+  /** The connection was lost before anything of an answer came. The request is to be written once more, on another one. */
+  onLost(): void {
+    this.#connection = undefined
+    this.#lostAfter = this.#options.now() - this.#sentAt
   }
 
   onHead(status: number, headers: Headers, at: number): void {
     // An informational answer (1xx) comes before the real one.
-    if (status < 200) return
+    if (status >= 200) this.contain(() => this.#begin(status, headers, at))
+  }
+
+  /** Bytes of the body. They are used at once, or copied: the memory is the socket's. */
+  onBody(bytes: Buffer, start: number, end: number, at: number): void {
+    // What `contain` does, without a function for every read
+    try {
+      if (this.#inflate === undefined) this.#receive(bytes, start, end, at)
+      else this.#decompress(this.#inflate, Buffer.from(bytes.subarray(start, end)), at)
+    } catch (error) {
+      this.#give(Failure.fromException(error, this.#options))
+    }
+  }
+
+  onEnd(at: number): void {
+    this.contain(() => {
+      if (this.#inflate === undefined) this.#close(at)
+      else this.#inflate.end()
+    })
+  }
+
+  /** The connection failed, or there was none. */
+  onError(error: unknown): void {
+    this.contain(() => this.#break(error))
+  }
+
+  #break(error: unknown): void {
+    // The answer was complete; how the connection ends is no matter any more.
+    if (this.#doneAt !== undefined) return this.#close(this.#doneAt)
+    // A refusal stays a refusal when the connection breaks while its text comes in.
+    if (this.#status !== 0 && this.#status !== 200) return this.#fail(this.#refusal())
+    const stage = this.#connection === undefined ? "opening" : this.#status === 0 ? "before-answer" : "in-answer"
+    this.#fail(Failure.fromSocket(error, stage, this.#options))
+  }
+
+  #begin(status: number, headers: Headers, at: number): void {
     this.#status = status
     this.#headers = headers
     this.#events.push({ _tag: "ResponseStarted", at, status, rateLimit: rateLimitOf(headers) })
@@ -115,43 +178,28 @@ export class Exchange {
     const encoding = single(headers["content-encoding"])?.trim().toLowerCase() ?? ""
     if (encoding === "" || encoding === "identity") return
     this.#inflate = Inflate.make(encoding, {
-      onBytes: (bytes, arrived) => this.#receive(bytes, 0, bytes.length, arrived),
-      onError: (error) => {
-        if (this.#doneAt !== undefined) return this.#hangUp(this.#doneAt)
-        this.#give(new LlmError.Protocol({ description: `Broken ${encoding}: ${error.message}` }))
-      },
-      onEnd: () => this.#close(this.#options.now())
+      onBytes: (bytes, arrived) => this.contain(() => this.#receive(bytes, 0, bytes.length, arrived)),
+      onError: (error) =>
+        this.contain(() => {
+          if (this.#doneAt !== undefined) return this.#hangUp(this.#doneAt)
+          this.#give(new LlmError.Protocol({ description: `Broken ${encoding}: ${error.message}` }))
+        }),
+      onEnd: () => this.contain(() => this.#close(this.#options.now()))
     })
     if (this.#inflate === undefined) {
       this.#give(new LlmError.Protocol({ description: `Unknown content-encoding: ${encoding}` }))
     }
   }
 
-  /** Bytes of the body. They are used at once, or copied: the memory is the socket's. */
-  onBody(bytes: Buffer, start: number, end: number, at: number): void {
-    if (this.#inflate === undefined) this.#receive(bytes, start, end, at)
-    else this.#inflate.write(Buffer.from(bytes.subarray(start, end)), at)
-  }
-
-  onEnd(at: number): void {
-    if (this.#inflate === undefined) this.#close(at)
-    else this.#inflate.end()
-  }
-
-  /** The connection failed, or there was none. */
-  onError(error: unknown): void {
-    // The answer was complete; how the connection ends is no matter any more.
-    if (this.#doneAt !== undefined) return this.#close(this.#doneAt)
-    // A refusal stays a refusal when the connection breaks while its text comes in.
-    this.#fail(
-      this.#status !== 0 && this.#status !== 200
-        ? this.#refusal()
-        : Failure.fromSocket(error, this.#status === 0 ? "before-answer" : "in-answer", this.#options)
-    )
+  #decompress(inflate: Inflate, bytes: Buffer, at: number): void {
+    this.#compressed += bytes.length
+    if (this.#compressed > Limits.maxAnswerBytes) return this.#give(Limits.tooLarge("a body", Limits.maxAnswerBytes))
+    inflate.write(bytes, at)
   }
 
   #receive(bytes: Buffer, start: number, end: number, at: number): void {
     if (this.#ended) return
+    this.#length += end - start
     if (this.#decoder === undefined && this.#body === undefined) {
       const accepts = this.#options.accepts ?? looksLikeEvents
       if (this.#status === 200 && accepts(bytes.subarray(start, end), single(this.#headers["content-type"]) ?? "")) {
@@ -159,11 +207,13 @@ export class Exchange {
       } else this.#body = { text: "", utf8: new TextDecoder() }
     }
     if (this.#decoder === undefined) {
-      if (this.#body !== undefined && this.#body.text.length < maxBodyText) {
+      if (this.#body !== undefined && this.#body.text.length < Limits.maxErrorText) {
         this.#body.text += this.#body.utf8.decode(bytes.subarray(start, end), { stream: true })
       }
+      if (this.#length > Limits.maxRefusalBytes) this.#give(this.#refusal())
       return
     }
+    if (this.#length > Limits.maxAnswerBytes) return this.#give(Limits.tooLarge("a body", Limits.maxAnswerBytes))
     const reason =
       this.#decoder.pushPart === undefined
         ? this.#decoder.push(Buffer.from(bytes.subarray(start, end)), at)
@@ -171,7 +221,7 @@ export class Exchange {
     if (reason !== undefined) return this.#give(reason)
     if (this.#decoder.done && this.#doneAt === undefined) {
       this.#doneAt = at
-      this.#linger = setTimeout(() => this.#hangUp(at), lingerMs)
+      this.#linger = setTimeout(() => this.contain(() => this.#hangUp(at)), lingerMs)
     }
     this.#scheduleFlush()
   }
@@ -192,7 +242,7 @@ export class Exchange {
 
   /** Why an answer is not a stream: an error status, an error object, a web page, or an answer in one piece. */
   #refusal(): LlmError.Reason {
-    const body = (this.#body?.text ?? "").slice(0, maxBodyText).trim()
+    const body = (this.#body?.text ?? "").slice(0, Limits.maxErrorText).trim()
     const error = this.#options.errorOf(body, this.#headers)
     if (this.#status !== 200) {
       return Failure.fromStatus(this.#status, error?.description ?? body, this.#headers, error?.type)
@@ -207,12 +257,14 @@ export class Exchange {
   /** Fails the request and closes its connection, of which nothing more is wanted. */
   #give(reason: LlmError.Reason): void {
     this.#fail(reason)
+    this.#inflate?.destroy()
     this.#connection?.close(this)
   }
 
   #fail(reason: LlmError.Reason): void {
     if (this.#ended) return
-    this.#failure = LlmError.fromReason(this.#options.told?.(reason) ?? reason)
+    const short = Failure.shortened(reason)
+    this.#failure = LlmError.fromReason(this.#options.told?.(short) ?? short)
     this.#end()
   }
 

@@ -1,10 +1,11 @@
 import * as DateTime from "effect/DateTime"
 import * as Option from "effect/Option"
 import * as LlmError from "../../domain/LlmError.ts"
+import * as Sizes from "./limits.ts"
 import { NetError } from "./netError.ts"
 
-/** How far a request had come when its connection failed. */
-export type Stage = "before-answer" | "in-answer"
+/** How far a request had come when its connection failed: `opening`, there was none yet. */
+export type Stage = "opening" | "before-answer" | "in-answer"
 
 const text = (error: unknown): string => {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(text).join("; ")
@@ -78,7 +79,7 @@ const fromNet = ({ kind, message }: NetError, stage: Stage, limits: Limits): Llm
     case "not-http":
       return new LlmError.Protocol({ description: `Not HTTP: ${message}` })
     case "too-large":
-      return new LlmError.Protocol({ description: `The headers of the answer are too large: ${message}` })
+      return Sizes.tooLarge(message, Sizes.maxHeadBytes)
     case "no-http2":
       return new LlmError.Protocol({ description: message })
     case "unsendable":
@@ -91,10 +92,18 @@ const fromNet = ({ kind, message }: NetError, stage: Stage, limits: Limits): Llm
   }
 }
 
-const lost = (description: string, code: string | null, stage: Stage): LlmError.Reason =>
-  stage === "in-answer"
-    ? new LlmError.Truncated({ description: `the connection was lost in the middle of the answer: ${description}` })
-    : new LlmError.Connect({ description, code })
+const lost = (description: string, code: string | null, stage: Stage): LlmError.Reason => {
+  switch (stage) {
+    case "opening":
+      return new LlmError.Connect({ description, code })
+    case "before-answer":
+      return new LlmError.ConnectionLost({ description, code })
+    case "in-answer":
+      return new LlmError.Truncated({
+        description: `the connection was lost in the middle of the answer: ${description}`
+      })
+  }
+}
 
 /** Translates what a connection reports. Codes: Node.js `errors`, OpenSSL verify. */
 export const fromSocket = (error: unknown, stage: Stage, limits: Limits): LlmError.Reason => {
@@ -103,6 +112,34 @@ export const fromSocket = (error: unknown, stage: Stage, limits: Limits): LlmErr
   const description = text(error)
   if (code !== null && tlsCode.test(code)) return tls(description, code)
   return lost(code === null || description.includes(code) ? description : `${description} (${code})`, code, stage)
+}
+
+/** Lines of a stack that are kept. */
+const stackLines = 6
+
+/** What was thrown: that a request cannot be written, or else a defect of this program or of somebody's own provider. */
+export const fromException = (error: unknown, limits: Limits): LlmError.Reason => {
+  if (error instanceof NetError) return fromNet(error, "opening", limits)
+  const stack = error instanceof Error ? error.stack?.split("\n").slice(0, stackLines).join("\n") : undefined
+  return new LlmError.Internal({ description: stack ?? String(error) })
+}
+
+/** The same reason with texts that are short enough for a row of the results: some hold what a server has sent. */
+export const shortened = (reason: LlmError.Reason): LlmError.Reason => {
+  switch (reason._tag) {
+    case "InStream": {
+      const { code, description, type } = reason
+      return new LlmError.InStream({
+        description: description.slice(0, Sizes.maxErrorText),
+        code: typeof code === "string" ? code.slice(0, Sizes.maxErrorCode) : code,
+        type: type === null ? null : type.slice(0, Sizes.maxErrorCode)
+      })
+    }
+    case "Protocol":
+      return new LlmError.Protocol({ description: reason.description.slice(0, Sizes.maxErrorText) })
+    default:
+      return reason
+  }
 }
 
 const epochMillis = (date: string | undefined): number | undefined =>
@@ -116,7 +153,7 @@ const epochMillis = (date: string | undefined): number | undefined =>
  */
 const retryAfterSeconds = (value: string | undefined, date: string | undefined): number | null => {
   if (value === undefined) return null
-  if (/^\s*\d+(\.\d+)?\s*$/.test(value)) return Number(value)
+  if (/^\s*\d{1,15}(\.\d{1,15})?\s*$/.test(value)) return Number(value)
   const from = epochMillis(date)
   const to = epochMillis(value)
   return from === undefined || to === undefined ? null : Math.max(0, (to - from) / 1_000)

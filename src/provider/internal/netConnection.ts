@@ -5,14 +5,19 @@ import { NetError } from "./netError.ts"
 import { type Written } from "./netRequest.ts"
 import { type Headers, ResponseReader, type ResponseTarget } from "./netResponse.ts"
 
+/** So soon after an answer a server closes the connection because it does so after every answer, not because it was idle. */
+const behindNanos = 1e9
+
 /**
- * - `onFree`: the answer is over, and the connection is good for another request
+ * - `onFree`: the answer is over, and the connection is good for another request; tells whether it is kept for one
+ * - `onClosedBehind`: the server closed it right behind an answer that did not say so
  * - `onGone`: it is closed, or about to be
  */
 export interface ConnectionOptions {
   /** Nanoseconds on the monotonic clock. */
   readonly now: () => number
-  readonly onFree: (connection: Connection) => void
+  readonly onFree: (connection: Connection) => boolean
+  readonly onClosedBehind: (connection: Connection) => void
   readonly onGone: (connection: Connection) => void
 }
 
@@ -26,10 +31,15 @@ export class Connection implements ResponseTarget, Closing {
   readonly #reader = new ResponseReader(this)
   #socket: Net.Socket | undefined
   #exchange: Exchange | undefined
+  #onLost: ((error: unknown) => void) | null = null
   #isClosing = false
+  #isDestroyed = false
   /** How many sweeps there were since something came. */
   #quiet = 0
-  #isUsed = false
+  #requests = 0
+  /** When the last answer ended, and how many requests the server takes on a connection. */
+  #answeredAt: number | undefined
+  #mostRequests: number | undefined
 
   constructor(options: ConnectionOptions) {
     this.#options = options
@@ -37,7 +47,12 @@ export class Connection implements ResponseTarget, Closing {
 
   /** Whether it was used for a request, and the server may have closed it since. */
   get isUsed(): boolean {
-    return this.#isUsed
+    return this.#requests > 0
+  }
+
+  /** Whether it was used for several. */
+  get isReused(): boolean {
+    return this.#requests > 1
   }
 
   get isAlive(): boolean {
@@ -47,24 +62,33 @@ export class Connection implements ResponseTarget, Closing {
 
   /** How long the server says that it keeps an idle connection, in milliseconds. */
   get keepAliveMs(): number | null {
-    return this.#isUsed ? this.#reader.keepAliveMs : null
+    return this.isUsed ? this.#reader.keepAliveMs : null
   }
 
   /** Takes a socket that is open. */
   attach(socket: Net.Socket): void {
     this.#socket = socket
-    socket.on("error", (error) => this.#fail(error))
+    socket.on("error", (error) => this.#onClosed(error))
     socket.on("end", () => this.#onFin())
-    socket.on("close", () => this.#fail(this.#lost()))
+    socket.on("close", () => this.#onClosed(this.#lost()))
   }
 
-  /** Sends a request. `timing`: when the connection was opened for it. */
-  send(exchange: Exchange, { bytes, isClosing }: Written, timing: ConnectionTiming | null): void {
+  /**
+   * Sends a request. `timing`: when the connection was opened for it. `onLost` is called, instead of the exchange, when the
+   * server closes the connection before any byte of an answer came.
+   */
+  send(
+    exchange: Exchange,
+    { bytes, isClosing }: Written,
+    timing: ConnectionTiming | null,
+    onLost: ((error: unknown) => void) | null
+  ): void {
     const socket = this.#socket
     if (socket === undefined) return
     this.#exchange = exchange
+    this.#onLost = onLost
     this.#isClosing = isClosing
-    this.#isUsed = true
+    this.#requests++
     this.#quiet = 0
     this.#reader.reset()
     socket.ref()
@@ -101,11 +125,13 @@ export class Connection implements ResponseTarget, Closing {
     if (exchange === undefined || socket === undefined) return
     this.#exchange = undefined
     this.#quiet = 0
+    this.#answeredAt = at
+    this.#mostRequests ??= this.#reader.keepAliveMax ?? Infinity
     // An answer before the end of its request is one, but what is left of the request would be in the way of the next.
-    if (this.#reader.keepsOpen && !this.#isClosing && socket.writableLength === 0) {
-      socket.unref()
-      this.#options.onFree(this)
-    } else this.#destroy()
+    const isGood =
+      this.#reader.keepsOpen && !this.#isClosing && this.#requests < this.#mostRequests && socket.writableLength === 0
+    if (isGood && this.#options.onFree(this)) socket.unref()
+    else this.#destroy()
     exchange.onEnd(at)
   }
 
@@ -139,15 +165,29 @@ export class Connection implements ResponseTarget, Closing {
   }
 
   #onFin(): void {
-    if (this.#exchange === undefined) return this.#destroy()
+    if (this.#exchange === undefined) return this.#onClosed(this.#lost())
     const error = this.#reader.close(this.#options.now())
-    if (error !== undefined) this.#fail(error)
+    if (error !== undefined) this.#onClosed(error)
+  }
+
+  /** The other side has closed the connection. */
+  #onClosed(error: unknown): void {
+    if (this.#isDestroyed) return
+    const onLost = this.#exchange === undefined || this.#reader.isBegun ? null : this.#onLost
+    const isBetween = this.#exchange === undefined || !this.#reader.isBegun
+    if (isBetween && this.#answeredAt !== undefined && this.#options.now() - this.#answeredAt < behindNanos) {
+      this.#options.onClosedBehind(this)
+    }
+    if (onLost === null) return this.#fail(error)
+    this.#exchange = undefined
+    this.#destroy()
+    onLost(error)
   }
 
   #lost(): NetError {
     return this.#reader.isHeadDone
       ? new NetError("cut-off", "the connection was closed in the middle of the answer")
-      : new NetError("closed", "the connection was closed")
+      : new NetError("closed", "the other side closed the connection")
   }
 
   #fail(error: unknown): void {
@@ -158,6 +198,7 @@ export class Connection implements ResponseTarget, Closing {
   }
 
   #destroy(): void {
+    this.#isDestroyed = true
     this.#reader.stop()
     this.#socket?.destroy()
     this.#options.onGone(this)

@@ -2,6 +2,7 @@ import * as Http2 from "node:http2"
 import type * as Net from "node:net"
 import { type ConnectionTiming } from "../../domain/TokenEvent.ts"
 import { type Closing, type Exchange } from "./Exchange.ts"
+import { maxInformational } from "./limits.ts"
 import { NetError } from "./netError.ts"
 import { type Fields } from "./netRequest.ts"
 
@@ -22,6 +23,16 @@ interface Running {
   /** How many sweeps there were since something came. */
   quiet: number
   isAnswered: boolean
+  informational: number
+}
+
+/**
+ * What becomes of a request that the server has not begun to answer. `isKept`: the connection was not opened for it; `again`
+ * sends it on another one, `null` when that was done before.
+ */
+export interface Repeating {
+  readonly isKept: boolean
+  readonly again: (() => void) | null
 }
 
 /**
@@ -69,21 +80,39 @@ export class Http2Connection implements Closing {
     return most - this.#running.size
   }
 
-  /** Sends a request. `timing`: when the connection was opened for it. */
-  send(exchange: Exchange, fields: Fields, body: string, timing: ConnectionTiming | null): void {
+  /** Sends a request. `timing`: when the connection was opened for it. Throws when it cannot be written. */
+  send(
+    exchange: Exchange,
+    fields: Fields,
+    body: string,
+    timing: ConnectionTiming | null,
+    { again, isKept }: Repeating
+  ): void {
     const { now } = this.#options
     this.#session.ref()
     exchange.onSend(this, timing)
-    const stream = this.#session.request(fields, { endStream: false })
-    const running: Running = { stream, quiet: 0, isAnswered: false }
+    const stream = this.#request(fields)
+    const running: Running = { stream, quiet: 0, isAnswered: false, informational: 0 }
     this.#running.set(exchange, running)
+    const fail = (error: Error): void => {
+      const isUntouched = stream.rstCode === Http2.constants.NGHTTP2_REFUSED_STREAM
+      const isLost = isKept && this.#session.destroyed
+      const isBegun = running.isAnswered || running.informational > 0
+      if (again === null || isBegun || !(isUntouched || isLost)) this.#fail(exchange, error)
+      else if (this.#done(exchange)) again()
+    }
     stream.on("response", (headers) => {
       running.quiet = 0
       running.isAnswered = true
       const { ":status": status, ...others } = headers
       exchange.onHead(Number(status), others, now())
     })
-    stream.on("headers", () => (running.quiet = 0))
+    stream.on("headers", () => {
+      running.quiet = 0
+      if (++running.informational <= maxInformational) return
+      this.#fail(exchange, new NetError("not-http", "informational answers without end"))
+      stream.close(Http2.constants.NGHTTP2_CANCEL)
+    })
     stream.on("data", (bytes: Buffer) => {
       running.quiet = 0
       exchange.onBody(bytes, 0, bytes.length, now())
@@ -91,16 +120,23 @@ export class Http2Connection implements Closing {
     stream.on("end", () => {
       if (!stream.aborted && running.isAnswered && this.#done(exchange)) exchange.onEnd(now())
     })
-    stream.on("error", (error) => this.#fail(exchange, error))
+    stream.on("error", fail)
     stream.on("close", () =>
-      this.#fail(
-        exchange,
+      fail(
         running.isAnswered
           ? new NetError("cut-off", "the server broke off in the middle of the answer")
           : new NetError("closed", "the server took back the request without an answer")
       )
     )
     stream.end(body)
+  }
+
+  #request(fields: Fields): Http2.ClientHttp2Stream {
+    try {
+      return this.#session.request(fields, { endStream: false })
+    } catch (error) {
+      throw new NetError("unsendable", error instanceof Error ? error.message : String(error))
+    }
   }
 
   close(exchange: Exchange): void {

@@ -9,6 +9,8 @@ import * as NetRequest from "./netRequest.ts"
 export interface PoolOptions extends ConnectorOptions {
   /** Limit for the headers to come, and between two reads of the body. */
   readonly idleMs: number
+  /** Whether a connection that was used is kept for another request. */
+  readonly isReusing: boolean
 }
 
 interface Origin {
@@ -16,6 +18,13 @@ interface Origin {
   readonly route: Route
   /** Connections without a request, the one that was used last at the end. */
   readonly idle: Array<Connection>
+  /** How many connections are open, how many are being opened for requests, and how many for requests to come. */
+  open: number
+  awaited: number
+  spare: number
+  /** How many answers the server closed the connection right behind, and how many were on a connection used before. */
+  closedBehind: number
+  reused: number
   /** Those that speak HTTP/2, how many of these are being opened, and what waits for them. */
   readonly http2: Set<Http2Connection>
   opening: number
@@ -28,6 +37,9 @@ interface Waiting {
   readonly fields: NetRequest.Fields
   readonly body: string
 }
+
+/** After so many answers a server is taken for one that closes the connection behind every one. */
+const closingsToBelieve = 2
 
 /** A request that has a connection, but is not written yet. */
 interface Due {
@@ -78,16 +90,18 @@ export class Pool {
       throw new NetError("unsendable", "HTTP/2 is spoken over TLS only, and the address does not begin with https://")
     }
     const fields = NetRequest.fields(request)
+    const waiting = { exchange, fields, body: request.body }
     for (const connection of origin.http2) {
-      if (connection.room > 0) return connection.send(exchange, fields, request.body, null)
+      if (connection.room > 0) return this.#sendHttp2(origin, connection, waiting, null, true)
     }
-    origin.waiting.push({ exchange, fields, body: request.body })
+    origin.waiting.push(waiting)
     this.#openFor(origin)
   }
 
-  /** How many connections so many requests at a time want. */
+  /** How many connections so many requests at a time want ahead. */
   connectionsFor(requests: number): number {
-    return this.#options.http2 ? Math.ceil(requests / streamsPerConnection) : requests
+    if (this.#options.http2) return Math.ceil(requests / streamsPerConnection)
+    return this.#options.isReusing ? requests : 0
   }
 
   /** Opens a connection and keeps it for requests to come, however long that takes. */
@@ -111,24 +125,32 @@ export class Pool {
     let origin = this.#origins.get(name)
     if (origin === undefined) {
       const route = this.#connector.routeTo(name)
-      this.#origins.set(name, (origin = { name, route, idle: [], http2: new Set(), opening: 0, waiting: [] }))
+      origin = {
+        name,
+        route,
+        idle: [],
+        open: 0,
+        awaited: 0,
+        spare: 0,
+        closedBehind: 0,
+        reused: 0,
+        http2: new Set(),
+        opening: 0,
+        waiting: []
+      }
+      this.#origins.set(name, origin)
     }
     return origin
   }
 
   #send(origin: Origin, exchange: Exchange, written: NetRequest.Written): void {
     const connection = this.#takeIdle(origin)
-    if (connection === undefined) {
-      this.#open(origin, (error, opened, timing) => {
-        if (opened === null) exchange.onError(error)
-        else if (exchange.isWanted) opened.send(exchange, written, timing)
-        else this.#keep(origin, opened)
-      })
-    } else if (connection.isUsed) {
+    if (connection === undefined) this.#sendOnNew(origin, exchange, written)
+    else if (connection.isUsed) {
       // That the server has closed it may be there to be read. It is read before the request is written.
       if (this.#due.length === 0) setImmediate(() => this.#sendDue())
       this.#due.push({ origin, connection, exchange, written })
-    } else connection.send(exchange, written, null)
+    } else this.#sendOnKept(origin, connection, exchange, written)
   }
 
   #sendDue(): void {
@@ -136,14 +158,37 @@ export class Pool {
     this.#due = []
     for (const { connection, exchange, origin, written } of due) {
       if (!exchange.isWanted) this.#keep(origin, connection)
-      else if (connection.isAlive) connection.send(exchange, written, null)
-      else this.#send(origin, exchange, written)
+      else if (connection.isAlive) this.#sendOnKept(origin, connection, exchange, written)
+      else exchange.contain(() => this.#send(origin, exchange, written))
     }
   }
 
+  /** The server may be closing it at this moment. It has not answered then, and the request is written once more. */
+  #sendOnKept(origin: Origin, connection: Connection, exchange: Exchange, written: NetRequest.Written): void {
+    connection.send(exchange, written, null, () => {
+      exchange.onLost()
+      exchange.contain(() => this.#sendOnNew(origin, exchange, written))
+    })
+    this.#openSpare(origin)
+  }
+
+  #sendOnNew(origin: Origin, exchange: Exchange, written: NetRequest.Written): void {
+    origin.awaited++
+    this.#open(origin, (error, connection, timing) => {
+      origin.awaited--
+      if (connection === null) exchange.onError(error)
+      else if (exchange.isWanted) exchange.contain(() => connection.send(exchange, written, timing, null))
+      else this.#keep(origin, connection)
+    })
+    this.#openSpare(origin)
+  }
+
+  /** The one used last, which is the least likely to be closed. Of those opened ahead the oldest: servers take them in that order. */
   #takeIdle(origin: Origin): Connection | undefined {
-    for (let found = origin.idle.pop(); found !== undefined; found = origin.idle.pop()) {
-      if (found.isAlive) return found
+    if (!this.#options.isReusing) return undefined
+    while (origin.idle.length > 0) {
+      const found = closesBehind(origin) ? origin.idle.shift() : origin.idle.pop()
+      if (found?.isAlive === true) return found
     }
     return undefined
   }
@@ -152,19 +197,40 @@ export class Pool {
     if (connection.isAlive) origin.idle.push(connection)
   }
 
+  /**
+   * A server that closes its connections behind its answers gets a new one for every request. Each is opened ahead, while the
+   * request before it is on its way, so that no request waits for it; there are never more of these than requests on their way.
+   */
+  #openSpare(origin: Origin): void {
+    const { awaited, idle, open, spare } = origin
+    if (!closesBehind(origin) || idle.length + spare >= open - idle.length + awaited) return
+    origin.spare++
+    this.#open(origin, (_error, connection) => {
+      origin.spare--
+      if (connection !== null) this.#keep(origin, connection)
+    })
+  }
+
   #open(
     origin: Origin,
     then: (error: Error | null, connection: Connection | null, timing: ConnectionTiming | null) => void
   ): void {
     const connection = new Connection({
       now: this.#options.now,
-      onFree: (connection) => this.#keep(origin, connection),
+      onFree: (connection) => {
+        if (connection.isReused) origin.reused++
+        const isKept = this.#options.isReusing && !closesBehind(origin)
+        if (isKept) this.#keep(origin, connection)
+        return isKept
+      },
+      onClosedBehind: () => origin.closedBehind++,
       onGone: (connection) => this.#forget(connection)
     })
     this.#connector.connect(origin.route, connection.receive, (error, opened) => {
       if (error !== null) return then(error, null, null)
       connection.attach(opened.socket)
       this.#connections.set(connection, origin)
+      origin.open++
       then(null, connection, opened.timing)
     })
   }
@@ -184,12 +250,31 @@ export class Pool {
         while (origin.waiting.length > 0 && connection.room > 0) {
           const next = origin.waiting.shift()
           if (next === undefined || !next.exchange.isWanted) continue
-          connection.send(next.exchange, next.fields, next.body, told)
+          this.#sendHttp2(origin, connection, next, told, false)
           told = null
         }
         this.#openFor(origin)
       })
     }
+  }
+
+  /** `isKept`: the connection was not opened for this request. */
+  #sendHttp2(
+    origin: Origin,
+    connection: Http2Connection,
+    waiting: Waiting,
+    timing: ConnectionTiming | null,
+    isKept: boolean
+  ): void {
+    const { body, exchange, fields } = waiting
+    const again = (): void => {
+      exchange.onLost()
+      origin.waiting.push(waiting)
+      this.#openFor(origin)
+    }
+    exchange.contain(() =>
+      connection.send(exchange, fields, body, timing, { isKept, again: exchange.isRepeated ? null : again })
+    )
   }
 
   #openHttp2(
@@ -214,11 +299,12 @@ export class Pool {
   }
 
   #forget(connection: Connection): void {
-    const idle = this.#connections.get(connection)?.idle
-    if (idle === undefined) return
+    const origin = this.#connections.get(connection)
+    if (origin === undefined) return
     this.#connections.delete(connection)
-    const index = idle.indexOf(connection)
-    if (index >= 0) idle.splice(index, 1)
+    origin.open--
+    const index = origin.idle.indexOf(connection)
+    if (index >= 0) origin.idle.splice(index, 1)
   }
 
   #sweep(): void {
@@ -234,3 +320,7 @@ export class Pool {
     return Math.max(1, Math.floor(keep / this.#sweepMs))
   }
 }
+
+/** Whether the server closes the connection behind most answers, whatever it says of keeping it. */
+const closesBehind = ({ closedBehind, reused }: Origin): boolean =>
+  closedBehind >= closingsToBelieve && closedBehind > reused

@@ -1,3 +1,4 @@
+import { maxHeadBytes, maxInformational } from "./limits.ts"
 import { NetError } from "./netError.ts"
 
 /** Headers by their names in lower case; those that came several times are lists. */
@@ -12,10 +13,6 @@ export interface ResponseTarget {
   readonly onEnd: (at: number) => void
 }
 
-/** Most bytes of a status line with headers, of trailers, and of what else stands around the pieces of one body. */
-export const maxHeadBytes = 16_384
-/** Informational answers before the real one. */
-const maxInformational = 64
 /** No piece is longer than this: 2^44 bytes. */
 const maxSizeDigits = 11
 
@@ -62,8 +59,9 @@ export class ResponseReader {
   #isBegun = false
   #isHeadDone = false
   #keepsOpen = false
-  /** In milliseconds; `null` when the server does not tell. */
+  /** In milliseconds, and in requests; `null` when the server does not tell. */
   #keepAliveMs: number | null = null
+  #keepAliveMax: number | null = null
 
   constructor(target: ResponseTarget) {
     this.#target = target
@@ -83,6 +81,10 @@ export class ResponseReader {
   /** How long the server says that it keeps an idle connection. */
   get keepAliveMs(): number | null {
     return this.#keepAliveMs
+  }
+  /** How many requests the server says that it takes on a connection, or how many more. */
+  get keepAliveMax(): number | null {
+    return this.#keepAliveMax
   }
 
   /** The next answer begins. */
@@ -210,7 +212,7 @@ export class ResponseReader {
 
   #count(): void {
     if (++this.#headBytes > maxHeadBytes) {
-      throw new NetError("too-large", `more than ${maxHeadBytes} bytes around the content`)
+      throw new NetError("too-large", "the headers or what else is around the content")
     }
   }
 
@@ -254,7 +256,10 @@ export class ResponseReader {
 
     const connection = listOf(headers["connection"])
     const isKept = minor === "1" ? !connection.includes("close") : connection.includes("keep-alive")
-    this.#keepAliveMs = keepAliveOf(headers["keep-alive"])
+    const keepAlive = headers["keep-alive"]
+    const timeout = keepAlive === undefined ? null : keepAliveOf(keepAlive, timeoutParameter)
+    this.#keepAliveMs = timeout === null ? null : timeout * 1_000
+    this.#keepAliveMax = keepAlive === undefined ? null : keepAliveOf(keepAlive, maxParameter)
     this.#isHeadDone = true
     this.#headBytes = 0
     const coding = listOf(headers["transfer-encoding"])
@@ -338,8 +343,10 @@ const lengthOf = (value: string | Array<string> | undefined): number | null => {
   return Number(value)
 }
 
-const keepAliveOf = (value: string | Array<string> | undefined): number | null => {
-  const text = typeof value === "string" ? value : value?.join(",")
-  const seconds = text === undefined ? undefined : /timeout=\s*(\d{1,9})/i.exec(text)?.[1]
-  return seconds === undefined ? null : Number(seconds) * 1_000
+const timeoutParameter = /(?:^|[,\s])timeout=\s*(\d{1,9})/i
+const maxParameter = /(?:^|[,\s])max=\s*(\d{1,9})/i
+
+const keepAliveOf = (value: string | Array<string>, parameter: RegExp): number | null => {
+  const found = parameter.exec(typeof value === "string" ? value : value.join(","))?.[1]
+  return found === undefined ? null : Number(found)
 }

@@ -83,6 +83,8 @@ export const maskReason = (reason: LlmError.Reason, mask: (text: string) => stri
   switch (reason._tag) {
     case "Connect":
       return new LlmError.Connect({ description: mask(reason.description), code: reason.code })
+    case "ConnectionLost":
+      return new LlmError.ConnectionLost({ description: mask(reason.description), code: reason.code })
     case "Tls":
       return new LlmError.Tls({ description: mask(reason.description), code: reason.code })
     case "HttpStatus":

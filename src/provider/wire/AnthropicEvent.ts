@@ -16,7 +16,7 @@ import { type MakeDecoder } from "./StreamDecoder.ts"
 
 const optional = <S extends Schema.Top>(schema: S) => Schema.optional(Schema.NullOr(schema))
 const Text = optional(Schema.String)
-const Count = optional(Schema.Finite)
+const Count = optional(Json.Count)
 
 const UsageObject = Schema.Struct({
   input_tokens: Count,
@@ -94,7 +94,7 @@ const pushUsage = (counts: Counts, at: number, out: EventBuffer): void => {
     _tag: "Usage",
     at,
     // What was read from the cache or written to it is not part of `input_tokens`.
-    inputTokens: counts.input === null ? null : counts.input + (counts.written ?? 0) + (counts.read ?? 0),
+    inputTokens: counts.input === null ? null : Json.total(counts.input, counts.written, counts.read),
     outputTokens: counts.output,
     cachedInputTokens: counts.read,
     reasoningTokens: counts.thinking
@@ -162,9 +162,7 @@ export const makeDecoder: MakeDecoder = (out) => {
     onEvent: (data, name, at) => {
       const event = Json.parse(data)
       if (event === undefined && name !== "error") {
-        return new LlmError.Protocol({
-          description: `The stream holds something that is not JSON: ${data.slice(0, 200)}`
-        })
+        return Json.failureOf(data)
       }
       const type = Json.isObject(event) ? event["type"] : undefined
       if (name === "error" || type === "error") {

@@ -14,7 +14,7 @@ import { type EventBuffer } from "./EventBuffer.ts"
 import { type MakeDecoder } from "./StreamDecoder.ts"
 
 const Text = Schema.optional(Schema.NullOr(Schema.String))
-const Count = Schema.optional(Schema.NullOr(Schema.Finite))
+const Count = Schema.optional(Schema.NullOr(Json.Count))
 
 /**
  * The parts of each event that are read. Events of other types, and everything else in these, are ignored.
@@ -60,7 +60,7 @@ const addUsage = (usage: unknown, at: number, out: EventBuffer): void => {
     _tag: "Usage",
     at,
     // Tokens that come from the cache or go into it are not among `inputTokens`.
-    inputTokens: fresh === null ? null : fresh + (cached ?? 0) + (Json.count(usage["cacheWriteInputTokens"]) ?? 0),
+    inputTokens: fresh === null ? null : Json.total(fresh, cached, Json.count(usage["cacheWriteInputTokens"])),
     outputTokens: Json.count(usage["outputTokens"]),
     cachedInputTokens: cached,
     reasoningTokens: null
@@ -130,14 +130,8 @@ export const makeDecoder =
     return AwsEventStream.make(codec, {
       onEvent: (type, payload, at) => {
         const text = payload.toString("utf8")
-        let value: unknown
-        try {
-          value = JSON.parse(text)
-        } catch {
-          return new LlmError.Protocol({
-            description: `The stream holds something that is not JSON: ${text.slice(0, 200)}`
-          })
-        }
+        const value = Json.parse(text)
+        if (value === undefined) return Json.failureOf(text)
         const progress = decode(type, value, at, out)
         if (progress === "stopped") stopped = true
         // Nothing but the reason to stop makes an answer complete.

@@ -17,7 +17,7 @@ import * as SseDecoder from "./SseDecoder.ts"
 import { type MakeDecoder } from "./StreamDecoder.ts"
 
 const Text = Schema.optional(Schema.NullOr(Schema.String))
-const Count = Schema.optional(Schema.NullOr(Schema.Finite))
+const Count = Schema.optional(Schema.NullOr(Json.Count))
 
 const Part = Schema.Struct({
   text: Text,
@@ -55,7 +55,8 @@ export const GeminiChunk = Schema.Struct({
  */
 export type GeminiChunk = typeof GeminiChunk.Type
 
-const codeOf = (code: unknown): number | string | null => Json.count(code) ?? Json.text(code) ?? null
+const codeOf = (code: unknown): number | string | null =>
+  typeof code === "number" && Number.isFinite(code) ? code : (Json.text(code) ?? null)
 
 /**
  * Reads Google's error object from a decoded body or event: `{"error": {"code", "message", "status"}}`, alone or as the
@@ -108,7 +109,7 @@ const usageOf = (usage: unknown, at: number): Usage | undefined => {
     at,
     inputTokens: Json.count(usage["promptTokenCount"]),
     // Google counts thoughts beside the answer, not within it.
-    outputTokens: candidates === null && thoughts === null ? null : (candidates ?? 0) + (thoughts ?? 0),
+    outputTokens: Json.total(candidates, thoughts),
     cachedInputTokens: Json.count(usage["cachedContentTokenCount"]),
     reasoningTokens: thoughts
   }
@@ -176,9 +177,7 @@ export const makeDecoder: MakeDecoder = (out) => {
   const take = (data: string, at: number): LlmError.Reason | undefined => {
     const chunk = Json.parse(data)
     if (chunk === undefined) {
-      return new LlmError.Protocol({
-        description: `The stream holds something that is not JSON: ${data.slice(0, 200)}`
-      })
+      return Json.failureOf(data)
     }
     const verdict = decode(chunk, at, out)
     finished ||= verdict.finished

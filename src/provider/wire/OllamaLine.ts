@@ -9,6 +9,7 @@
 import * as Schema from "effect/Schema"
 import * as LlmError from "../../domain/LlmError.ts"
 import * as Json from "../internal/json.ts"
+import * as Limits from "../internal/limits.ts"
 import { type EventBuffer } from "./EventBuffer.ts"
 import * as OpenAiChunk from "./OpenAiChunk.ts"
 import { type MakeDecoder } from "./StreamDecoder.ts"
@@ -35,8 +36,8 @@ export const OllamaLine = Schema.Struct({
   ),
   done: optional(Schema.Boolean),
   done_reason: optional(Schema.String),
-  prompt_eval_count: optional(Schema.Finite),
-  eval_count: optional(Schema.Finite)
+  prompt_eval_count: optional(Json.Count),
+  eval_count: optional(Json.Count)
 })
 
 /**
@@ -85,9 +86,6 @@ const addEnd = (line: Json.JsonObject, at: number, out: EventBuffer): void => {
 
 const LF = 10
 
-/** Longest line that is read, in bytes. */
-const maxLine = 10 * 1024 * 1024
-
 /**
  * Makes the decoder of one streamed answer. It is complete with the line that says `"done": true`.
  *
@@ -107,9 +105,7 @@ export const makeDecoder: MakeDecoder = (out) => {
     if (trimmed === "") return undefined
     const line = Json.parse(trimmed)
     if (line === undefined) {
-      return new LlmError.Protocol({
-        description: `The stream holds something that is not JSON: ${text.slice(0, 200)}`
-      })
+      return Json.failureOf(text)
     }
     if (!Json.isObject(line))
       return new LlmError.Protocol({ description: `Not a line of an answer: ${text.slice(0, 200)}` })
@@ -142,9 +138,7 @@ export const makeDecoder: MakeDecoder = (out) => {
       if (from === bytes.length || done) return undefined
       begun.push(Buffer.from(bytes.subarray(from)))
       begunLength += bytes.length - from
-      return begunLength > maxLine
-        ? new LlmError.Protocol({ description: `A line of the stream is longer than ${maxLine} bytes` })
-        : undefined
+      return begunLength > Limits.maxEventBytes ? Limits.tooLarge("a line") : undefined
     },
     end: (at) => {
       const reason = onLine(takeLine(Buffer.alloc(0)), at)

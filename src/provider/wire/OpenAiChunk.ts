@@ -10,13 +10,14 @@
 import * as Schema from "effect/Schema"
 import * as LlmError from "../../domain/LlmError.ts"
 import { type ContentKind } from "../../domain/TokenEvent.ts"
+import * as Json from "../internal/json.ts"
 import { asciiText } from "../internal/shortTexts.ts"
 import { EventBuffer } from "./EventBuffer.ts"
 import * as SseDecoder from "./SseDecoder.ts"
 import { type MakeDecoder } from "./StreamDecoder.ts"
 
 const Text = Schema.optional(Schema.NullOr(Schema.String))
-const Count = Schema.optional(Schema.NullOr(Schema.Finite))
+const Count = Schema.optional(Schema.NullOr(Json.Count))
 
 const ToolCall = Schema.Struct({
   function: Schema.optional(Schema.NullOr(Schema.Struct({ name: Text, arguments: Text })))
@@ -61,12 +62,7 @@ export const OpenAiChunk = Schema.Struct({
  */
 export type OpenAiChunk = typeof OpenAiChunk.Type
 
-const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
-  typeof value === "object" && value !== null
-
 const asText = (value: unknown): string => (typeof value === "string" ? value : "")
-
-const asCount = (value: unknown): number | null => (typeof value === "number" && Number.isFinite(value) ? value : null)
 
 const asCode = (value: unknown): number | string | null => {
   if (typeof value === "number" && Number.isFinite(value)) return value
@@ -82,10 +78,10 @@ const asCode = (value: unknown): number | string | null => {
  * @since 0.1.0
  */
 export const errorOf = (value: unknown): LlmError.InStream | undefined => {
-  if (!isObject(value)) return undefined
+  if (!Json.isObject(value)) return undefined
   const inner = value["error"]
   if (typeof inner === "string") return new LlmError.InStream({ description: inner, code: null, type: null })
-  const error = isObject(inner) ? inner : value["object"] === "error" ? value : undefined
+  const error = Json.isObject(inner) ? inner : value["object"] === "error" ? value : undefined
   if (error === undefined) return undefined
   const type = asText(error["type"])
   return new LlmError.InStream({
@@ -109,23 +105,23 @@ const addRefusal = (text: unknown, at: number, out: EventBuffer): void => {
 const addToolCalls = (calls: unknown, at: number, out: EventBuffer): void => {
   if (!Array.isArray(calls)) return
   for (const call of calls) {
-    if (!isObject(call) || !isObject(call["function"])) continue
+    if (!Json.isObject(call) || !Json.isObject(call["function"])) continue
     addText(call["function"]["name"], "tool", at, out)
     addText(call["function"]["arguments"], "tool", at, out)
   }
 }
 
 const addUsage = (usage: unknown, at: number, out: EventBuffer): void => {
-  if (!isObject(usage)) return
+  if (!Json.isObject(usage)) return
   const prompt = usage["prompt_tokens_details"]
   const completion = usage["completion_tokens_details"]
   out.usage({
     _tag: "Usage",
     at,
-    inputTokens: asCount(usage["prompt_tokens"]),
-    outputTokens: asCount(usage["completion_tokens"]),
-    cachedInputTokens: isObject(prompt) ? asCount(prompt["cached_tokens"]) : null,
-    reasoningTokens: isObject(completion) ? asCount(completion["reasoning_tokens"]) : null
+    inputTokens: Json.count(usage["prompt_tokens"]),
+    outputTokens: Json.count(usage["completion_tokens"]),
+    cachedInputTokens: Json.isObject(prompt) ? Json.count(prompt["cached_tokens"]) : null,
+    reasoningTokens: Json.isObject(completion) ? Json.count(completion["reasoning_tokens"]) : null
   })
 }
 
@@ -150,16 +146,16 @@ const finishing: Verdict = { failure: undefined, finished: true }
  * @since 0.1.0
  */
 export const decode = (chunk: unknown, at: number, out: EventBuffer): Verdict => {
-  if (!isObject(chunk)) {
+  if (!Json.isObject(chunk)) {
     return { failure: new LlmError.Protocol({ description: `Not a chunk: ${JSON.stringify(chunk)}` }), finished: false }
   }
   let finished = false
   const choices = chunk["choices"]
   if (Array.isArray(choices)) {
     for (const choice of choices) {
-      if (!isObject(choice)) continue
+      if (!Json.isObject(choice)) continue
       const delta = choice["delta"]
-      if (isObject(delta)) {
+      if (Json.isObject(delta)) {
         addText(delta["reasoning_content"] || delta["reasoning"], "reasoning", at, out)
         addText(delta["content"], "text", at, out)
         addRefusal(delta["refusal"], at, out)
@@ -176,14 +172,6 @@ export const decode = (chunk: unknown, at: number, out: EventBuffer): Verdict =>
   addUsage(chunk["usage"], at, out)
   const failure = errorOf(chunk)
   return failure === undefined ? (finished ? finishing : fine) : { failure, finished }
-}
-
-const parse = (data: string): unknown => {
-  try {
-    return JSON.parse(data)
-  } catch {
-    return undefined
-  }
 }
 
 /** Text that stands in a JSON string as it is. */
@@ -266,7 +254,7 @@ const takeByTemplate = (
 
 const onlyContent = (data: string): { readonly kind: ContentKind; readonly text: string } | undefined => {
   const out = new EventBuffer()
-  const verdict = decode(parse(data), 0, out)
+  const verdict = decode(Json.parse(data), 0, out)
   const events = out.take()
   const event = events?.[0]
   if (verdict !== fine || events?.length !== 1 || event?._tag !== "Content") return undefined
@@ -304,11 +292,11 @@ export const makeDecoder: MakeDecoder = (out) => {
         done = true
         return undefined
       }
-      const chunk = parse(data)
+      const chunk = Json.parse(data)
       if (chunk === undefined) {
         return event === "error"
           ? new LlmError.InStream({ description: data, code: null, type: null })
-          : new LlmError.Protocol({ description: `The stream holds something that is not JSON: ${data.slice(0, 200)}` })
+          : Json.failureOf(data)
       }
       const verdict = decode(chunk, at, out)
       if (verdict.failure === undefined && event === "error") {

@@ -16,7 +16,7 @@ import * as SseDecoder from "./SseDecoder.ts"
 import { type MakeDecoder } from "./StreamDecoder.ts"
 
 const Text = Schema.optional(Schema.NullOr(Schema.String))
-const Count = Schema.optional(Schema.NullOr(Schema.Finite))
+const Count = Schema.optional(Schema.NullOr(Json.Count))
 
 /**
  * The events that carry generated text, and of which kind it is.
@@ -170,9 +170,7 @@ export const makeDecoder: MakeDecoder = (out) => {
       if (!Json.isObject(event)) {
         return name === "error"
           ? new LlmError.InStream({ description: data, code: null, type: null })
-          : new LlmError.Protocol({
-              description: `The stream holds something that is no event: ${data.slice(0, 200)}`
-            })
+          : Json.failureOf(data, "The stream holds something that is no event")
       }
       const type = typeof event["type"] === "string" ? event["type"] : name
       const kind = kindOf(type)

@@ -10,6 +10,7 @@
  */
 import * as LlmError from "../../domain/LlmError.ts"
 import * as Json from "../internal/json.ts"
+import * as Limits from "../internal/limits.ts"
 import * as AwsEventStream from "./AwsEventStream.ts"
 import { type EventBuffer } from "./EventBuffer.ts"
 import * as OpenAiChunk from "./OpenAiChunk.ts"
@@ -67,11 +68,12 @@ const wholeDocument = (out: EventBuffer): StreamDecoder => {
   const utf8 = new TextDecoder()
   const texts: Array<string> = []
   let last = 0
+  let length = 0
   return {
     push: (bytes, at) => {
       texts.push(utf8.decode(bytes, { stream: true }))
       last = at
-      return undefined
+      return (length += bytes.length) > Limits.maxEventBytes ? Limits.tooLarge("a document") : undefined
     },
     end: () => {
       const text = (texts.join("") + utf8.decode()).trim()
@@ -79,7 +81,7 @@ const wholeDocument = (out: EventBuffer): StreamDecoder => {
       if (value === undefined) {
         return text === "" || /^[[{]/.test(text)
           ? new LlmError.Truncated({ description: "the stream ended in the middle of the JSON document" })
-          : new LlmError.Protocol({ description: `The answer is not JSON: ${text.slice(0, 200)}` })
+          : Json.failureOf(text, "The answer is not JSON")
       }
       const failure = TgiEvent.errorOf(value)
       if (failure !== undefined) return failure

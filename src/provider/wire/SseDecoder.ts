@@ -9,6 +9,7 @@
  */
 import * as Sse from "effect/encoding/Sse"
 import * as LlmError from "../../domain/LlmError.ts"
+import * as Limits from "../internal/limits.ts"
 import { type StreamDecoder } from "./StreamDecoder.ts"
 
 /**
@@ -54,9 +55,12 @@ export const make = (handler: SseHandler): StreamDecoder => {
     if (failure === undefined && !handler.isDone()) failure = handler.onEvent(data, event, now)
   }
 
-  const parser = Sse.makeParser((event) => {
-    if (event._tag === "Event") onEvent(event.data, event.event)
-  })
+  const parser = Sse.makeParser(
+    (event) => {
+      if (event._tag === "Event") onEvent(event.data, event.event)
+    },
+    { maxEventSize: Limits.maxEventBytes }
+  )
   // The parser need not see the start of the body; but it must not take what it sees first for the start.
   parser.feed("\n")
 
@@ -105,7 +109,7 @@ export const make = (handler: SseHandler): StreamDecoder => {
     const taken = takePlainEvents(text)
     if (taken < text.length) {
       const tooLarge = parser.feed(taken === 0 ? text : text.slice(taken))
-      if (tooLarge !== undefined) failure ??= new LlmError.Protocol({ description: tooLarge.message })
+      if (tooLarge !== undefined) failure ??= Limits.tooLarge("an event")
       isMidEvent = !text.endsWith("\n\n")
     }
     return failure

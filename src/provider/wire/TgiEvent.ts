@@ -29,9 +29,9 @@ export const TgiEvent = Schema.Struct({
   details: optional(
     Schema.Struct({
       finish_reason: optional(Schema.String),
-      generated_tokens: optional(Schema.Finite),
-      input_length: optional(Schema.Finite),
-      prompt_tokens: optional(Schema.Finite)
+      generated_tokens: optional(Json.Count),
+      input_length: optional(Json.Count),
+      prompt_tokens: optional(Json.Count)
     })
   )
 })
@@ -87,9 +87,7 @@ export const makeDecoder: MakeDecoder = (out) => {
         return errorOf(event) ?? new LlmError.InStream({ description: data, code: null, type: null })
       }
       if (event === undefined) {
-        return new LlmError.Protocol({
-          description: `The stream holds something that is not JSON: ${data.slice(0, 200)}`
-        })
+        return Json.failureOf(data)
       }
       if (!Json.isObject(event)) return new LlmError.Protocol({ description: `Not an event: ${data.slice(0, 200)}` })
       const { details, token } = event

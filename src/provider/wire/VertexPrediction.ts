@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import * as LlmError from "../../domain/LlmError.ts"
 import { type Usage } from "../../domain/TokenEvent.ts"
 import * as Json from "../internal/json.ts"
+import * as Limits from "../internal/limits.ts"
 import { errorOf } from "./GeminiChunk.ts"
 import { type MakeDecoder } from "./StreamDecoder.ts"
 
@@ -64,7 +65,7 @@ export const Prediction: Schema.Codec<Prediction> = Schema.Union([
   })
 ])
 
-const Count = Schema.optional(Schema.NullOr(Schema.Finite))
+const Count = Schema.optional(Schema.NullOr(Json.Count))
 const Total = Schema.optional(Schema.NullOr(Schema.Struct({ totalTokens: Count })))
 
 const TokenMetadata = Schema.Struct({ inputTokenCount: Total, outputTokenCount: Total })
@@ -138,17 +139,18 @@ const shown = (body: string): string => (body.length > 200 ? `${body.slice(0, 20
 export const makeDecoder: MakeDecoder = (out) => {
   const pieces: Array<Buffer> = []
   let arrivedAt = 0
+  let length = 0
 
   return {
     push: (bytes, at) => {
       pieces.push(bytes)
       arrivedAt = at
-      return undefined
+      return (length += bytes.length) > Limits.maxEventBytes ? Limits.tooLarge("a document") : undefined
     },
     end: () => {
       const body = Buffer.concat(pieces).toString("utf8").trim()
       const value = Json.parse(body)
-      if (value === undefined) return new LlmError.Protocol({ description: `The answer is not JSON: ${shown(body)}` })
+      if (value === undefined) return Json.failureOf(body, "The answer is not JSON")
       const error = errorOf(value)
       if (error !== undefined) return error
       const answer = Json.isObject(value) ? value : {}

@@ -71,6 +71,11 @@ describe("DispatchTally", () => {
     assert.strictEqual(report.connection_wait_max_s, 0.75)
   })
 
+  it("does not take the time on a connection that the server closed for a lag", () => {
+    const report = dispatch([record({ dispatch_lag_s: 0.5, connection_retry_s: 0.25, connect_s: 0.125 })])
+    assert.strictEqual(report.slices[0]?.lag_total_s, 0.125)
+  })
+
   it("does not take a wait for a place in flight for a lag", () => {
     const tally = new Verdict.DispatchTally()
     tally.add(record({ dispatch_lag_s: 5 }), true)

@@ -54,18 +54,18 @@ describe("failure.fromSocket", () => {
   })
 
   it("a connection that could not be opened, with the code of the system", () => {
-    const reason = failure.fromSocket(refused("127.0.0.1:1"), "before-answer", limits)
+    const reason = failure.fromSocket(refused("127.0.0.1:1"), "opening", limits)
     assert.deepInclude(reason, { _tag: "Connect", code: "ECONNREFUSED" })
     assert.strictEqual(reason.message, "Could not connect: connect ECONNREFUSED 127.0.0.1:1")
     assert.strictEqual(
-      failure.fromSocket(withCode("getaddrinfo", "ENOTFOUND"), "before-answer", limits).message,
+      failure.fromSocket(withCode("getaddrinfo", "ENOTFOUND"), "opening", limits).message,
       "Could not connect: getaddrinfo (ENOTFOUND)"
     )
   })
 
   it("several addresses that could not be reached, all of them named", () => {
     const both = [refused("::1:9"), refused("127.0.0.1:9")]
-    const reason = failure.fromSocket(new AggregateError(both), "before-answer", limits)
+    const reason = failure.fromSocket(new AggregateError(both), "opening", limits)
     assert.deepInclude(reason, { _tag: "Connect", code: "ECONNREFUSED" })
     assert.strictEqual(
       reason.message,
@@ -76,7 +76,8 @@ describe("failure.fromSocket", () => {
   it("a connection that was lost before the answer, and one that was lost within it", () => {
     const error = Object.assign(new Error("read ECONNRESET"), { code: "ECONNRESET" })
     const before = failure.fromSocket(error, "before-answer", limits)
-    assert.deepInclude(before, { _tag: "Connect", code: "ECONNRESET" })
+    assert.deepInclude(before, { _tag: "ConnectionLost", code: "ECONNRESET" })
+    assert.notInclude(before.message, "Could not connect")
     const within = failure.fromSocket(error, "in-answer", limits)
     assert.strictEqual(within._tag, "Truncated")
     assert.include(within.message, "ECONNRESET")
@@ -84,7 +85,7 @@ describe("failure.fromSocket", () => {
 
   it("a connection that the other side closed", () => {
     const before = failure.fromSocket(new NetError("closed", "closed by the other side"), "before-answer", limits)
-    assert.deepInclude(before, { _tag: "Connect", description: "closed by the other side", code: null })
+    assert.deepInclude(before, { _tag: "ConnectionLost", description: "closed by the other side", code: null })
     const within = failure.fromSocket(new NetError("cut-off", "closed in the middle"), "in-answer", limits)
     assert.deepInclude(within, { _tag: "Truncated", description: "closed in the middle" })
   })
@@ -103,14 +104,14 @@ describe("failure.fromSocket", () => {
     assert.strictEqual(invalid._tag, "Protocol")
     assert.include(invalid.message, "invalid x header")
     const large = failure.fromSocket(new NetError("too-large", "20 kB"), "before-answer", limits)
-    assert.strictEqual(large._tag, "Protocol")
-    assert.include(large.message, "too large")
+    assert.strictEqual(large._tag, "TooLarge")
+    assert.include(large.message, "16 KiB")
     assert.strictEqual(failure.fromSocket(new NetError("no-http2", "no"), "before-answer", limits)._tag, "Protocol")
   })
 
   it("something that is no error", () => {
-    assert.strictEqual(failure.fromSocket("boom", "before-answer", limits).message, "Could not connect: boom")
-    assert.deepInclude(failure.fromSocket(new Error(""), "before-answer", limits), { _tag: "Connect", code: null })
+    assert.strictEqual(failure.fromSocket("boom", "opening", limits).message, "Could not connect: boom")
+    assert.deepInclude(failure.fromSocket(new Error(""), "opening", limits), { _tag: "Connect", code: null })
   })
 })
 

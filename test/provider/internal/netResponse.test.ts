@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
 import { NetError } from "../../../src/provider/internal/netError.ts"
-import { type Headers, maxHeadBytes, ResponseReader } from "../../../src/provider/internal/netResponse.ts"
+import { maxHeadBytes } from "../../../src/provider/internal/limits.ts"
+import { type Headers, ResponseReader } from "../../../src/provider/internal/netResponse.ts"
 import { answer, head, lastPiece, piece, streamHead } from "../servers.ts"
 
 interface Read {

@@ -186,6 +186,7 @@ describe("SseDecoder", () => {
     assert.strictEqual(seen[0]?.data, large)
     let reason: LlmError.Reason | undefined
     for (let i = 0; i < 12 && reason === undefined; i++) reason = decoder.push(Buffer.from(`data: ${large}`), 2)
-    assert.strictEqual(reason?._tag, "Protocol")
+    assert.strictEqual(reason?._tag, "TooLarge")
+    assert.include(reason?.message, "an event of more than 10 MiB")
   })
 })
