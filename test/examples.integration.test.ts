@@ -16,17 +16,18 @@ const expected: { readonly [name: string]: RegExp } = {
   "05_run-new-provider.ts": /^1: 3 chunks, ok\n2: 6 chunks, ok\n3: 0 chunks, 429\n$/,
   "06_replay.ts": /^10 of 10 requests, each at its time\nsent at most \d\S* s late\n$/,
   "07_virtual-time.ts": /^200 requests in \d+\.\d s of virtual time\nTTFT p99 \d+\.\d{3} s, \d+\.\d tokens\/s\n$/,
-  "08_read-results.ts": /^summary: 20 requests to demo\nthe same median: true\n$/
+  "08_read-results.ts": /^summary: 20 requests to demo\nthe same median: true\n$/,
+  "10_run-new-output.ts": /^the summary says: 50 rows\nthe database: 50\n$/
 }
 
-/** A module for others: the next example runs it. */
-const providerModule = "04_new-provider.ts"
+/** Modules for others: the next example runs each. */
+const modules = ["04_new-provider.ts", "09_new-output.ts"]
 
 describe.concurrent("examples", { timeout: 60_000 }, () => {
   it("are all run here", () => {
     assert.deepStrictEqual(
       globSync("*.ts", { cwd: folder }).toSorted(),
-      [...Object.keys(expected), providerModule].toSorted()
+      [...Object.keys(expected), ...modules].toSorted()
     )
   })
 
@@ -37,8 +38,8 @@ describe.concurrent("examples", { timeout: 60_000 }, () => {
     })
   }
 
-  it("show a provider of less than 60 lines", () => {
-    assert.isBelow(readFileSync(join(folder, providerModule), "utf8").trimEnd().split("\n").length, 60)
+  it.each(modules)("%s has less than 60 lines", (name) => {
+    assert.isBelow(readFileSync(join(folder, name), "utf8").trimEnd().split("\n").length, 60)
   })
 })
 

@@ -15,9 +15,11 @@ import { type RequestRecord } from "../domain/RequestRecord.ts"
 import { type CorrectnessConfig } from "../domain/RunConfig.ts"
 import { type Summary } from "../domain/Summary.ts"
 import { CorrectnessSink, judge } from "../metrics/CorrectnessSink.ts"
+import { type Ended } from "../metrics/Ended.ts"
 import * as RequestSink from "../metrics/RequestSink.ts"
 import * as CorrectnessFiles from "../output/CorrectnessFiles.ts"
 import type * as Ndjson from "../output/Ndjson.ts"
+import * as Output from "../output/Output.ts"
 import { type OutputError } from "../output/OutputError.ts"
 import * as ResultFiles from "../output/ResultFiles.ts"
 import * as RunDirectory from "../output/RunDirectory.ts"
@@ -25,8 +27,7 @@ import { type Provider } from "../provider/Provider.ts"
 import * as CorrectnessWorkload from "../workload/CorrectnessWorkload.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type Tokenizer } from "../workload/Tokenizer.ts"
-import { measuredRun } from "./internal/measuredRun.ts"
-import { type RunHooks } from "./RunHooks.ts"
+import * as Run from "./Run.ts"
 import { type RunResult } from "./RunResult.ts"
 
 /**
@@ -35,7 +36,7 @@ import { type RunResult } from "./RunResult.ts"
  * @category models
  * @since 0.2.0
  */
-export interface Options extends RunHooks {
+export interface Options extends Run.Options {
   readonly config: CorrectnessConfig
   readonly ofAnswers?: ((summary: Summary, correctness: CorrectnessSummary) => ResultFiles.Fields) | undefined
 }
@@ -77,37 +78,40 @@ export const run = Effect.fn("Correctness.run")(function* (
   OutputError | Ndjson.RecordsError,
   Provider | Tokenizer | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
-  const { config, ofAnswers, ...hooks } = options
+  const { config, ofAnswers, outputs = [], ...others } = options
   const directory = config.resultsDir === null ? null : yield* RunDirectory.open(config.resultsDir)
   const { numbers, plans } = yield* CorrectnessWorkload.make({
     count: config.maxNumCompletedRequests,
     seed: config.seed
   })
-  const sink = new CorrectnessSink()
-  const row = (record: RequestRecord, measurement: RequestSink.Measurement): CorrectnessRecord => {
+  const judged = (record: RequestRecord, measurement: RequestSink.Measurement): CorrectnessRecord => {
     const text = RequestSink.answerOf(measurement)
     const expected = numbers[record.request_id - 1] ?? 0
     const verdict = record.error_code === null ? judge(text, expected) : "error"
-    const judged: CorrectnessRecord = { ...record, expected, verdict, generated_text: text }
-    sink.add(judged)
-    return judged
+    return { ...record, expected, verdict, generated_text: text }
   }
-  const result = yield* measuredRun({
-    ...hooks,
-    ofSummary: (summary, openLoop) => ({
-      ...hooks.ofSummary?.(summary, openLoop),
-      ...ofAnswers?.(summary, sink.summary())
-    }),
+  const answers = new CorrectnessSink()
+  const add = (ended: Ended): void => {
+    if (ended._tag === "Elsewhere") return
+    for (const { measurement, record } of ended.requests) answers.add(judged(record, measurement))
+  }
+  const correctness = Output.make("correctness", {
+    add,
+    fields: ({ summary }) => Effect.sync(() => ofAnswers?.(summary, answers.summary()) ?? {})
+  })
+  const result = yield* Run.run({
+    ...others,
+    outputs: [correctness, ...outputs],
     settings: config,
     directory,
-    work: {
+    load: {
       loop: { _tag: "Closed", concurrency: config.numConcurrentRequests },
       planned: config.maxNumCompletedRequests,
       plans: Stream.fromIterable(plans),
       ready: Effect.void
     },
     logsSent: false,
-    account: {
+    description: {
       files: ResultFiles.correctnessNames(config.model),
       resultsPrefix: "results_",
       sharedPrompts: "questions",
@@ -120,13 +124,15 @@ export const run = Effect.fn("Correctness.run")(function* (
         request_timeout_s: config.requestTimeoutSeconds
       }
     },
-    lateDetails: () => CorrectnessFiles.details(sink.summary()),
-    judge: {
+    facts: () => ({
+      results: CorrectnessFiles.results(answers.summary()),
+      details: CorrectnessFiles.details(answers.summary())
+    }),
+    rows: {
       keys: Object.keys(CorrectnessRecord.fields),
-      row,
-      response: CorrectnessFiles.response(config, CorrectnessWorkload.prompt),
-      results: () => CorrectnessFiles.results(sink.summary())
+      of: judged,
+      response: CorrectnessFiles.response(config, CorrectnessWorkload.prompt)
     }
   })
-  return { ...result, correctness: sink.summary(), mismatches: sink.mismatches }
+  return { ...result, correctness: answers.summary(), mismatches: answers.mismatches }
 })

@@ -21,9 +21,8 @@ import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type Tokenizer, type TokenizerError } from "../workload/Tokenizer.ts"
 import { expectedLengths } from "../workload/Workload.ts"
 import { type Sharing } from "./Fleet.ts"
-import { measuredRun } from "./internal/measuredRun.ts"
 import { sent, sharedPrompts } from "./internal/sentPrompts.ts"
-import { type RunHooks } from "./RunHooks.ts"
+import * as Run from "./Run.ts"
 import { type RunResult } from "./RunResult.ts"
 
 /**
@@ -34,7 +33,7 @@ import { type RunResult } from "./RunResult.ts"
  * @category models
  * @since 0.1.0
  */
-export interface Options<E = never> extends RunHooks {
+export interface Options<E = never> extends Run.Options {
   readonly config: LoadTestConfig
   readonly planMaker?: PlanMaker["Service"] | undefined
   readonly fleet?: Sharing<E> | undefined
@@ -73,26 +72,26 @@ export const run = Effect.fn("LoadTest.run")(function* <E = never>(
   E | PromptError | TokenizerError | OutputError | Ndjson.RecordsError,
   Provider | Tokenizer | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
-  const { config, planMaker, ...hooks } = options
+  const { config, planMaker, ...others } = options
   const directory = config.resultsDir === null ? null : yield* RunDirectory.open(config.resultsDir)
   const workload = yield* planMaker === undefined
     ? Effect.provide(PlannedWorkload.make(), layerInline(planOptions(config)))
     : Effect.provideService(PlannedWorkload.make(), PlanMaker, planMaker)
-  return yield* measuredRun<E | PromptError | TokenizerError, never>({
-    ...hooks,
+  return yield* Run.run<E | PromptError | TokenizerError, never>({
+    ...others,
     settings: config,
     directory,
-    work: {
+    load: {
       loop: { _tag: "Closed", concurrency: config.numConcurrentRequests },
       planned: config.maxNumCompletedRequests,
-      plans: yield* sent(workload.plans, hooks.replaced),
+      plans: yield* sent(workload.plans, others.replaced),
       ready: workload.ready
     },
     logsSent: false,
-    account: {
+    description: {
       files: ResultFiles.names(config.model, config.meanInputTokens, config.meanOutputTokens),
       resultsPrefix: "results_",
-      sharedPrompts: sharedPrompts({ ...config, replaced: hooks.replaced ?? null, blocks: false }),
+      sharedPrompts: sharedPrompts({ ...config, replaced: others.replaced ?? null, blocks: false }),
       parameters: ResultFiles.parameters(config),
       details: {
         prompt_mode: config.promptMode,
@@ -103,10 +102,12 @@ export const run = Effect.fn("LoadTest.run")(function* <E = never>(
         request_timeout_s: config.requestTimeoutSeconds
       }
     },
-    lateDetails: () => ({
-      inexact_prompts: workload.counts.inexactPrompts,
-      redrawn_input_tokens: workload.counts.redrawnInputTokens,
-      redrawn_output_tokens: workload.counts.redrawnOutputTokens
+    facts: () => ({
+      details: {
+        inexact_prompts: workload.counts.inexactPrompts,
+        redrawn_input_tokens: workload.counts.redrawnInputTokens,
+        redrawn_output_tokens: workload.counts.redrawnOutputTokens
+      }
     })
   })
 })

@@ -25,9 +25,8 @@ import * as ScheduleFile from "../workload/ScheduleFile.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
 import { type Sharing } from "./Fleet.ts"
-import { measuredRun } from "./internal/measuredRun.ts"
 import { sent, sharedPrompts } from "./internal/sentPrompts.ts"
-import { type RunHooks } from "./RunHooks.ts"
+import * as Run from "./Run.ts"
 import { type RunResult } from "./RunResult.ts"
 
 /**
@@ -78,7 +77,7 @@ export interface FromArrivals {
  * @category models
  * @since 0.2.0
  */
-export interface Options<E = never> extends RunHooks {
+export interface Options<E = never> extends Run.Options {
   readonly config: ReplayConfig
   readonly schedule: Schedule
   readonly origin: FromFile | FromArrivals
@@ -100,7 +99,7 @@ export const run = Effect.fn("Replay.run")(function* <E = never>(
   E | PromptError | TokenizerError | OutputError | Ndjson.RecordsError,
   Provider | PromptMaker | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
-  const { config, origin, schedule, ...hooks } = options
+  const { config, origin, schedule, ...others } = options
   yield* ScheduledWorkload.check(schedule)
   const directory = yield* openDirectory(config, origin)
   if (directory !== null && origin._tag === "File") yield* keepSchedule(directory.schedule, schedule, origin)
@@ -108,19 +107,19 @@ export const run = Effect.fn("Replay.run")(function* <E = never>(
   const sampled = sampledRows(schedule, config.maxSampledRequestsPerSecond)
   const workload = yield* ScheduledWorkload.make({ schedule, sampled: sampled?.marks ?? null })
   const measured = sampled?.count ?? schedule.length
-  return yield* measuredRun<E | PromptError | TokenizerError, never>({
-    ...hooks,
+  return yield* Run.run<E | PromptError | TokenizerError, never>({
+    ...others,
     settings: config,
     directory,
-    work: {
+    load: {
       loop: { _tag: "Open", maxInFlight: config.maxInFlight, whenFull: config.whenFull },
       planned: schedule.length,
-      plans: yield* sent(standingStill(workload.plans), hooks.replaced),
+      plans: yield* sent(standingStill(workload.plans), others.replaced),
       ready: workload.ready
     },
     logsSent: origin._tag === "File",
-    account: {
-      sharedPrompts: sharedPrompts({ ...config, replaced: hooks.replaced ?? null, blocks: schedule.prefix !== null }),
+    description: {
+      sharedPrompts: sharedPrompts({ ...config, replaced: others.replaced ?? null, blocks: schedule.prefix !== null }),
       ...named(config, origin, { measured, unmeasured: schedule.length - measured, subdir: directory?.shown ?? null }),
       details: {
         prompt_mode: config.promptMode,
@@ -133,9 +132,11 @@ export const run = Effect.fn("Replay.run")(function* <E = never>(
         max_sampled_requests_per_second: config.maxSampledRequestsPerSecond
       }
     },
-    lateDetails: () => ({
-      inexact_prompts: workload.counts.inexactPrompts,
-      repeated_prompts: workload.counts.repeatedPrompts
+    facts: () => ({
+      details: {
+        inexact_prompts: workload.counts.inexactPrompts,
+        repeated_prompts: workload.counts.repeatedPrompts
+      }
     })
   })
 })

@@ -7,10 +7,8 @@
  *
  * @since 0.1.0
  */
-import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as Sink from "effect/Sink"
 import type { RequestOutcome, RequestRecord } from "../domain/RequestRecord.ts"
 import type { TokenSource } from "../domain/TokenSource.ts"
 import type { ErrorGroup, Summary } from "../domain/Summary.ts"
@@ -121,15 +119,6 @@ export class SummarySink {
   constructor(options: Options = {}) {
     this.parts = new SummaryParts(options.exactValues ?? EXACT_VALUES)
   }
-
-  /**
-   * The sink for a stream of outcomes. It may be run more than once; all runs add to the same summary.
-   */
-  readonly sink: Sink.Sink<void, RequestOutcome> = Sink.forEachArray((outcomes) =>
-    Effect.sync(() => {
-      for (const outcome of outcomes) this.add(outcome)
-    })
-  )
 
   /** Adds one finished request. */
   add(outcome: RequestOutcome): void {
@@ -343,14 +332,6 @@ const quotient = (numerator: number, denominator: number): number | null => {
   const value = numerator / denominator
   return denominator > 0 && Number.isFinite(value) ? value : null
 }
-
-/**
- * An empty summary in the making.
- *
- * @category constructors
- * @since 0.1.0
- */
-export const make: Effect.Effect<SummarySink> = Effect.sync(() => new SummarySink())
 
 const VERSION = 2
 

@@ -11,9 +11,12 @@ import type { PlatformError } from "effect/PlatformError"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Sink from "effect/Sink"
+import { type Ended } from "../metrics/Ended.ts"
 import type { Measurement, RunStart } from "../metrics/RequestSink.ts"
 import { type Frame, makeFrames, rowsIn } from "./internal/chunkFrames.ts"
 import { makeLineWriter } from "./internal/lineWriter.ts"
+import { type Output } from "./Output.ts"
 import { fromPlatformError, type OutputError } from "./OutputError.ts"
 
 /**
@@ -214,6 +217,34 @@ export const makeWriter = Effect.fn("ChunkTimes.makeWriter")(function* (
     close: Effect.andThen(end, file.close),
     written: file.written
   }
+})
+
+/**
+ * `chunks.arrow` as an output of a run. `path` must not exist yet.
+ *
+ * @category outputs
+ * @since 0.2.0
+ */
+export const output = (path: string): Output => ({
+  name: "chunks.arrow",
+  open: ({ runId }) =>
+    Effect.map(makeWriter(path, { runId }), (writer) => {
+      const append = (ended: Ended): void => {
+        if (ended._tag === "Here") {
+          for (const { measurement } of ended.requests) writer.append(measurement, ended.start)
+        } else if (ended.chunks !== null) writer.appendBlocks(ended.chunks)
+      }
+      return {
+        sink: Sink.forEachArray((batches: ReadonlyArray<Ended>) =>
+          Effect.suspend(() => {
+            batches.forEach(append)
+            return Effect.raceFirst(writer.failure, Effect.void)
+          })
+        ),
+        files: [path],
+        fields: () => Effect.as(writer.close, {})
+      }
+    })
 })
 
 /**

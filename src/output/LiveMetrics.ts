@@ -13,12 +13,13 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import { Worker } from "node:worker_threads"
-import { type Reading } from "../metrics/RunMetrics.ts"
+import { type Reading, type RunMetrics } from "../metrics/RunMetrics.ts"
 import * as Messages from "./internal/liveMessages.ts"
 import * as Once from "./internal/once.ts"
 import * as Names from "./internal/otlpNames.ts"
 import { LiveMetricsError } from "./LiveMetricsError.ts"
 import { type OtlpCollector } from "./OtlpCollector.ts"
+import * as Output from "./Output.ts"
 
 /**
  * - `runId`, `model`: labels of everything
@@ -199,6 +200,21 @@ export const start = Effect.fn("LiveMetrics.start")(function* (
       })
   }
 })
+
+/**
+ * Counts in `metrics` what ends in a run.
+ *
+ * @category outputs
+ * @since 0.2.0
+ */
+export const output = (metrics: RunMetrics): Output.Output =>
+  Output.make("live metrics", {
+    add: (ended) => {
+      if (ended._tag === "Here") for (const { record } of ended.requests) metrics.addRecord(record)
+      // What a lost agent tells at the end of all its requests is in the summary only: a counter must not count twice
+      else if (ended.fold !== null && !ended.supersedesFold) metrics.addSink(ended.fold)
+    }
+  })
 
 /**
  * Publishes a reading once a second, until it is interrupted: fork it beside the run. `read` makes one of the moment that it is given,

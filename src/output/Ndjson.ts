@@ -8,10 +8,12 @@ import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import type * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { RequestRecord } from "../domain/RequestRecord.ts"
+import { type Ended, type Packed } from "../metrics/Ended.ts"
 import { type Found, makeJsonLines } from "./internal/jsonLines.ts"
-import { makeLineWriter } from "./internal/lineWriter.ts"
+import { lineSink, makeLineWriter } from "./internal/lineWriter.ts"
 import * as Text from "./internal/text.ts"
 import { type OutputError } from "./OutputError.ts"
 
@@ -35,19 +37,9 @@ export class RecordsError extends Schema.TaggedError<RecordsError>("llmperf/outp
 }
 
 /**
- * Whole lines as they stand in a file, each with its end, and how many they are.
- *
- * @category models
- * @since 0.2.0
- */
-export interface Lines {
-  readonly bytes: Uint8Array
-  readonly count: number
-}
-
-/**
  * A file that records are appended to.
  *
+ * - `sink` writes the rows of all requests that it is given; a batch is in the file before it takes the next. Use either it or `append`
  * - `append` never waits: it puts the record into a queue, from which a fiber writes everything that is waiting in one go
  * - `appendLines` the same with lines that another thread has made with `line`
  * - `failure` never succeeds; it fails when writing has failed. After that nothing more is written, so that the lines
@@ -62,8 +54,9 @@ export interface Lines {
  * @since 0.1.0
  */
 export interface RecordWriter {
+  readonly sink: Sink.Sink<void, Ended, never, OutputError>
   readonly append: (record: RequestRecord) => void
-  readonly appendLines: (lines: Lines) => void
+  readonly appendLines: (lines: Packed) => void
   readonly failure: Effect.Effect<never, OutputError>
   readonly close: Effect.Effect<number, OutputError>
   readonly written: () => number
@@ -81,8 +74,14 @@ export const makeWriter = Effect.fn("Ndjson.makeWriter")(function* (
   path: string,
   keys: ReadonlyArray<string> = recordKeys
 ): Effect.fn.Return<RecordWriter, OutputError, FileSystem.FileSystem | Scope.Scope> {
-  const { bytes, ...writer } = yield* makeLineWriter(path, line(keys))
-  return { ...writer, stream: decode(path, bytes) }
+  const writer = yield* makeLineWriter(path, line(keys))
+  const { append, appendLines, bytes, close, failure, written } = writer
+  const sink = lineSink(
+    writer,
+    ({ record }) => record,
+    ({ records }) => records
+  )
+  return { sink, append, appendLines, failure, close, written, stream: decode(path, bytes) }
 })
 
 /**
@@ -101,15 +100,21 @@ export const readJson = (path: string): Stream.Stream<unknown, RecordsError, Fil
  * @since 0.1.0
  */
 export const read = (path: string): Stream.Stream<RequestRecord, RecordsError, FileSystem.FileSystem> =>
-  readJson(path).pipe(
-    Stream.zipWithIndex,
-    Stream.mapEffect(([json, index]) =>
-      Effect.mapError(
-        decodeRecord(json),
-        (error) => new RecordsError({ path, line: index + 1, problem: Text.oneLine(error.message) })
-      )
-    )
-  )
+  checked(path, readJson(path))
+
+/**
+ * The rows of requests that ended, also of those that another thread or machine has sent and packed. In rows of a test that adds to
+ * them, what it adds is left out.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const records = (ended: Ended): Effect.Effect<ReadonlyArray<RequestRecord>, RecordsError> =>
+  ended._tag === "Here"
+    ? Effect.succeed(ended.requests.map(({ record }) => record))
+    : ended.records === null
+      ? Effect.succeed([])
+      : Stream.runCollect(checked(ended.sender, decode(ended.sender, Stream.succeed(ended.records.bytes))))
 
 /**
  * The id of the run that wrote a file of records, taken from the `x_request_id` of its first line: `<run id>-<request
@@ -136,6 +141,21 @@ export const runIdOf = (path: string): Effect.Effect<Option.Option<string>, neve
   )
 
 const decodeRecord = Schema.decodeUnknownEffect(RequestRecord)
+
+const checked = <R>(
+  path: string,
+  rows: Stream.Stream<unknown, RecordsError, R>
+): Stream.Stream<RequestRecord, RecordsError, R> =>
+  rows.pipe(
+    Stream.zipWithIndex,
+    Stream.mapEffect(([json, index]) =>
+      Effect.mapError(
+        decodeRecord(json),
+        (error) => new RecordsError({ path, line: index + 1, problem: Text.oneLine(error.message) })
+      )
+    )
+  )
+
 const decodeIdentified = Schema.decodeUnknownOption(
   Schema.Struct({ request_id: Schema.Int, x_request_id: Schema.String })
 )

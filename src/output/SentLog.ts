@@ -9,8 +9,9 @@ import * as Effect from "effect/Effect"
 import type * as FileSystem from "effect/FileSystem"
 import type * as Scope from "effect/Scope"
 import type { RequestRecord } from "../domain/RequestRecord.ts"
-import { makeLineWriter } from "./internal/lineWriter.ts"
-import type { Lines } from "./Ndjson.ts"
+import { type Packed } from "../metrics/Ended.ts"
+import { lineSink, makeLineWriter } from "./internal/lineWriter.ts"
+import { type Output } from "./Output.ts"
 import type { OutputError } from "./OutputError.ts"
 
 /**
@@ -21,7 +22,7 @@ import type { OutputError } from "./OutputError.ts"
  */
 export interface SentLog {
   readonly append: (record: RequestRecord) => void
-  readonly appendLines: (lines: Lines) => void
+  readonly appendLines: (lines: Packed) => void
   readonly failure: Effect.Effect<never, OutputError>
   readonly close: Effect.Effect<number, OutputError>
   readonly written: () => number
@@ -39,6 +40,26 @@ export const makeWriter = Effect.fn("SentLog.makeWriter")(function* (
 ): Effect.fn.Return<SentLog, OutputError, FileSystem.FileSystem | Scope.Scope> {
   const { append, appendLines, close, failure, written } = yield* makeLineWriter(path, line)
   return { append, appendLines, failure, close, written }
+})
+
+/**
+ * `requests_sent.log` as an output of a run. `path` must not exist yet.
+ *
+ * @category outputs
+ * @since 0.2.0
+ */
+export const output = (path: string): Output => ({
+  name: "requests_sent.log",
+  open: () =>
+    Effect.map(makeLineWriter(path, line), (writer) => ({
+      sink: lineSink(
+        writer,
+        ({ record }) => record,
+        ({ sent }) => sent
+      ),
+      files: [path],
+      fields: () => Effect.as(writer.close, {})
+    }))
 })
 
 /**

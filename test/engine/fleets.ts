@@ -162,7 +162,7 @@ export const untilStarted = Effect.fnUntraced(function* (live: LiveStats.LiveSta
 export const startClosed = Effect.fnUntraced(function* (
   options: Options & {
     readonly config?: Partial<LoadTestConfig>
-    readonly run?: Pick<LoadTest.Options, "userStop" | "details">
+    readonly run?: Pick<LoadTest.Options, "userStop" | "network">
   } = {}
 ) {
   const { fleet, logs } = yield* make(options)
@@ -174,7 +174,7 @@ export const runClosed = Effect.fnUntraced(function* (
   fleet: Fleet.Sharing,
   options: {
     readonly config?: Partial<LoadTestConfig>
-    readonly run?: Pick<LoadTest.Options, "userStop" | "details" | "chunkTimes">
+    readonly run?: Pick<LoadTest.Options, "userStop" | "network" | "chunkTimes">
   }
 ) {
   const live = LiveStats.make()

@@ -120,12 +120,15 @@ export const complete = Effect.fnUntraced(function* (options: Options = {}) {
   return { result: yield* Fiber.join(fiber), live, log }
 })
 
+/** The services of Node. */
+export const services = NodeServices.layer
+
 /** Gives a temporary folder and the services of Node. */
 export const inFolder = <A, E, R>(use: (folder: string) => Effect.Effect<A, E, R>) =>
   Effect.gen(function* () {
     const fs = yield* FileSystem.FileSystem
     return yield* use(yield* fs.makeTempDirectoryScoped({ prefix: "llmperf-" }))
-  }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
+  }).pipe(Effect.scoped, Effect.provide(services))
 
 /** For runs that have no business with files: nothing can be written. */
 export const withoutFiles = <A, E, R>(effect: Effect.Effect<A, E, R>) =>

@@ -1,8 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import * as Effect from "effect/Effect"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
 import * as fc from "fast-check"
 import { type RequestOutcome } from "../../src/domain/RequestRecord.ts"
 import { Summary } from "../../src/domain/Summary.ts"
@@ -396,21 +394,6 @@ describe("SummarySink", () => {
       ["__proto__", 1]
     ])
   })
-
-  it.effect("is a sink", () =>
-    Effect.gen(function* () {
-      const summarySink = yield* SummarySink.make
-      yield* Stream.run(
-        Stream.range(1, 250).pipe(Stream.map((i) => outcome(record({ ttft_s: i / 1000 }), [i / 1000]))),
-        summarySink.sink
-      )
-      assert.deepStrictEqual(summarySink.counts(), { completed: 250, failed: 0, cancelled: 0, outputTokens: 2500 })
-      const summary = summarySink.summary({ wallSeconds: 1 })
-      assert.strictEqual(summary.ttft_s.quantiles.p50, 0.1255)
-      assert.closeTo(summary.inter_chunk_latency_s.quantiles.p50 ?? 0, 0.1255, 0.0002)
-      assert.strictEqual(summary.inter_chunk_latency_s.count, 250)
-    })
-  )
 
   it("counts every request exactly once, and every number is finite or null", () => {
     fc.assert(

@@ -5,17 +5,16 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { type Command } from "effect/cli"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
-import { type RequestRecord } from "../../domain/RequestRecord.ts"
 import { type Summary } from "../../domain/Summary.ts"
 import type * as Fleet from "../../engine/Fleet.ts"
 import * as LoadTest from "../../engine/LoadTest.ts"
 import * as Pacer from "../../engine/Pacer.ts"
 import * as Replay from "../../engine/Replay.ts"
-import { RequestTap } from "../../engine/RequestTap.ts"
-import { type RunHooks } from "../../engine/RunHooks.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
 import * as Threshold from "../../metrics/Threshold.ts"
 import * as CalibrationFields from "../../output/CalibrationFields.ts"
+import * as Output from "../../output/Output.ts"
+import type * as ResultFiles from "../../output/ResultFiles.ts"
 import * as ThresholdReport from "../../output/ThresholdReport.ts"
 import { Provider } from "../../provider/Provider.ts"
 import * as PlanMaker from "../../workload/PlanMaker.ts"
@@ -178,7 +177,8 @@ const runLoad = Effect.fnUntraced(function* (
   senders: Senders.Senders,
   network: Network.Network,
   { collector, liveRun }: Told,
-  given: Pick<RunHooks, "ofSummary" | "userStop">
+  userStop: Effect.Effect<void>,
+  ofSummary: (summary: Summary) => ResultFiles.Fields
 ) {
   const { quiet } = input
   if (!quiet) yield* sayExpected(load)
@@ -202,31 +202,28 @@ const runLoad = Effect.fnUntraced(function* (
     senders: { count: agents?.length ?? 1, name: senders._tag === "Agents" ? "agents" : "workers" }
   })
   const replaced = replacedPrompt(input, load.config.additionalSamplingParams)
-  const hooks = { ...watched, ...given, chunkTimes: input.chunkTimes, replaced }
+  const hooks = { ...watched, userStop, chunkTimes: input.chunkTimes, replaced }
   const fleet = yield* sharingOf(agents, load, requests)
   const spans = collector === null ? null : yield* Spans.start(input, collector, load.config)
-  const told = { beforeSummary: spans?.beforeSummary }
-  const add = (record: RequestRecord): void => {
-    liveRun?.tap(record)
-    spans?.add(record)
-  }
+  const outputs = [
+    ...(liveRun === null ? [] : [liveRun.output]),
+    Output.make("calibration and thresholds", { fields: ({ summary }) => Effect.sync(() => ofSummary(summary)) }),
+    ...(spans === null ? [] : [spans.output])
+  ]
   const run =
     load._tag === "Closed"
       ? Effect.flatMap(PlanMaker.PlanMaker, (planMaker) =>
-          LoadTest.run({ ...hooks, ...told, config: load.config, planMaker, fleet })
+          LoadTest.run({ ...hooks, outputs, config: load.config, planMaker, fleet })
         ).pipe(Effect.provide(closedLayer(load, tokenizer)))
       : Replay.run({
           ...hooks,
-          ...told,
+          outputs,
           config: load.config,
           schedule: load.schedule,
           origin: load.origin,
           fleet
         }).pipe(Effect.provide(openLayer(load, tokenizer, isHere)))
-  const result = yield* whileRunning(hooks.live)(run).pipe(
-    Effect.provideService(RequestTap, { add, finish: Effect.succeed(null) }),
-    Effect.provide(counterLayer(tokenizer, isHere))
-  )
+  const result = yield* whileRunning(hooks.live)(run).pipe(Effect.provide(counterLayer(tokenizer, isHere)))
   const clock = yield* Clock.Clock
   const snapshot = LiveStats.snapshot(hooks.live, Number(clock.monotonicTimeNanosUnsafe()))
   const untold = liveRun === null ? null : yield* liveRun.finish(snapshot, result.verdict.grade)
@@ -282,7 +279,7 @@ export const handle = Effect.fn("loadTest")(
           ? {}
           : { thresholds: ThresholdReport.document(Threshold.check(thresholds, summary)) })
       })
-      const result = yield* runLoad(input, load, senders, network, told, { ofSummary, userStop: stop })
+      const result = yield* runLoad(input, load, senders, network, told, stop, ofSummary)
       return { calibration: calibration?.(result.summary).said, load, senders, result }
     }).pipe(Effect.provide(layer))
     if (!input.quiet) yield* Effect.forEach(result.untold, (remark) => Console.error(remark), { discard: true })

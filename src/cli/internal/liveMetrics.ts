@@ -3,12 +3,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type Command } from "effect/cli"
 import packageJson from "../../../package.json" with { type: "json" }
-import { type RequestRecord } from "../../domain/RequestRecord.ts"
-import { type RunHooks } from "../../engine/RunHooks.ts"
 import { type LiveSnapshot } from "../../metrics/LiveStats.ts"
 import { RunMetrics } from "../../metrics/RunMetrics.ts"
 import { type Grade } from "../../metrics/Verdict.ts"
 import * as LiveMetrics from "../../output/LiveMetrics.ts"
+import { type Output } from "../../output/Output.ts"
 import * as OtlpCollector from "../../output/OtlpCollector.ts"
 import { Provider } from "../../provider/Provider.ts"
 import { usage } from "../CommandError.ts"
@@ -21,13 +20,12 @@ interface Input extends Command.Command.Config.Infer<typeof liveMetricsFlags> {
 }
 
 /**
- * - `tap`, `onEnded`: take what has ended, here and elsewhere
+ * - `output`: takes what has ended
  * - `feed`: tells how things are, until it is interrupted
  * - `finish`: tells how they are in the end; gives what the user should know of it
  */
 export interface LiveRun {
-  readonly tap: (record: RequestRecord) => void
-  readonly onEnded: NonNullable<RunHooks["onEnded"]>
+  readonly output: Output
   readonly feed: (snapshot: (nowNanos: number) => LiveSnapshot, grade: () => Grade | null) => Effect.Effect<never>
   readonly finish: (snapshot: LiveSnapshot, grade: Grade | null) => Effect.Effect<string | null>
 }
@@ -68,8 +66,7 @@ export const start = Effect.fnUntraced(
     if (telling.url !== null && !quiet) yield* Console.error(`Metrics of this run: ${telling.url}`)
     const metrics = new RunMetrics()
     const run: LiveRun = {
-      tap: (record) => metrics.addRecord(record),
-      onEnded: (sink) => metrics.addSink(sink),
+      output: LiveMetrics.output(metrics),
       feed: (snapshot, grade) =>
         LiveMetrics.feed(telling, (now) => metrics.read({ snapshot: snapshot(now), grade: grade() })),
       finish: (snapshot, grade) =>

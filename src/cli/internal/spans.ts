@@ -3,8 +3,9 @@ import * as Option from "effect/Option"
 import { type Command } from "effect/cli"
 import packageJson from "../../../package.json" with { type: "json" }
 import { type RunConfig } from "../../domain/RunConfig.ts"
-import { type RunHooks } from "../../engine/RunHooks.ts"
 import { type RequestTap } from "../../engine/RequestTap.ts"
+import { type Ended } from "../../metrics/Ended.ts"
+import * as Output from "../../output/Output.ts"
 import * as OtlpCollector from "../../output/OtlpCollector.ts"
 import * as OtlpSpans from "../../output/OtlpSpans.ts"
 import { Provider } from "../../provider/Provider.ts"
@@ -46,14 +47,9 @@ export const make = (
   })
 }
 
-/**
- * - `add`: takes a request that this thread has sent
- * - `beforeSummary`: ends them; see `RunHooks`
- * - `remark()`: what the user should know of them then
- */
+/** `remark()`: what the user should know of the spans when the run is over. */
 export interface SpansOfRun {
-  readonly add: OtlpSpans.OtlpSpans["add"]
-  readonly beforeSummary: NonNullable<RunHooks["beforeSummary"]>
+  readonly output: Output.Output
   readonly remark: () => string | null
 }
 
@@ -66,13 +62,19 @@ export const start = Effect.fnUntraced(function* (
   const { origin } = yield* Provider
   const spans = yield* make(input, { collector, config, origin, agent: null })
   let report: OtlpSpans.Report | null = null
-  const ofRun: SpansOfRun = {
-    add: spans.add,
-    beforeSummary: ({ agents, ...run }) =>
-      Effect.map(spans.finish(run), (own) => {
-        report = agents === null ? own : OtlpSpans.merge([own, agents])
+  const add = (ended: Ended): void => {
+    if (ended._tag === "Here") for (const { record } of ended.requests) spans.add(record)
+  }
+  const output = Output.make("spans", {
+    add,
+    fields: ({ agentSpans, start, summary, wallSeconds }) =>
+      Effect.map(spans.finish({ startEpochSeconds: start.epochSeconds, wallSeconds, summary }), (own) => {
+        report = agentSpans === null ? own : OtlpSpans.merge([own, agentSpans])
         return OtlpSpans.fields(collector, report)
-      }),
+      })
+  })
+  const ofRun: SpansOfRun = {
+    output,
     remark: () => (report === null ? null : OtlpSpans.remark(collector, report))
   }
   return ofRun

@@ -7,7 +7,7 @@ import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type RunConfig } from "../../domain/RunConfig.ts"
 import type * as AbortOnErrors from "../../engine/AbortOnErrors.ts"
 import * as Health from "../../engine/Health.ts"
-import { type RunHooks } from "../../engine/RunHooks.ts"
+import type * as Run from "../../engine/Run.ts"
 import * as WarmUp from "../../engine/WarmUp.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
 import * as Verdict from "../../metrics/Verdict.ts"
@@ -139,8 +139,7 @@ export const hooks = Effect.fnUntraced(function* (options: {
   })
   return {
     live,
-    onEnded: liveRun?.onEnded,
-    details: { network: network.facts(origin) },
+    network: network.facts(origin),
     limits,
     abortOnErrors: options.abortOnErrors,
     watch: Effect.tap(Health.make(), (made) =>
@@ -149,5 +148,5 @@ export const hooks = Effect.fnUntraced(function* (options: {
       })
     ),
     warmUp: config.warmup || requests.length > 0 ? Effect.provideContext(warmUp, context) : undefined
-  } satisfies RunHooks
+  } satisfies Run.Options
 })

@@ -45,6 +45,7 @@ import {
 } from "../LoadAgent.ts"
 import { Pacer } from "../Pacer.ts"
 import { RequestTap } from "../RequestTap.ts"
+import { type Loop } from "../Sender.ts"
 import * as StopSignal from "../StopSignal.ts"
 import * as TokenDecision from "../TokenDecision.ts"
 import * as WarmUp from "../WarmUp.ts"
@@ -252,7 +253,7 @@ export const make = Effect.fnUntraced(function* (
     body: () => pacer.sleepUntil(start.monotonicNanos),
     step: () => {}
   })
-  const loop: Measuring.Loop =
+  const loop: Loop =
     spec.slots === null
       ? { _tag: "Open", maxInFlight: null, whenFull: "queue" }
       : { _tag: "Closed", concurrency: spec.slots }

@@ -3,7 +3,6 @@ import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import { type RequestOutcome } from "../../domain/RequestRecord.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
-import { type WhenFull } from "../../domain/RunConfig.ts"
 import { type CountTokens } from "../../domain/TokenSource.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
 import { type LoopDelays } from "../../metrics/LoopDelays.ts"
@@ -17,6 +16,7 @@ import * as OpenLoop from "../OpenLoop.ts"
 import * as Recorder from "../Recorder.ts"
 import { requestIdOf } from "../RequestId.ts"
 import * as RequestRunner from "../RequestRunner.ts"
+import { type Loop } from "../Sender.ts"
 import { type TokenDecision } from "../TokenDecision.ts"
 import type * as StopSignal from "../StopSignal.ts"
 
@@ -29,11 +29,6 @@ export interface Settings {
   readonly timeoutSeconds: number | null
   readonly graceSeconds: number
 }
-
-/** When requests are sent: so many at a time, or each when it is due. */
-export type Loop =
-  | { readonly _tag: "Closed"; readonly concurrency: number }
-  | { readonly _tag: "Open"; readonly maxInFlight: number | null; readonly whenFull: WhenFull }
 
 /**
  * - `decision`: whose count of tokens leads

@@ -1,3 +1,4 @@
+import * as Array from "effect/Array"
 import type * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -7,7 +8,9 @@ import * as Option from "effect/Option"
 import type { PlatformError } from "effect/PlatformError"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
+import { type Ended, type EndedElsewhere, type EndedRequest, type Packed } from "../../metrics/Ended.ts"
 import { fromPlatformError, type OutputError } from "../OutputError.ts"
 
 /** So many values are turned into text at one go; the event loop has other work. */
@@ -16,26 +19,25 @@ const READ_BYTES = 64 * 1024
 /** After a write others gather for so long: one write for many costs the event loop little more than one for each. */
 const GATHER_MILLIS = 20
 
-/** Whole lines as they stand in the file, and how many they are. */
-export interface Lines {
-  readonly bytes: Uint8Array
-  readonly count: number
-}
+/** A value that becomes a line, or lines that another thread or machine has made. */
+export type Item<A> = { readonly value: A; readonly count: 1 } | Packed
 
 /**
- * A file that lines are appended to, one per value, or as they are. `bytes` reads back what has been written, through the same
- * handle.
+ * A file that lines are appended to, one per value, or as they are.
+ *
+ * - `write` ends when the lines are in the file; use either it or `append`
+ * - `append`, `appendLines` never wait; `failure` then tells of a failure
+ * - `bytes` reads back what has been written, through the same handle
  */
 export interface LineWriter<A> {
+  readonly write: (items: ReadonlyArray<Item<A>>) => Effect.Effect<void, OutputError>
   readonly append: (value: A) => void
-  readonly appendLines: (lines: Lines) => void
+  readonly appendLines: (lines: Packed) => void
   readonly failure: Effect.Effect<never, OutputError>
   readonly close: Effect.Effect<number, OutputError>
   readonly written: () => number
   readonly bytes: Stream.Stream<Uint8Array, PlatformError>
 }
-
-type Item<A> = { readonly value: A; readonly count: 1 } | Lines
 
 /**
  * Makes the file, which must not exist yet, and keeps it open until the scope closes. `line` gives the text of a value,
@@ -70,7 +72,7 @@ export const makeLineWriter = Effect.fnUntraced(function* <A>(
   })
 
   const encode = (items: ReadonlyArray<Item<A>>): ReadonlyArray<Uint8Array> => {
-    const parts: Array<Uint8Array> = []
+    const parts: globalThis.Array<Uint8Array> = []
     let text = ""
     const endText = (): void => {
       if (text !== "") parts.push(textEncoder.encode(text))
@@ -86,16 +88,17 @@ export const makeLineWriter = Effect.fnUntraced(function* <A>(
     endText()
     return parts
   }
-  const writeBatch = Effect.flatMap(Queue.takeBetween(queue, 1, MAX_BATCH), (items) =>
-    Effect.forEach(encode(items), (part) => file.writeAll(part), { discard: true }).pipe(
+  const writeSome = (items: ReadonlyArray<Item<A>>) =>
+    Effect.suspend(() => Effect.forEach(encode(items), (part) => file.writeAll(part), { discard: true })).pipe(
       toOutputError,
       Effect.tap(() =>
         Effect.sync(() => {
           for (const item of items) written += item.count
         })
-      ),
-      Effect.andThen(items.length < MAX_BATCH ? gather : Effect.void)
+      )
     )
+  const writeBatch = Effect.flatMap(Queue.takeBetween(queue, 1, MAX_BATCH), (items) =>
+    Effect.andThen(writeSome(items), items.length < MAX_BATCH ? gather : Effect.void)
   )
   const writing = yield* writeBatch.pipe(
     Effect.forever,
@@ -112,6 +115,7 @@ export const makeLineWriter = Effect.fnUntraced(function* <A>(
   )
 
   return {
+    write: (items) => Effect.forEach(Array.chunksOf(items, MAX_BATCH), writeSome, { discard: true }),
     append: (value) => {
       Queue.offerUnsafe(queue, { value, count: 1 })
     },
@@ -129,6 +133,20 @@ export const makeLineWriter = Effect.fnUntraced(function* <A>(
     bytes: readHandle(file)
   }
 })
+
+/** Writes the line of every request: `valueOf` those of this thread, and the lines that others have packed. */
+export const lineSink = <A>(
+  { write }: LineWriter<A>,
+  valueOf: (request: EndedRequest) => A,
+  linesOf: (ended: EndedElsewhere) => Packed | null
+): Sink.Sink<void, Ended, never, OutputError> => {
+  const itemsOf = (ended: Ended): ReadonlyArray<Item<A>> => {
+    if (ended._tag === "Here") return ended.requests.map((request) => ({ value: valueOf(request), count: 1 as const }))
+    const lines = linesOf(ended)
+    return lines === null ? [] : [lines]
+  }
+  return Sink.forEachArray((batches: ReadonlyArray<Ended>) => write(batches.flatMap(itemsOf)))
+}
 
 const readHandle = (file: FileSystem.File) =>
   Stream.paginate(0n, (position) =>

@@ -6,6 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
+import * as Queue from "effect/Queue"
 import * as Result from "effect/Result"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -13,6 +14,7 @@ import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type TokenSource } from "../../domain/TokenSource.ts"
 import * as HealthReport from "../../metrics/HealthReport.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
+import { type Ended, type EndedElsewhere, type Packed } from "../../metrics/Ended.ts"
 import { type RunStart } from "../../metrics/RequestSink.ts"
 import * as SummarySink from "../../metrics/SummarySink.ts"
 import * as Verdict from "../../metrics/Verdict.ts"
@@ -21,14 +23,18 @@ import * as OtlpSpans from "../../output/OtlpSpans.ts"
 import { type Agent, AgentLost, type Sharing } from "../Fleet.ts"
 import type { AgentReady, AgentSpec, Counters as CountersOfAgent, Log, Report, Stop } from "../LoadAgent.ts"
 import { type LostAgent } from "../RunResult.ts"
+import type * as AbortOnErrors from "../AbortOnErrors.ts"
 import { requestIdOf } from "../RequestId.ts"
+import { type AgentAccount, type Load, type Sender } from "../Sender.ts"
+import { type StopSignal } from "../StopSignal.ts"
 import { type WarmUpReport } from "../WarmUp.ts"
+import { type TokenizerError } from "../../workload/Tokenizer.ts"
 import * as AgentChecks from "./agentChecks.ts"
 import { AgentClock } from "./agentClock.ts"
 import * as Collection from "./collection.ts"
 import * as Counters from "./counters.ts"
-import { type Crew, type Desk, type Work } from "./crew.ts"
 import * as Leases from "./leases.ts"
+import { type Settings } from "./measuring.ts"
 import * as PlanSource from "./planSource.ts"
 
 /** From choosing the start of the run to that moment: enough for all agents of this process to be told of it. */
@@ -126,16 +132,22 @@ const together = (reports: ReadonlyArray<AgentReady>): WarmUpReport | null => {
   }
 }
 
+/**
+ * - `onEnded`: is told of what has ended as soon as it is reported
+ * - `saves`, `logsSent`, `chunkTimes`: whether rows of records and of `requests_sent.log` are wanted, and chunk times
+ */
 export const make = Effect.fnUntraced(function* <E, R>(options: {
-  readonly work: Work<E, R>
-  readonly desk: Desk
+  readonly load: Load<E, R>
+  readonly settings: Settings
+  readonly stop: StopSignal
+  readonly live: LiveStats.LiveStats
   readonly fleet: Sharing<E>
+  readonly onEnded?: ((ended: AbortOnErrors.Ended) => void) | undefined
   readonly saves: boolean
   readonly logsSent: boolean
   readonly chunkTimes: boolean
-}): Effect.fn.Return<Crew<E, R>, never, R | Scope.Scope> {
-  const { desk, fleet, work } = options
-  const { live, settings, stop } = desk
+}): Effect.fn.Return<Sender<E, R>, never, R | Scope.Scope> {
+  const { fleet, live, load: work, settings, stop } = options
   const scope = yield* Effect.scope
   const clock = yield* Clock.Clock
   const now = () => Number(clock.monotonicTimeNanosUnsafe())
@@ -148,9 +160,11 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   const session = `${settings.runId}-${clock.currentTimeNanosUnsafe().toString(36)}`
   /** Whose count of tokens leads, once an agent has had an answer. */
   let tokenSource: TokenSource | null = null
+  const batches = yield* Queue.unbounded<Ended, Cause.Done>()
+  let uncounted: TokenizerError | null = null
   let startNanos = 0
+  let endedNanos = 0
   let isBegun = false
-  let isFinished = false
   /** Agents are told to cancel what they have, or are about to be. */
   let isCancelling = false
   let granted = 0
@@ -193,6 +207,10 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     keepsRows: false,
     lost: null
   }))
+  const give = ({ agent }: Post<E>, some: Partial<Omit<EndedElsewhere, "_tag" | "sender">>): void => {
+    const nothing = { fold: null, supersedesFold: false, records: null, sent: null, chunks: null }
+    Queue.offerUnsafe(batches, { _tag: "Elsewhere", sender: agent.name, ...nothing, ...some })
+  }
   const far = posts.filter(({ agent }) => agent.profile !== null)
   const living = () => posts.filter(({ lost }) => lost === null)
   const toAll = (order: (post: Post<E>) => Effect.Effect<void>) =>
@@ -291,7 +309,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     post.counters = report.counters
     post.loopEnded = report.loopEnded
     LiveStats.addRecent(live, report.recent)
-    if (report.uncounted !== null) desk.onUncounted(report.uncounted)
+    uncounted ??= report.uncounted
     if (report.dispatch !== null) post.dispatch = report.dispatch
     if (report.health !== null) post.health = report.health
     if (report.spans !== null) post.spans = report.spans
@@ -302,11 +320,17 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
         post.ended.add(id)
       }
       post.sink.merge(sink)
-      desk.onEnded(sink)
+      options.onEnded?.({ completed: sink.counts().completed, errors: sink.errors() })
       if (post.agent.profile === null) {
-        const lines = (bytes: Uint8Array) => ({ bytes, count: ids.length })
-        desk.keepLines(lines(records), options.logsSent ? lines(sent) : null)
-        if (options.chunkTimes) desk.keepChunks(lines(chunks))
+        const lines = (bytes: Uint8Array): Packed => ({ bytes, count: ids.length })
+        give(post, {
+          fold: sink,
+          records: lines(records),
+          sent: options.logsSent ? lines(sent) : null,
+          chunks: options.chunkTimes ? lines(chunks) : null
+        })
+      } else {
+        give(post, { fold: sink })
       }
     }
     afterReport()
@@ -381,6 +405,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     for (const id of account.ids) post.open.delete(id)
     post.ended = new Set(account.ids)
     post.sink = checked.success
+    give(post, { fold: post.sink, supersedesFold: true })
     post.counters = account.counters
     post.dispatch = account.dispatch
     post.health = account.health
@@ -401,9 +426,9 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       chunks: (bytes) => AgentChecks.acceptChunks(bytes, seen.chunks, rows, readIds ?? (() => null))
     }
     const keep: { readonly [log in Log]: (lines: AgentChecks.Accepted) => void } = {
-      records: (lines) => desk.keepLines(lines, null),
-      sent: (lines) => desk.keepLines(null, lines),
-      chunks: desk.keepChunks
+      records: (records) => give(post, { records }),
+      sent: (sent) => give(post, { sent }),
+      chunks: (chunks) => give(post, { chunks })
     }
     const logs: ReadonlyArray<Log> = ["records", "sent", "chunks"]
     const wanted = { records: true, sent: options.logsSent, chunks: options.chunkTimes }
@@ -488,14 +513,14 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
         work.loop._tag === "Closed"
           ? Leases.spare(work.planned - granted, post.slots, allSlots) >> 1
           : post.ahead.length >> 1
-      const give = (plans: ReadonlyArray<RequestPlan>, index: number) =>
+      const hand = (plans: ReadonlyArray<RequestPlan>, index: number) =>
         Effect.suspend(() => {
           const last = isLast && index === parts.length - 1
           post.told += plans.length
           post.isLastTold ||= last
           return post.agent.lease({ session, number: ++post.leases, plans, last, reportAt })
         })
-      return Effect.forEach(parts, give, { discard: true }).pipe(
+      return Effect.forEach(parts, hand, { discard: true }).pipe(
         Effect.catch((error) => Deferred.fail(post.unreached, error))
       )
     })
@@ -592,8 +617,72 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     return ready
   })
 
+  /** Hands out all there is; ends when all that was sent has ended. */
+  const sendAll = Effect.gen(function* () {
+    yield* Effect.raceAllFirst([handOutAll, stop.closed, Deferred.await(loopsEnded)])
+    for (const post of living()) {
+      if (stop.isClosed()) post.untold.length = 0
+      post.isLast = true
+    }
+    yield* tellAll(living())
+    yield* Deferred.await(loopsEnded)
+    yield* source.failure
+  })
+
+  /** Ends when everything is here that can be had of the agents. */
+  const finish = Effect.gen(function* () {
+    if (!Deferred.isDoneUnsafe(loopsEnded)) {
+      isCancelling = true
+      yield* stopAll({ how: "cancel", reason: stop.reason() })
+    }
+    yield* Effect.forEach(posts, awaitEnd, { concurrency: "unbounded", discard: true })
+    yield* Effect.forEach(
+      far.filter(({ lost }) => lost !== null),
+      recover,
+      { concurrency: "unbounded", discard: true }
+    )
+    yield* Effect.forEach(far, collectRows, { discard: true })
+  })
+
+  /** Brings here what can be had at once. */
+  const abandon = Effect.suspend(() => {
+    isCancelling = true
+    return Effect.forEach(living(), handIn, { concurrency: "unbounded", discard: true })
+  }).pipe(Effect.timeoutOption(ABANDON_MILLIS))
+
+  const sending = Effect.gen(function* () {
+    const exit = yield* Effect.exit(Effect.raceFirst(sendAll, stop.cancelled))
+    endedNanos = now()
+    const given = Exit.isFailure(exit) ? Effect.succeed(false) : Effect.as(finish, true)
+    const isAllHere = yield* Effect.raceFirst(given, Effect.as(stop.abandoned, false))
+    if (!isAllHere) yield* abandon
+    return yield* exit
+  }).pipe(Effect.ensuring(Queue.end(batches)))
+
+  const accountOf = (post: Post<E>): ReadonlyArray<AgentAccount> => {
+    const { profile } = post.agent
+    if (profile === null) return []
+    const { driftNanos, offsetNanos, roundTripNanos } = post.clock.sinceMark()
+    return [
+      {
+        name: post.agent.name,
+        profile,
+        requests: post.ended.size,
+        sink: post.sink,
+        health: post.health,
+        dispatch: post.dispatch,
+        missingRows: missingRows(post),
+        offsetSeconds: offsetNanos / 1e9,
+        roundTripSeconds: roundTripNanos / 1e9,
+        driftSeconds: driftNanos / 1e9,
+        startedSeconds: post.startedAt === null ? null : (post.startedAt - offsetNanos - startNanos) / 1e9,
+        lost: post.lost
+      }
+    ]
+  }
+
   return {
-    shares: posts.map((post) => ({ requests: () => post.ended.size })),
+    count,
     prepare: Effect.gen(function* () {
       const [ready] = yield* Effect.all([Effect.forEach(posts, prepare, { concurrency: "unbounded" }), work.ready], {
         concurrency: "unbounded"
@@ -615,68 +704,28 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       yield* Effect.sleep(lead)
       return start
     }),
-    loop: Effect.gen(function* () {
-      yield* Effect.raceAllFirst([handOutAll, stop.closed, Deferred.await(loopsEnded)])
-      for (const post of living()) {
-        if (stop.isClosed()) post.untold.length = 0
-        post.isLast = true
-      }
-      yield* tellAll(living())
-      yield* Deferred.await(loopsEnded)
-      yield* source.failure
-    }),
-    finish: Effect.gen(function* () {
-      if (!Deferred.isDoneUnsafe(loopsEnded)) {
-        isCancelling = true
-        yield* stopAll({ how: "cancel", reason: stop.reason() })
-      }
-      yield* Effect.forEach(posts, awaitEnd, { concurrency: "unbounded", discard: true })
-      yield* Effect.forEach(
-        far.filter(({ lost }) => lost !== null),
-        recover,
-        { concurrency: "unbounded", discard: true }
+    ended: Stream.unwrap(
+      Effect.map(Effect.forkScoped(sending, { startImmediately: true }), (fiber) =>
+        Stream.concat(Stream.fromQueue(batches), Stream.drain(Stream.fromEffect(Fiber.join(fiber))))
       )
-      for (const { sink } of posts) desk.keepSink(sink)
-      yield* Effect.forEach(far, collectRows, { discard: true })
-      isFinished = true
-    }),
-    abandon: Effect.gen(function* () {
-      if (isFinished) return
-      isCancelling = true
-      yield* Effect.forEach(living(), handIn, { concurrency: "unbounded", discard: true })
-    }).pipe(Effect.timeoutOption(ABANDON_MILLIS), Effect.asVoid),
-    lost: () => posts.flatMap(({ lost }) => lost ?? []),
-    dispatch: () =>
-      posts
+    ),
+    account: Effect.sync(() => ({
+      endedNanos,
+      requests: posts.map((post) => post.ended.size),
+      dispatch: posts
         .flatMap(({ dispatch }) => dispatch ?? [])
         .reduce(Verdict.mergeDispatch, new Verdict.DispatchTally().report()),
-    health: () => merged(posts.flatMap(({ health }) => health ?? [])),
-    spans: () => {
-      const reports = posts.flatMap(({ spans }) => spans ?? [])
-      return reports.length === 0 ? null : OtlpSpans.merge(reports)
-    },
-    accounts: () =>
-      far.flatMap((post) => {
-        const { profile } = post.agent
-        if (profile === null) return []
-        const { driftNanos, offsetNanos, roundTripNanos } = post.clock.sinceMark()
-        return {
-          name: post.agent.name,
-          profile,
-          requests: post.ended.size,
-          sink: post.sink,
-          health: post.health,
-          dispatch: post.dispatch,
-          missingRows: missingRows(post),
-          offsetSeconds: offsetNanos / 1e9,
-          roundTripSeconds: roundTripNanos / 1e9,
-          driftSeconds: driftNanos / 1e9,
-          startedSeconds: post.startedAt === null ? null : (post.startedAt - offsetNanos - startNanos) / 1e9,
-          lost: post.lost
-        }
-      })
+      health: merged(posts.flatMap(({ health }) => health ?? [])),
+      uncounted,
+      lost: posts.flatMap(({ lost }) => lost ?? []),
+      agents: posts.flatMap(accountOf),
+      spans: mergedSpans(posts.flatMap(({ spans }) => spans ?? []))
+    }))
   }
 })
+
+const mergedSpans = (reports: ReadonlyArray<OtlpSpans.Report>): OtlpSpans.Report | null =>
+  reports.length === 0 ? null : OtlpSpans.merge(reports)
 
 const merged = (reports: ReadonlyArray<HealthReport.HealthReport>): HealthReport.HealthReport | null => {
   const [first, ...others] = reports
