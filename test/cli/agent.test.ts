@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import { chmodSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import packageJson from "../../package.json" with { type: "json" }
+import { PROTOCOL } from "../../src/engine/LoadAgent.ts"
 import * as AgentAddress from "../../src/fleet/AgentAddress.ts"
 import * as Redacted from "effect/Redacted"
 import * as Agents from "../fleet/agents.ts"
@@ -141,7 +142,7 @@ describe("llmperf fleet status", () => {
         agent: good,
         problem: null,
         version,
-        protocol: 1,
+        protocol: PROTOCOL,
         host: "node-1",
         pid: 101,
         cores: 8,
@@ -157,7 +158,7 @@ describe("llmperf fleet status", () => {
       assert.isBelow(Math.abs(agents[0].clock_offset_s), agents[0].clock_error_s)
       assert.deepStrictEqual(agents[1], {
         agent: other,
-        problem: `it is llmperf 0.0.1 (protocol 1), this is ${version} (protocol 1). Install the same version on both.`
+        problem: `it is llmperf 0.0.1 (protocol ${PROTOCOL}), this is ${version} (protocol ${PROTOCOL}). Install the same version on both.`
       })
     })
   )

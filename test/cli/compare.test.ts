@@ -91,7 +91,7 @@ describe("compare", () => {
       const after = yield* results(1, { verdict: "DEGRADED", verdict_reasons })
       for (const format of ["table", "markdown", "junit"]) {
         const { stdout } = yield* llmperf(["compare", before, after, "--resamples", "50", "--format", format])
-        assert.match(stdout, /is DEGRADED \(event-loop delay: 20\.0 ms, limit 10\.0 ms, at 1\.0–2\.0 s\)/)
+        assert.match(stdout, /is DEGRADED \(event-loop delay: 20\.0 ms \(limit 10\.0 ms\), at 1\.0–2\.0 s\)/)
         assert.notMatch(stdout, /[{}]/)
       }
     }).pipe(Effect.scoped)

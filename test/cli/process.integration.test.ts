@@ -48,6 +48,7 @@ describe.concurrent("a process", { timeout: 90_000 }, () => {
           "--model=demo",
           `--api-base=${url}/v1`,
           "--mean-output-tokens=30",
+          "--stddev-output-tokens=5",
           "--num-concurrent-requests=4",
           "--max-num-completed-requests=18",
           "--run-id=both",

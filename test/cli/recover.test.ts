@@ -104,7 +104,8 @@ describe("recover", () => {
       const directory = yield* killed
       // A folder that is not empty cannot be replaced by a file, not even by root
       mkdirSync(join(directory, summary, "in the way"), { recursive: true })
-      const outcome = yield* llmperf(["recover", directory])
+      assert.match((yield* llmperf(["recover", directory])).stderr, /is there and cannot be read.*--force/s)
+      const outcome = yield* llmperf(["recover", directory, "--force"])
       assert.deepStrictEqual([outcome.exitCode, outcome.stdout, outcome.unreported], [3, "", ""])
       assert.strictEqual(
         outcome.stderr,

@@ -231,7 +231,9 @@ describe("Correctness.run", () => {
         for (const record of records) {
           assert.deepStrictEqual(
             Object.keys(record),
-            Object.keys(CorrectnessRecord.fields).filter((key) => key !== "agent" && key !== "credential_renewed")
+            Object.keys(CorrectnessRecord.fields).filter(
+              (key) => key !== "agent" && key !== "credential_renewed" && key !== "connection_retry_s"
+            )
           )
           assert.isTrue(Schema.is(CorrectnessRecord)(record))
         }
@@ -258,7 +260,9 @@ describe("Correctness.run", () => {
           const { expected, generated_text, verdict, ...metrics } = record
           assert.deepStrictEqual(
             Object.keys(metrics),
-            Object.keys(RequestRecord.fields).filter((key) => key !== "agent" && key !== "credential_renewed")
+            Object.keys(RequestRecord.fields).filter(
+              (key) => key !== "agent" && key !== "credential_renewed" && key !== "connection_retry_s"
+            )
           )
           assert.deepStrictEqual(response, {
             metrics,

@@ -4,6 +4,7 @@ import * as ConfigProvider from "effect/ConfigProvider"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { hostname } from "node:os"
+import { PROTOCOL } from "../../src/engine/LoadAgent.ts"
 import { type Limits } from "../../src/domain/CalibrationResults.ts"
 import * as Calibration from "../../src/engine/Calibration.ts"
 import * as Profile from "../../src/fleet/Profile.ts"
@@ -29,7 +30,7 @@ describe("what an agent says of itself", () => {
       const profile = yield* Effect.provide(Profile.make("1.2.3"), within(dirname(path("any"))))
       const { cpu_count } = yield* Calibration.machine("1.2.3")
       assert.deepInclude(profile, {
-        protocol: 1,
+        protocol: PROTOCOL,
         version: "1.2.3",
         host: hostname(),
         pid: process.pid,

@@ -55,7 +55,7 @@ describe.concurrent("an agent at an address", () => {
       "of another version",
       Agents.serve(),
       { version: "0.0.1" },
-      /llmperf 9\.9\.9 \(protocol 1\), this is 0\.0\.1.*Install the same version/
+      /llmperf 9\.9\.9 \(protocol 2\), this is 0\.0\.1.*Install the same version/
     ],
     [
       "that is not there",
