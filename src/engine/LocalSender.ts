@@ -30,9 +30,8 @@ import { type WarmUpReport } from "./WarmUp.ts"
 
 /**
  * - `live`: counters that are kept up to date for a display
- * - `row`: the row of a request, of what was measured; when left out, the record as it is. The record is given without what a test adds
- *   to it
- * - `onEnded`: is told of every request at once
+ * - `row`: what a test makes of the record of a request; when left out, the record is the row
+ * - `onEnded`: is told of every request as it ends, before the batch that it is in is given
  * - `warmUp`: run in `prepare`
  * - `watch`: begins to watch over this thread as the clock starts
  *
@@ -54,8 +53,7 @@ export interface Options<E, R> {
 const GATHER_MILLIS = 20
 
 /**
- * Everything but `start` can be interrupted at any time; requests that are cancelled by that are given too, as long as somebody
- * pulls.
+ * A sender that runs the load in this thread, with its provider and its counter of tokens.
  *
  * @category constructors
  * @since 0.2.0

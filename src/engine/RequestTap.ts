@@ -1,5 +1,5 @@
 /**
- * Is told of every request that has ended, by the thread or machine that sent it.
+ * Is told, in an agent, of every request that has ended there: an agent has no outputs of its own. In a run of this thread see `Output`.
  *
  * @since 0.2.0
  */
