@@ -75,6 +75,9 @@ export interface Options {
   readonly chunkTimes?: boolean | undefined
 }
 
+/** How long outputs may take to take what there is when the run is interrupted: one that hangs must not keep the program. */
+const OUTPUTS_MILLIS = 10_000
+
 /** What the configurations of all kinds of runs have in common. */
 export interface Settings extends Measuring.Settings {
   readonly llmApi: string
@@ -325,7 +328,7 @@ const intoSinks = <E, R>(
         startImmediately: true
       })
       const exit = yield* Effect.onInterrupt(restore(Fiber.await(consuming)), () =>
-        Effect.andThen(stop.abandon, Fiber.await(consuming))
+        Effect.andThen(stop.abandon, Effect.timeoutOption(Fiber.await(consuming), OUTPUTS_MILLIS))
       )
       if (failure !== null) return yield* Effect.failCause<OutputError>(failure)
       return yield* exit

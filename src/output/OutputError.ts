@@ -55,7 +55,6 @@ const explain = (error: PlatformError): readonly [problem: string, advice: strin
     case "EROFS":
       return ["the file system is read-only", CHOOSE]
     case "ENOTDIR":
-    case "EEXIST":
       return ["a file is in the way of a folder", `Move that file away. Or: ${CHOOSE}`]
     case "EISDIR":
       return ["a folder has the name of the file", `Move that folder away. Or: ${CHOOSE}`]

@@ -2,6 +2,7 @@
 import type * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import * as Pull from "effect/Pull"
@@ -69,13 +70,16 @@ export const inTurn = <A, In>(sinks: ReadonlyArray<Sink.Sink<unknown, In>>, last
       const others = yield* Effect.forEach(sinks, (sink) => feed(sink, scope))
       const result = yield* feed(last, scope)
       const all = [...others, result]
-      yield* Effect.flatMap(upstream, (batch) =>
+      const exit = yield* Effect.flatMap(upstream, (batch) =>
         Effect.forEach(all, ({ give }) => give(batch), { discard: true })
       ).pipe(
         Effect.forever({ disableYield: true }),
-        Pull.catchDone(() => Effect.void)
+        Pull.catchDone(() => Effect.void),
+        Effect.exit
       )
+      // Also when the stream fails: what a sink does at the end it does with what it was given
       yield* Effect.forEach(others, ({ end }) => end, { discard: true })
+      if (Exit.isFailure(exit)) return yield* Effect.failCause(exit.cause)
       const [value] = yield* result.end
       return [value] as const
     })
