@@ -54,7 +54,7 @@ describe("AtomicFile.write", () => {
           open: (path, options) => Effect.andThen(fs.symlink(join("victim"), path), fs.open(path, options))
         }))
         const error = yield* Effect.flip(Effect.provide(write(join("summary.json"), Stream.succeed("new")), planting))
-        assert.include(error.message, "a file is in the way")
+        assert.include(error.message, "it exists already")
         assert.strictEqual(yield* fs.readFileString(join("victim")), "untouched")
         assert.isFalse(yield* fs.exists(join("summary.json")))
       })

@@ -207,7 +207,7 @@ describe("A server that closes behind its answers", () => {
     ["FIN, and a reset for what comes after it", (socket) => socket.end().once("data", () => socket.resetAndDestroy())]
   ]
 
-  it.live.each(ways)("every request is answered, on a connection of its own: %s", ([_name, close]) =>
+  it.live.each(ways)("every request is answered, on a connection of its own: %s", ([name, close]) =>
     Effect.gen(function* () {
       for (const concurrency of [1, 8]) {
         const server = yield* raw(behind(close))
@@ -216,7 +216,8 @@ describe("A server that closes behind its answers", () => {
         for (const asked of all) good(asked)
         // Whose connection the server has closed is not taken as received: nothing was read of it.
         const written = all.flatMap(sentOf).length
-        assert.isAtMost(written, 64 + 4 * concurrency)
+        // How many go out before a closing is seen that comes later is a matter of time: each is written twice at most
+        assert.isAtMost(written, name === "FIN a little later" ? 2 * 64 : 64 + 4 * concurrency)
         assert.isAtMost(server.opened(), written + 2 * concurrency)
       }
     })
