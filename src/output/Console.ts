@@ -233,9 +233,17 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
 const completed = ({ num_completed_requests_per_min: perMinute }: Summary): string =>
   `${Text.number(perMinute === null ? null : perMinute / 60)} requests/s, ${Text.number(perMinute)} per minute`
 
-/** Tokens per second of wall time, those of the prompts too. */
-const totalThroughput = ({ total_input_tokens, total_output_tokens, wall_time_s }: Summary): number | null =>
-  wall_time_s === null || wall_time_s <= 0 ? null : (total_input_tokens + total_output_tokens) / wall_time_s
+/**
+ * Tokens per second of wall time, those of the prompts too. Where the server counts the answers, and has counted all prompts, it
+ * counts these too: two tokenizers' tokens have no sum.
+ */
+const totalThroughput = (summary: Summary): number | null => {
+  const { num_completed_requests, token_source, total_input_tokens, total_output_tokens, wall_time_s } = summary
+  const { num_requests_compared, server_tokens } = summary.usage_input_tokens
+  const byServer = token_source === "server" && num_requests_compared === num_completed_requests
+  const tokens = (byServer ? server_tokens : total_input_tokens) + total_output_tokens
+  return wall_time_s === null || wall_time_s <= 0 ? null : tokens / wall_time_s
+}
 
 /** What the server had in its cache, if it says so. */
 const cachedInput = ({

@@ -49,7 +49,7 @@ const advice = ({ code, reason, retryAfterSeconds, system }: Failure): string | 
         return "There is no such path or model: compare the address above with what the server offers, and --model with its list of models."
       }
       if (code === 400 || code === 422) {
-        return "The server does not like the request: see its message and the body above. --additional-sampling-params changes fields; a null there removes one."
+        return "The server rejected the request: see its message, and what llmperf probe shows of the request. --additional-sampling-params changes fields; a null there removes one."
       }
       return typeof code === "number" && code >= 500
         ? "The server, or something in front of it, has failed: see its logs."

@@ -17,7 +17,7 @@ export interface Distribution {
   readonly cdf: ReadonlyArray<readonly [share: number, value: number | null]>
 }
 
-/** Quantiles of a distribution; `few` are those beyond which fewer than five values lie. */
+/** Quantiles of a distribution; `few` are those beyond which fewer than ten values lie. */
 export interface Percentiles {
   readonly count: number
   readonly mean: number | null
@@ -28,7 +28,7 @@ export interface Percentiles {
 
 export const percentileShares = [0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999] as const
 
-const FEW = 5
+const FEW = 10
 const MOST_BINS = 80
 const FEWEST_BINS = 15
 

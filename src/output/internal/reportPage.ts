@@ -198,7 +198,7 @@ const percentilesOf = (runs: ReadonlyArray<ReportRun>): string => {
     )
   )
   const few = runs.some(({ percentiles }) => percentiles.some(({ at }) => at.some(({ few }) => few)))
-  return `<section id="percentiles" aria-labelledby="h-percentiles"><h2 id="h-percentiles">Percentiles</h2><div class="card"><div class="scroll" tabindex="0" role="region" aria-label="Percentiles"><table><thead><tr>${head}</tr></thead><tbody>${rows.join("")}</tbody></table></div><p class="note" style="margin-top:10px">Over the requests that succeeded and are measured.${few ? " * Fewer than five values lie beyond: chance has a large part in it." : ""}</p></div></section>`
+  return `<section id="percentiles" aria-labelledby="h-percentiles"><h2 id="h-percentiles">Percentiles</h2><div class="card"><div class="scroll" tabindex="0" role="region" aria-label="Percentiles"><table><thead><tr>${head}</tr></thead><tbody>${rows.join("")}</tbody></table></div><p class="note" style="margin-top:10px">Over the requests that succeeded and are measured.${few ? " * Fewer than ten values lie beyond: unreliable." : ""}</p></div></section>`
 }
 
 const wide = (section: Section, { id }: Chart): boolean =>
