@@ -4,10 +4,13 @@
  */
 export const systems: ReadonlyArray<string> = [
   "test/access/*.integration.test.ts",
+  "test/cli/correctness.integration.test.ts",
   "test/cli/fleet.integration.test.ts",
   "test/cli/output.integration.test.ts",
+  "test/cli/replay.integration.test.ts",
   "test/cli/replay.process.integration.test.ts",
   "test/cli/secrets.integration.test.ts",
+  "test/cli/simulate.integration.test.ts",
   "test/cli/tokens.integration.test.ts",
   "test/cli/workers.integration.test.ts",
   "test/deploy/*.integration.test.ts",
