@@ -18,6 +18,9 @@ export const NOTABLE_SHARE = 0.01
 /** What a chat template puts before every prompt has seldom more tokens. */
 const TEMPLATE_TOKENS = 64
 
+/** A server that has only a template in its cache reads all of the prompt; tokenizers differ by less than a half. */
+const READ_OF_PROMPT = 0.5
+
 /**
  * - `isWarning`: whether the cache was warm for a reason that the reader may not know of
  *
@@ -47,13 +50,14 @@ const becauseOf: { readonly [Reason in SharedPrompts]: readonly [because: string
 
 /**
  * A remark on the share of input tokens that came from the server's cache, `null` when it is at most 1 % or not known. `shared`: why
- * prompts begin alike, `null` when each begins with words of its own.
+ * prompts begin alike, `null` when each begins with words of its own. `promptTokens`: how many tokens a prompt has on average,
+ * without a template; 0 when that is not known.
  *
  * @category rendering
  * @since 0.2.0
  */
-export const remark = (cached: CachedInput, shared: SharedPrompts | null): CacheRemark | null => {
-  const { num_requests, share, total_cached_tokens } = cached
+export const remark = (cached: CachedInput, shared: SharedPrompts | null, promptTokens = 0): CacheRemark | null => {
+  const { num_requests, share, total_cached_tokens, total_tokens } = cached
   if (share === null || share <= NOTABLE_SHARE) return null
   const perRequest = total_cached_tokens / num_requests
   const found = `${Text.percent(share)} of the input tokens came from the server's cache (${Text.number(perRequest)} per request)`
@@ -61,13 +65,14 @@ export const remark = (cached: CachedInput, shared: SharedPrompts | null): Cache
     const [because, isWarning] = becauseOf[shared]
     return { text: `${found}: ${because}`, isWarning }
   }
-  return perRequest <= TEMPLATE_TOKENS
+  const readPerRequest = (total_tokens - total_cached_tokens) / num_requests
+  return perRequest <= TEMPLATE_TOKENS && readPerRequest >= READ_OF_PROMPT * promptTokens
     ? {
         text: `${found}, about what a chat template puts before each prompt. The prompts themselves have nothing in common.`,
         isWarning: false
       }
     : {
-        text: `${found}, although the prompts of this run have nothing in common: they were sent before, by a run with the same seed. ${WARM}`,
+        text: `${found}, although the prompts of this run have nothing in common: they were sent before by a run with the same seed, or a gateway in between keeps answers. ${WARM}`,
         isWarning: true
       }
 }

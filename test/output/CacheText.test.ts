@@ -31,6 +31,20 @@ describe("remark", () => {
     assert.match(remark?.text ?? "", /chat template/)
   })
 
+  it("takes a few cached tokens for a template only when the server still had to read the prompts", () => {
+    // 34 tokens in each prompt, 29 of a template before it: the same command twice, and the first time
+    const twice = CacheText.remark(cached(374, 380, 6), null, 34)
+    assert.isTrue(twice?.isWarning)
+    const once = CacheText.remark(cached(6 * 24, 380, 6), null, 34)
+    assert.isFalse(once?.isWarning)
+    // A long template before a short prompt is most of what the server counts, and no more than that
+    assert.isFalse(CacheText.remark(cached(6 * 60, 6 * 75, 6), null, 15)?.isWarning)
+  })
+
+  it("does not say that a run had the same seed as if it knew", () => {
+    assert.match(CacheText.remark(cached(9_830), null)?.text ?? "", /by a run with the same seed, or/)
+  })
+
   it("warns of what makes a cache warm, and notes what was meant to", () => {
     const warnings = SharedPrompts.literals.filter((shared) => CacheText.remark(cached(5_000), shared)?.isWarning)
     assert.deepStrictEqual(warnings, ["same-prompts", "llmperf", "sampling-params"])

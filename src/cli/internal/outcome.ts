@@ -201,7 +201,11 @@ export const conclude = Effect.fnUntraced(function* (
     remarks: remarks(result, { flag, seconds: load.config.timeoutSeconds }),
     agents: result.agents.map(lineOf),
     verdict: result.verdict,
-    cache: CacheText.remark(result.summary.usage_cached_input_tokens, result.sharedPrompts),
+    cache: CacheText.remark(
+      result.summary.usage_cached_input_tokens,
+      result.sharedPrompts,
+      result.summary.number_input_tokens.mean ?? 0
+    ),
     calibration: more.calibration,
     files: result.files
   }

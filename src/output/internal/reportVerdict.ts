@@ -73,7 +73,8 @@ const cacheOf = ({ summary }: ReportRun): string => {
       total_cached_tokens: found("total_cached_tokens") ?? 0,
       share: found("share")
     },
-    isSharedPrompts(summary["shared_prompts"]) ? summary["shared_prompts"] : null
+    isSharedPrompts(summary["shared_prompts"]) ? summary["shared_prompts"] : null,
+    resultOf(summary, "number_input_tokens_mean") ?? 0
   )
   if (remark === null) return ""
   return remark.isWarning ? `<p><b>${escape(remark.text)}</b></p>` : `<p class="note">${escape(remark.text)}</p>`
