@@ -249,7 +249,7 @@ describe("rule 7: who is listed is asked whether it is there", () => {
 })
 
 describe("rule 8: no message waits for an acknowledgement of the network", () => {
-  const quickest = Effect.fnUntraced(function* (credentials?: {
+  const comeAtOnce = Effect.fnUntraced(function* (credentials?: {
     readonly agent: Parameters<typeof Agents.credentials>[0]
     readonly coordinator: Parameters<typeof Agents.credentials>[0]
     readonly ca: string
@@ -270,31 +270,25 @@ describe("rule 8: no message waits for an acknowledgement of the network", () =>
       })
     )
     assert.isDefined(agent)
-    let best = Infinity
-    // The best of some: the computer may be busy. Waiting for acknowledgements takes at least 40 ms for each report, always
-    for (let tries = 0; tries < 10; tries++) {
+    // Waiting for acknowledgements takes at least 40 ms for each of the ten reports, every time; a busy computer is not that slow every time
+    for (let tries = 0; tries < 50; tries++) {
       const before = yield* Clock.currentTimeMillis
       assert.strictEqual(yield* Stream.runCount(agent.run(start)), 10)
-      best = Math.min(best, (yield* Clock.currentTimeMillis) - before)
+      if ((yield* Clock.currentTimeMillis) - before < 10 * 40) return
     }
-    return best
+    assert.fail("each of 50 times, ten reports took as long as ten acknowledgements")
   })
 
-  it.live("reports come as fast as they are made", () =>
-    Effect.gen(function* () {
-      assert.isBelow(yield* quickest(), 200)
-    }).pipe(Effect.scoped)
-  )
+  it.live("reports come as fast as they are made", () => comeAtOnce().pipe(Effect.scoped))
 
   it.live("with TLS too", () =>
     Effect.gen(function* () {
       const authority = Certificates.authority("fleet")
-      const best = yield* quickest({
+      yield* comeAtOnce({
         agent: authority.issue({ hosts: ["127.0.0.1"] }),
         coordinator: authority.issue(),
         ca: authority.cert
       })
-      assert.isBelow(best, 200)
     }).pipe(Effect.scoped)
   )
 })
