@@ -15,6 +15,7 @@ import * as Rpc from "effect/rpc/Rpc"
 import * as RpcGroup from "effect/rpc/RpcGroup"
 import * as Transferable from "effect/workers/Transferable"
 import { Limits } from "../domain/CalibrationResults.ts"
+import { Loop } from "../domain/Loop.ts"
 import { RequestPlan } from "../domain/RequestPlan.ts"
 import { CountTokens, TokenSource } from "../domain/TokenSource.ts"
 import * as HealthReport from "../metrics/HealthReport.ts"
@@ -105,7 +106,7 @@ export interface Job extends Schema.Schema.Type<typeof Job> {}
  * - `agent`: the name that stands in its rows, `null` for none
  * - `keepsRows`: whether it keeps the rows, to be collected after the run, instead of reporting them
  * - `silenceSeconds`: after so long without a call it takes the coordinator to be gone and stops; `null` for never
- * - `slots`: how many requests it has in flight in a closed loop; `null` in an open one, where each is sent when it is due
+ * - `loop`: with its own part of the places
  * - `saves`, `logsSent`, `chunkTimes`: whether rows of records and of `requests_sent.log` are wanted, and chunk times
  * - `warmUp`: see `WarmUp.run`; `null` for none
  * - the rest: as in `RunConfig`
@@ -125,7 +126,7 @@ export const AgentSpec = Schema.Struct({
   timeoutSeconds: Seconds,
   graceSeconds: Schema.Finite,
   countTokens: CountTokens,
-  slots: Schema.NullOr(Count),
+  loop: Loop,
   saves: Schema.Boolean,
   logsSent: Schema.Boolean,
   chunkTimes: Schema.Boolean,
@@ -167,7 +168,8 @@ export interface AgentReady extends Schema.Schema.Type<typeof AgentReady> {}
 
 /**
  * Requests for an agent to send, after those it has. `number` counts the leases of a session from 1; one that is not the next is
- * left aside. `last`: there will be no more. `reportAt`: when no more than so many are left to begin, it reports at once.
+ * left aside. `last`: there will be no more. `places`: from now on it has so many for requests in flight; `null` where there is no
+ * limit. `reportAt`: when no more than so many are left to begin, it reports at once.
  *
  * @category models
  * @since 0.2.0
@@ -177,6 +179,7 @@ export const Lease = Schema.Struct({
   number: Count,
   plans: Schema.Array(RequestPlan),
   last: Schema.Boolean,
+  places: Schema.NullOr(Count),
   reportAt: Count
 })
 
@@ -293,7 +296,11 @@ export interface Counters extends Schema.Schema.Type<typeof Counters> {}
 /**
  * What an agent says four times a second, and at once when it needs plans or its loop has ended.
  *
- * - `taken`: how many of the plans it was given it has begun; `free`: slots that wait for a plan
+ * - `leases`: the number of the last lease that it has
+ * - `taken`: how many of the plans it was given it has begun or left out; `leftOut`: the ids of those that it left out since the
+ *   report before, because there was no place when they were due
+ * - `inFlight`: how many have a place
+ * - `isFull`: one that found no place ends the run
  * - `startedAt`: when it began to send, in nanoseconds on its monotonic clock; `null` before
  * - `recent`: durations since the report before, for a display (`LiveStats.takeRecent`)
  * - `ended`: `null` when there is nothing new
@@ -308,8 +315,11 @@ export interface Counters extends Schema.Schema.Type<typeof Counters> {}
  * @since 0.2.0
  */
 export const Report = Schema.Struct({
+  leases: Count,
   taken: Count,
-  free: Count,
+  leftOut: Schema.Array(Count),
+  inFlight: Count,
+  isFull: Schema.Boolean,
   startedAt: Schema.NullOr(Schema.Finite),
   counters: Counters,
   recent: Bytes,
@@ -329,14 +339,15 @@ export const Report = Schema.Struct({
 export interface Report extends Schema.Schema.Type<typeof Report> {}
 
 /**
- * All that an agent knows of a session: of all requests that have ended, without their rows. For a coordinator that has lost
- * reports.
+ * All that an agent knows of a session: of all requests that have ended, without their rows, and which it left out. For a coordinator
+ * that has lost reports.
  *
  * @category models
  * @since 0.2.0
  */
 export const Account = Schema.Struct({
   ids: Schema.Array(Count),
+  leftOut: Schema.Array(Count),
   summary: Bytes,
   counters: Counters,
   dispatch: DispatchReport,

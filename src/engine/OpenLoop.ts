@@ -5,11 +5,11 @@
  */
 import * as Effect from "effect/Effect"
 import * as FiberSet from "effect/FiberSet"
-import * as Latch from "effect/Latch"
 import * as Stream from "effect/Stream"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
 import { type WhenFull } from "../domain/RunConfig.ts"
 import { Pacer } from "./Pacer.ts"
+import { Places } from "./Places.ts"
 import { type RequestRunner } from "./RequestRunner.ts"
 import { type StopSignal } from "./StopSignal.ts"
 
@@ -26,7 +26,7 @@ import { type StopSignal } from "./StopSignal.ts"
 export interface Options<E, R> {
   readonly plans: Stream.Stream<RequestPlan, E, R>
   readonly startNanos: number
-  readonly maxInFlight: number | null
+  readonly maxInFlight: number | Places | null
   readonly whenFull: WhenFull
   readonly stop: StopSignal
   readonly runner: RequestRunner
@@ -46,26 +46,20 @@ export interface Options<E, R> {
  */
 export const run = Effect.fn("OpenLoop.run")(function* <E, R>(options: Options<E, R>): Effect.fn.Return<void, E, R> {
   const { startNanos, maxInFlight, whenFull, stop, runner, onQueued, onDropped } = options
+  const places = maxInFlight === null ? null : Places.of(maxInFlight)
   const pacer = yield* Pacer
 
   yield* Effect.gen(function* () {
     const requests = yield* FiberSet.make<void>()
     const start = yield* FiberSet.runtime(requests)()
-    const free = yield* Latch.make(true)
-    let inFlight = 0
 
     const send = (plan: RequestPlan, dueNanos: number): void => {
-      inFlight++
-      start(
-        Effect.map(runner(plan, dueNanos), () => {
-          inFlight--
-          free.openUnsafe()
-        })
-      )
+      places?.take()
+      start(Effect.map(runner(plan, dueNanos), () => places?.giveBack()))
     }
 
     const place = (plan: RequestPlan, dueNanos: number): Effect.Effect<void> => {
-      if (maxInFlight === null || inFlight < maxInFlight) return Effect.sync(() => send(plan, dueNanos))
+      if (places === null || places.hasRoom()) return Effect.sync(() => send(plan, dueNanos))
       switch (whenFull) {
         case "drop":
           return Effect.sync(() => onDropped(plan))
@@ -73,8 +67,7 @@ export const run = Effect.fn("OpenLoop.run")(function* <E, R>(options: Options<E
           return stop.close("full")
         case "queue":
           onQueued(plan)
-          free.closeUnsafe()
-          return Effect.map(free.await, () => send(plan, dueNanos))
+          return Effect.map(places.awaitRoom, () => send(plan, dueNanos))
       }
     }
 

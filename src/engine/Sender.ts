@@ -7,8 +7,8 @@
 import type * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
+import { type Loop } from "../domain/Loop.ts"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
-import { type WhenFull } from "../domain/RunConfig.ts"
 import { type Ended } from "../metrics/Ended.ts"
 import type * as HealthReport from "../metrics/HealthReport.ts"
 import { type RunStart } from "../metrics/RequestSink.ts"
@@ -19,16 +19,6 @@ import { type TokenizerError } from "../workload/Tokenizer.ts"
 import { type AgentProfile } from "./LoadAgent.ts"
 import { type LostAgent } from "./RunResult.ts"
 import { type WarmUpReport } from "./WarmUp.ts"
-
-/**
- * When requests are sent: so many at a time, or each when it is due.
- *
- * @category models
- * @since 0.2.0
- */
-export type Loop =
-  | { readonly _tag: "Closed"; readonly concurrency: number }
-  | { readonly _tag: "Open"; readonly maxInFlight: number | null; readonly whenFull: WhenFull }
 
 /**
  * What is to be sent.

@@ -32,6 +32,8 @@ export interface LiveStats {
   /** Input tokens as the server counts them, and those of them that it had in its cache, of the completed requests that say both. */
   cacheableTokens: number
   cachedTokens: number
+  /** Workers and agents that ended before their time, and why. */
+  lost: ReadonlyArray<{ readonly name: string; readonly problem: string }>
   /** Times to first token, gaps between chunks, dispatch lags and delays of the client of the last seconds. */
   readonly recent: RecentTimes.RecentTimes
 }
@@ -77,6 +79,7 @@ export interface LiveSnapshot {
   readonly completedChunks: number
   readonly cacheableTokens: number
   readonly cachedTokens: number
+  readonly lost: LiveStats["lost"]
   readonly recentSeconds: number
   readonly recentTtft: Recent | null
   readonly recentGap: Recent | null
@@ -104,6 +107,7 @@ export const make = (): LiveStats => ({
   completedChunks: 0,
   cacheableTokens: 0,
   cachedTokens: 0,
+  lost: [],
   recent: RecentTimes.make()
 })
 
@@ -213,6 +217,16 @@ export const requestEnded = (self: LiveStats, record: RequestRecord): void => {
 }
 
 /**
+ * A worker or an agent has ended before its time.
+ *
+ * @category updating
+ * @since 0.2.0
+ */
+export const senderLost = (self: LiveStats, lost: { readonly name: string; readonly problem: string }): void => {
+  self.lost = [...self.lost, lost]
+}
+
+/**
  * The durations counted since the last time this was called, as bytes: for `addRecent` on another thread of the same machine. What is
  * taken is no longer in `self`.
  *
@@ -254,6 +268,7 @@ export const snapshot = (self: LiveStats, nowNanos: number): LiveSnapshot => {
     completedChunks: self.completedChunks,
     cacheableTokens: self.cacheableTokens,
     cachedTokens: self.cachedTokens,
+    lost: self.lost,
     recentSeconds: recent.seconds,
     recentTtft: recent.ttft,
     recentGap: recent.gap,

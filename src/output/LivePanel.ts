@@ -101,7 +101,7 @@ export const render = (frame: Frame, look: Look): ReadonlyArray<string> => {
   const labelColumns = isWide ? 14 : 10
   const gap = isWide ? 4 : 2
   const view: View = { frame, look, marks, isWide, gap, columns, room: Math.max(0, columns - labelColumns) }
-  const rows = [...requests(view), tokens(view), ...times(view), ...rate(view), ...verdict(view)]
+  const rows = [...requests(view), tokens(view), ...times(view), ...rate(view), ...lost(view), ...verdict(view)]
     .map(({ label, parts, rank }) => ({ label, rank, text: line(forWidth(parts, isWide), view.room, gap) }))
     .filter(({ text }) => text !== "")
   // One row of the terminal is for the cursor, one for the bar, one is left to what was there before
@@ -167,12 +167,31 @@ const requests = ({ frame, isWide, marks }: View): ReadonlyArray<Row> => {
     ...(cancelled > 0 ? [{ text: `${cancelled} cancelled`, mark: marks.yellow, rank: 3 }] : [])
   ]
   const team: ReadonlyArray<Part> =
-    senders.count > 1 ? [{ text: `${senders.count} ${senders.name}`, mark: marks.dim, rank: 5 }] : []
+    senders.count > 1
+      ? [
+          {
+            text: PanelText.senders(senders, snapshot.lost.length),
+            mark: snapshot.lost.length > 0 ? marks.red : marks.dim,
+            rank: snapshot.lost.length > 0 ? 2 : 5
+          }
+        ]
+      : []
   if (isWide) return [{ label: "requests", rank: 1, parts: [...ends, ...speed, ...team] }]
   return [
     { label: "requests", rank: 1, parts: ends },
     { label: "in flight", rank: 4, parts: [{ text: held.trimStart(), rank: 0 }, ...speed, ...team] }
   ]
+}
+
+/** The last that was lost, and why. */
+const lost = ({ frame, marks }: View): ReadonlyArray<Row> => {
+  const last = frame.snapshot.lost.at(-1)
+  if (last === undefined) return []
+  const parts = [
+    { text: last.name, mark: marks.red, rank: 0 },
+    { text: last.problem, rank: 1 }
+  ]
+  return [{ label: "lost", rank: 0, parts }]
 }
 
 const tokens = ({ frame, gap, isWide, look, marks, room }: View): Row => {

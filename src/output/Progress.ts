@@ -1,6 +1,6 @@
 /**
  * The live display of a run, on standard error: a panel that is drawn over and over on a terminal (see `LivePanel`); without a
- * terminal a plain line every ten seconds.
+ * terminal a plain line every ten seconds, and one at once when a worker or an agent is lost.
  *
  * @since 0.1.0
  */
@@ -61,7 +61,9 @@ export interface Options {
 const ALONE: LivePanel.Senders = { count: 1, name: "workers" }
 
 const FRAME_MILLIS = 250
-const PLAIN_MILLIS = 10_000
+const PLAIN_MILLIS = 1_000
+/** So many of them for a line. */
+const PLAIN_STEPS = 10
 const UNKNOWN_ROWS = 24
 
 /**
@@ -103,6 +105,7 @@ export const run = Effect.fnUntraced(function* (
   const screen = options.screen ?? (yield* Screen.detect("stderr"))
   const write = (text: string) => Stream.run(Stream.succeed(text), stdio.stderr())
   const frame = makeFrames(options)
+  const plainLines = makePlainLines()
   const nextFrame = () => frame(options.snapshot(Number(clock.monotonicTimeNanosUnsafe())))
 
   const drawing = Effect.gen(function* () {
@@ -120,7 +123,9 @@ export const run = Effect.fnUntraced(function* (
         Effect.ensuring(Effect.ignore(write(LivePanel.erase)))
       )
     : Effect.sleep(PLAIN_MILLIS).pipe(
-        Effect.andThen(Effect.suspend(() => write(`${renderPlain(nextFrame())}\n`))),
+        Effect.andThen(
+          Effect.suspend(() => Effect.forEach(plainLines(nextFrame()), (line) => write(`${line}\n`), { discard: true }))
+        ),
         Effect.forever
       )
   // A closed standard error must not end the run
@@ -193,11 +198,26 @@ export const renderPlain = (frame: LivePanel.Frame): string => {
     ...times("TTFT", snapshot.recentTtft),
     ...times("chunk gap", snapshot.recentGap),
     ...times("dispatch lag", snapshot.recentLag),
-    ...(senders.count > 1 ? [`${senders.count} ${senders.name}`] : []),
+    ...(senders.count > 1 ? [PanelText.senders(senders, snapshot.lost.length)] : []),
     ...(verdict === null ? [] : [`${VerdictText.word(verdict)} so far`]),
     ...(secondsLeft === null ? [] : [`${PanelText.clock(secondsLeft)} left`])
   ]
   return `[${Text.duration(elapsedSeconds)}] ${parts.join(", ")}`
+}
+
+/** The lines of one second after another. */
+const makePlainLines = () => {
+  let seconds = 0
+  let known = 0
+  return (frame: LivePanel.Frame): ReadonlyArray<string> => {
+    const { elapsedSeconds, lost } = frame.snapshot
+    const news = lost
+      .slice(known)
+      .map(({ name, problem }) => `[${Text.duration(elapsedSeconds)}] ${name} was lost: ${problem}`)
+    known = lost.length
+    seconds++
+    return seconds % PLAIN_STEPS === 0 ? [...news, renderPlain(frame)] : news
+  }
 }
 
 const times = (name: string, recent: Recent | null): ReadonlyArray<string> =>

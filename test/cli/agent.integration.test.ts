@@ -55,7 +55,7 @@ const specOf = (session: string, url: string): AgentSpec => ({
   timeoutSeconds: null,
   graceSeconds: 1,
   countTokens: "tokenizer",
-  slots: 2,
+  loop: { _tag: "Closed", concurrency: 2 },
   saves: true,
   logsSent: false,
   chunkTimes: false,
@@ -76,7 +76,7 @@ const planned = (count: number): ReadonlyArray<RequestPlan> =>
 /** Prepares a session and gives it all it has to do. */
 const prepared = Effect.fnUntraced(function* (agent: Sockets.Reached, session: string, url: string, count: number) {
   yield* agent.prepare(specOf(session, url))
-  yield* agent.lease({ session, number: 1, plans: planned(count), last: true, reportAt: 0 })
+  yield* agent.lease({ session, number: 1, plans: planned(count), last: true, places: null, reportAt: 0 })
   const now = yield* agent.clock(session)
   return { session, monotonicNanos: now, epochSeconds: 0 }
 })

@@ -69,6 +69,28 @@ export const layer = Layer.succeed(Provider, { name: "deadly", origin: null, str
 `
 
 describe.concurrent("llmperf load-test --workers", { timeout: 90_000 }, () => {
+  it.live.each(["queue", "drop", "abort"])("have --max-in-flight places together, with --when-full %s", (whenFull) =>
+    Effect.gen(function* () {
+      const args = [
+        "--workers=2",
+        "--request-rate=100",
+        "--max-num-completed-requests=60",
+        "--sim-ttft=200ms",
+        "--json"
+      ]
+      const outcome = yield* llmperf([...simulated, ...args, "--max-in-flight=5", `--when-full=${whenFull}`])
+      assert.strictEqual(outcome.exitCode, whenFull === "abort" ? 1 : 0, outcome.stderr)
+      const summary = json(outcome.stdout)
+      assert.strictEqual(summary["results_max_requests_in_flight"], 5)
+      assert.isFalse(summary["partial"])
+      const sent = Number(summary["results_num_completed_requests"])
+      const dropped = Number(summary["results_num_dropped_requests"])
+      if (whenFull === "queue") assert.deepStrictEqual([sent, dropped], [60, 0])
+      if (whenFull === "drop") assert.deepStrictEqual([sent + dropped, dropped > 0], [60, true])
+      if (whenFull === "abort") assert.deepStrictEqual([summary["stopped"], sent < 60], ["full", true])
+    })
+  )
+
   it.live("ends early when the server refuses everything, whichever thread is told so", () =>
     Effect.gen(function* () {
       const args = ["--workers=3", "--num-concurrent-requests=6", "--max-num-completed-requests=3000", "--json"]
@@ -228,7 +250,10 @@ describe.concurrent("llmperf load-test --workers", { timeout: 90_000 }, () => {
         yield* refused(["--workers=5", "--max-num-completed-requests=4"]),
         "--workers 5: there are only 4 requests"
       )
-      assert.include(yield* refused(["--workers=2", "--request-rate=9", "--max-in-flight=4"]), "--max-in-flight")
+      assert.include(
+        yield* refused(["--workers=3", "--request-rate=9", "--max-in-flight=2"]),
+        "--workers 3: only 2 requests are in flight at a time (--max-in-flight)"
+      )
       assert.include(yield* refused(["--workers=0"]), "a whole number above 0, or auto")
     })
   )

@@ -41,7 +41,7 @@ const spec = (session: string): AgentSpec => ({
   timeoutSeconds: 90,
   graceSeconds: 30,
   countTokens: "tokenizer",
-  slots: 2,
+  loop: { _tag: "Closed", concurrency: 2 },
   saves: true,
   logsSent: false,
   chunkTimes: false,
@@ -63,7 +63,7 @@ type Client = Effect.Success<ReturnType<typeof agentIn>>
 /** A whole session of two requests, whose rows nobody collects. */
 const playThrough = Effect.fnUntraced(function* (client: Client, session: string) {
   yield* client.Prepare(spec(session))
-  yield* client.Lease({ session, number: 1, plans: Scripted.plans(2), last: true, reportAt: 0 })
+  yield* client.Lease({ session, number: 1, plans: Scripted.plans(2), last: true, places: null, reportAt: 0 })
   const monotonicNanos = yield* client.Clock({ session })
   const running = yield* Effect.forkChild(Stream.runDrain(client.Run({ session, monotonicNanos, epochSeconds: 0 })))
   for (let step = 0; step < 1_000 && running.pollUnsafe() === undefined; step++) {

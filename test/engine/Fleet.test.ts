@@ -5,6 +5,7 @@ import * as Fiber from "effect/Fiber"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/testing/TestClock"
 import { Truncated } from "../../src/domain/LlmError.ts"
+import { type WhenFull } from "../../src/domain/RunConfig.ts"
 import * as Fleet from "../../src/engine/Fleet.ts"
 import { AgentFailed } from "../../src/engine/LoadAgent.ts"
 import * as Fleets from "./fleets.ts"
@@ -28,6 +29,32 @@ const untimed = (rows: ReadonlyArray<Runs.Row>) =>
     ttft: row["ttft_s"],
     keys: Object.keys(row)
   }))
+
+/** How many requests were in flight at all agents together, at each moment at which that changed. */
+const inFlight = (logs: ReadonlyArray<Scripted.Log>): ReadonlyArray<{ readonly at: number; readonly now: number }> => {
+  const moments = logs.flatMap(({ closed, opened }) => [
+    ...opened.map(({ at }) => ({ at, change: 1 })),
+    ...closed.map(({ at }) => ({ at, change: -1 }))
+  ])
+  return [...new Set(moments.map(({ at }) => at))]
+    .toSorted((a, b) => a - b)
+    .map((at) => ({ at, now: moments.reduce((sum, moment) => (moment.at <= at ? sum + moment.change : sum), 0) }))
+}
+
+/** Its reports end when `death` does. */
+const losing =
+  (death: Deferred.Deferred<void>) =>
+  (agent: Fleet.Agent): Fleet.Agent => ({
+    ...agent,
+    run: (start) =>
+      Stream.interruptWhen(
+        agent.run(start),
+        Effect.andThen(
+          Deferred.await(death),
+          Effect.fail(new Fleet.AgentLost({ agent: agent.name, problem: "power cut" }))
+        )
+      )
+  })
 
 const untimedKeys = (summary: Runs.Row): ReadonlyArray<string> =>
   Object.keys(summary).filter((key) => !["requests_per_worker", "partial", "lost_requests"].includes(key))
@@ -58,17 +85,8 @@ describe("a closed loop over several agents", () => {
         logs.map(({ opened }) => opened.length)
       )
       // While plans are left no slot is without one: what comes next begins as its slot is free
-      const moments = logs.flatMap(({ closed, opened }) => [
-        ...opened.map(({ at }) => ({ at, change: 1 })),
-        ...closed.map(({ at }) => ({ at, change: -1 }))
-      ])
       const lastBegin = Math.max(...logs.flatMap(({ opened }) => opened.map(({ at }) => at)))
-      const first = Math.min(...moments.map(({ at }) => at))
-      for (const { at } of moments) {
-        if (at < first || at >= lastBegin) continue
-        const inFlight = moments.reduce((sum, moment) => (moment.at <= at ? sum + moment.change : sum), 0)
-        assert.strictEqual(inFlight, 7, `at ${at} ms`)
-      }
+      for (const { at, now } of inFlight(logs)) if (at < lastBegin) assert.strictEqual(now, 7, `at ${at} ms`)
     }).pipe(Effect.scoped, Runs.withoutFiles)
   )
 
@@ -212,20 +230,7 @@ describe("a closed loop over several agents", () => {
         const death = yield* Deferred.make<void>()
         const { fiber, live } = yield* Fleets.startClosed({
           config: { maxNumCompletedRequests: 60, numConcurrentRequests: 6, resultsDir: folder },
-          change: (agent, index) =>
-            index === 0
-              ? agent
-              : {
-                  ...agent,
-                  run: (start) =>
-                    Stream.interruptWhen(
-                      agent.run(start),
-                      Effect.andThen(
-                        Deferred.await(death),
-                        Effect.fail(new Fleet.AgentLost({ agent: agent.name, problem: "power cut" }))
-                      )
-                    )
-                }
+          change: (agent, index) => (index === 0 ? agent : losing(death)(agent))
         })
         yield* Fleets.untilStarted(live)
         for (let step = 0; step < 40; step++) {
@@ -252,6 +257,95 @@ describe("a closed loop over several agents", () => {
         assert.deepStrictEqual(summary["lost_requests"], [...lost.requestIds])
       }).pipe(Effect.scoped)
     )
+  )
+})
+
+describe("the places of an agent that is lost", () => {
+  it.effect("go to the others in a closed loop", () =>
+    Effect.gen(function* () {
+      const death = yield* Deferred.make<void>()
+      const { fiber, live, logs } = yield* Fleets.startClosed({
+        count: 3,
+        config: { maxNumCompletedRequests: 200, numConcurrentRequests: 9 },
+        change: (agent, index) => (index === 2 ? losing(death)(agent) : agent)
+      })
+      yield* Fleets.untilStarted(live)
+      for (let step = 0; step < 40; step++) {
+        yield* TestClock.adjust(25)
+        yield* Runs.pause
+      }
+      const [first, second] = logs
+      assert.isDefined(first)
+      assert.isDefined(second)
+      const diedAt = Math.max(...inFlight(logs).map(({ at }) => at))
+      yield* Deferred.succeed(death, undefined)
+      const result = yield* Fleets.untilEnded(fiber)
+      assert.lengthOf(result.lost, 1)
+      assert.strictEqual(result.notSent, 0)
+      const moments = inFlight([first, second])
+      const before = moments.filter(({ at }) => at < diedAt).map(({ now }) => now)
+      const after = moments.filter(({ at }) => at >= diedAt).map(({ now }) => now)
+      assert.strictEqual(Math.max(...before), 6)
+      assert.strictEqual(Math.max(...after), 9)
+      assert.isTrue(live.lost.some(({ name, problem }) => name === "worker 3 of 3" && problem === "power cut"))
+    }).pipe(Effect.scoped, Runs.withoutFiles)
+  )
+})
+
+describe("--max-in-flight over several agents", () => {
+  // Far more than six can bear, so that all places are taken
+  const crowd = Replays.scheduleOf(Array.from({ length: 60 }, (_, i) => ({ offset: i / 100 })))
+  const start = (whenFull: WhenFull, schedule = crowd) =>
+    Fleets.startOpen({ schedule, count: 3, config: { maxInFlight: 6, whenFull } })
+
+  it.effect("queue: never more are in flight at all of them together, and all are sent", () =>
+    Effect.gen(function* () {
+      const { fiber, logs } = yield* start("queue")
+      const { summary } = yield* Fleets.untilEnded(fiber, 1)
+      assert.strictEqual(summary.num_completed_requests, 60)
+      assert.strictEqual(Math.max(...inFlight(logs).map(({ now }) => now)), 6)
+      assert.strictEqual(summary.max_requests_in_flight, 6)
+    }).pipe(Effect.scoped, Runs.withoutFiles)
+  )
+
+  it.effect("drop: what finds no place is left out and counted, and nobody is taken for lost", () =>
+    Effect.gen(function* () {
+      const { fiber, live, logs } = yield* start("drop")
+      const result = yield* Fleets.untilEnded(fiber, 1)
+      assert.deepStrictEqual(result.lost, [])
+      assert.strictEqual(Math.max(...inFlight(logs).map(({ now }) => now)), 6)
+      assert.isAbove(live.dropped, 20)
+      assert.strictEqual(result.summary.num_completed_requests, 60 - live.dropped)
+      assert.strictEqual(result.summary.num_dropped_requests, live.dropped)
+      assert.isNull(result.stopped)
+    }).pipe(Effect.scoped, Runs.withoutFiles)
+  )
+
+  it.effect("abort: the first that finds no place ends the run at all of them", () =>
+    Effect.gen(function* () {
+      const { fiber } = yield* start("abort")
+      const result = yield* Fleets.untilEnded(fiber, 1)
+      assert.strictEqual(result.stopped, "full")
+      assert.deepStrictEqual(result.lost, [])
+      assert.isAbove(result.notSent, 0)
+    }).pipe(Effect.scoped, Runs.withoutFiles)
+  )
+
+  it.effect("a place goes to the agent that needs it, and there are never more of them", () =>
+    Effect.gen(function* () {
+      // The first of three agents is given every request that takes long
+      const schedule = Replays.scheduleOf(Array.from({ length: 300 }, (_, i) => ({ offset: i / 50 })))
+      const { fiber, logs } = yield* Fleets.startOpen({
+        schedule,
+        count: 3,
+        script: ({ id }) => [Scripted.sent, Scripted.wait(id % 3 === 1 ? 400 : 10), Scripted.ended],
+        config: { maxInFlight: 9, whenFull: "queue" }
+      })
+      yield* Fleets.untilEnded(fiber, 1)
+      const most = logs.map((log) => Math.max(...log.inFlight.map(({ now }) => now)))
+      assert.isAbove(most[0] ?? 0, 3)
+      assert.isAtMost(Math.max(...inFlight(logs).map(({ now }) => now)), 9)
+    }).pipe(Effect.scoped, Runs.withoutFiles)
   )
 })
 

@@ -33,7 +33,7 @@ const spec: AgentSpec = {
   timeoutSeconds: 90,
   graceSeconds: 30,
   countTokens: "tokenizer",
-  slots: 2,
+  loop: { _tag: "Closed", concurrency: 2 },
   saves: true,
   logsSent: false,
   chunkTimes: false,
@@ -54,7 +54,9 @@ describe("an agent", () => {
   it.effect("has to be prepared first, and tells its clock", () =>
     Effect.gen(function* () {
       const { client } = yield* agent()
-      const lease = yield* Effect.flip(client.Lease({ session, number: 1, plans: [], last: true, reportAt: 0 }))
+      const lease = yield* Effect.flip(
+        client.Lease({ session, number: 1, plans: [], last: true, places: null, reportAt: 0 })
+      )
       assert.strictEqual(lease._tag, "AgentFailed")
       const run = yield* Effect.flip(Stream.runDrain(client.Run({ session, monotonicNanos: 0, epochSeconds: 0 })))
       assert.strictEqual(run._tag, "AgentFailed")
@@ -84,7 +86,7 @@ describe("an agent", () => {
     Effect.gen(function* () {
       const { client, log } = yield* agent((plan) => Scripted.answer({ ttft: 100, gap: 200, words: plan.outputTokens }))
       yield* client.Prepare(spec)
-      yield* client.Lease({ session, number: 1, plans: Scripted.plans(5), last: true, reportAt: 0 })
+      yield* client.Lease({ session, number: 1, plans: Scripted.plans(5), last: true, places: null, reportAt: 0 })
       const reports: Array<Report> = []
       const running = yield* Effect.forkChild(
         Stream.runForEach(client.Run({ session, monotonicNanos: 300e6, epochSeconds: 1_000 }), (report) =>
@@ -116,7 +118,7 @@ describe("an agent", () => {
       for (const { summary } of ended) sink.merge(Result.getOrThrow(SummarySink.unpack(summary)))
       assert.strictEqual(sink.counts().completed, 5)
       const last = reports.at(-1)
-      assert.deepStrictEqual([last?.taken, last?.free, last?.loopEnded, last?.counters.completed], [5, 2, true, 5])
+      assert.deepStrictEqual([last?.taken, last?.inFlight, last?.loopEnded, last?.counters.completed], [5, 0, true, 5])
       const live = LiveStats.make()
       LiveStats.start(live, 0)
       for (const { recent } of reports) LiveStats.addRecent(live, recent)
@@ -130,20 +132,20 @@ describe("an agent", () => {
     Effect.gen(function* () {
       const { client } = yield* agent(() => [Scripted.sent, Scripted.wait(20), Scripted.ended])
       yield* client.Prepare(spec)
-      yield* client.Lease({ session, number: 1, plans: Scripted.plans(4), last: false, reportAt: 1 })
-      const reports: Array<readonly [at: number, taken: number, free: number]> = []
+      yield* client.Lease({ session, number: 1, plans: Scripted.plans(4), last: false, places: null, reportAt: 1 })
+      const reports: Array<readonly [at: number, taken: number, inFlight: number]> = []
       const clock = client.Clock({ session })
       yield* Effect.forkScoped(
         Stream.runForEach(client.Run({ session, monotonicNanos: 0, epochSeconds: 0 }), (report) =>
           Effect.map(clock, (at) => {
-            reports.push([at / 1e6, report.taken, report.free])
+            reports.push([at / 1e6, report.taken, report.inFlight])
           })
         )
       )
       for (let step = 0; step < 60; step++) yield* TestClock.adjust(1)
       // The third leaves one, the fourth none; then both slots wait. The next that is not at once is after 250 ms
       assert.isTrue(reports.some(([at, taken]) => at >= 20 && at < 40 && taken === 4))
-      assert.isTrue(reports.some(([at, taken, free]) => at >= 40 && taken === 4 && free === 2))
+      assert.isTrue(reports.some(([at, taken, inFlight]) => at >= 40 && taken === 4 && inFlight === 0))
       assert.isAtMost(reports.length, 8)
     }).pipe(Effect.scoped, Runs.withoutFiles)
   )
@@ -203,11 +205,11 @@ describe("sessions of an agent", () => {
         const busy = yield* Effect.flip(client.Prepare({ ...farSpec, session: "run2-a" }))
         assert.include(busy.message, `it is busy with ${session}`)
         const unknown = yield* Effect.flip(
-          client.Lease({ session: "run2-a", number: 1, plans: [], last: true, reportAt: 0 })
+          client.Lease({ session: "run2-a", number: 1, plans: [], last: true, places: null, reportAt: 0 })
         )
         assert.include(unknown.message, "knows nothing of this run")
         // A lease that is carried twice counts once
-        const lease = { session, number: 1, plans: Scripted.plans(4), last: true, reportAt: 0 }
+        const lease = { session, number: 1, plans: Scripted.plans(4), last: true, places: null, reportAt: 0 }
         yield* client.Lease(lease)
         yield* client.Lease(lease)
         const start = { session, monotonicNanos: 0, epochSeconds: 0 }
@@ -236,7 +238,7 @@ describe("sessions of an agent", () => {
       Effect.gen(function* () {
         const { client, log } = yield* farAgent(folder)
         yield* client.Prepare(farSpec)
-        yield* client.Lease({ session, number: 1, plans: Scripted.plans(4), last: true, reportAt: 0 })
+        yield* client.Lease({ session, number: 1, plans: Scripted.plans(4), last: true, places: null, reportAt: 0 })
         yield* TestClock.adjust(4_000)
         const late = yield* Effect.flip(Stream.runDrain(client.Run({ session, monotonicNanos: 0, epochSeconds: 0 })))
         assert.include(late.message, "told to start 4000 ms too late")
@@ -250,7 +252,7 @@ describe("sessions of an agent", () => {
       Effect.gen(function* () {
         const { client } = yield* farAgent(folder)
         yield* client.Prepare({ ...farSpec, logsSent: true })
-        yield* client.Lease({ session, number: 1, plans: Scripted.plans(40), last: true, reportAt: 0 })
+        yield* client.Lease({ session, number: 1, plans: Scripted.plans(40), last: true, places: null, reportAt: 0 })
         const ended: Array<number> = []
         const running = yield* Effect.forkChild(
           Stream.runForEach(client.Run({ session, monotonicNanos: 0, epochSeconds: 0 }), (report) =>
@@ -303,7 +305,7 @@ describe("sessions of an agent", () => {
         Effect.gen(function* () {
           const { client } = yield* farAgent(folder, Runs.tenSeconds)
           yield* client.Prepare(farSpec)
-          yield* client.Lease({ session, number: 1, plans: Scripted.plans(10), last: true, reportAt: 0 })
+          yield* client.Lease({ session, number: 1, plans: Scripted.plans(10), last: true, places: null, reportAt: 0 })
           yield* Effect.forkScoped(Stream.runDrain(client.Run({ session, monotonicNanos: 0, epochSeconds: 0 })))
           // As long as it asks for the clock it is there
           for (let second = 0; second < 12; second++) {
@@ -325,7 +327,7 @@ describe("sessions of an agent", () => {
       Effect.gen(function* () {
         const { client } = yield* farAgent(folder, Runs.tenSeconds)
         yield* client.Prepare(farSpec)
-        yield* client.Lease({ session, number: 1, plans: Scripted.plans(10), last: true, reportAt: 0 })
+        yield* client.Lease({ session, number: 1, plans: Scripted.plans(10), last: true, places: null, reportAt: 0 })
         const running = yield* Effect.forkScoped(
           Stream.runDrain(client.Run({ session, monotonicNanos: 0, epochSeconds: 0 }))
         )

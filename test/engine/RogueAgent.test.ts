@@ -211,9 +211,24 @@ const ofReports: ReadonlyArray<Case> = [
     problem: /it began -1 requests/
   },
   {
-    what: "more free slots than it has",
-    forge: Rogues.reports((report) => ({ ...report, free: 50 })),
-    problem: /50 of its 2 slots are free/
+    what: "more in flight than it has begun",
+    forge: Rogues.reports((report) => ({ ...report, inFlight: 50 })),
+    problem: /50 of its requests are in flight, and it began \d/
+  },
+  {
+    what: "more in flight than it has places",
+    forge: Rogues.reports((report) => ({ ...report, taken: 3, inFlight: 3 })),
+    problem: /3 of its requests are in flight, and it has 2 places/
+  },
+  {
+    what: "leases that it was never sent",
+    forge: Rogues.reports((report) => ({ ...report, leases: 99 })),
+    problem: /it had 99 leases, and was sent \d/
+  },
+  {
+    what: "requests that it left out and did not count",
+    forge: Rogues.reports((report) => ({ ...report, leftOut: [2] })),
+    problem: /it does not name what it left out|was not given to it|ended twice/
   },
   {
     what: "counters below zero",

@@ -280,7 +280,7 @@ describe.concurrent("a connection", () => {
         outputTokens: 100,
         sampled: true
       }))
-      yield* agent.lease({ session: "s-1", number: 1, plans, last: true, reportAt: 0 })
+      yield* agent.lease({ session: "s-1", number: 1, plans, last: true, places: null, reportAt: 0 })
       assert.include(calls, "Lease 1000")
       assert.isAbove(yield* agent.clock(null), 0)
     })

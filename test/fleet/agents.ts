@@ -59,7 +59,10 @@ const zero = {
 
 export const report = (taken: number, recent: Uint8Array<ArrayBuffer> = new Uint8Array()): Report => ({
   taken,
-  free: 0,
+  leases: 0,
+  leftOut: [],
+  inFlight: 0,
+  isFull: false,
   startedAt: null,
   counters: { ...zero, started: taken },
   recent,

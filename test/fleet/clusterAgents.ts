@@ -138,7 +138,7 @@ export const spec: AgentSpec = {
   timeoutSeconds: null,
   graceSeconds: 5,
   countTokens: "tokenizer",
-  slots: 2,
+  loop: { _tag: "Closed", concurrency: 2 },
   saves: true,
   logsSent: false,
   chunkTimes: false,
@@ -156,7 +156,7 @@ export const run = Effect.fnUntraced(function* (
 ) {
   const { session } = spec
   yield* agent.prepare(spec)
-  yield* agent.lease({ session, number: 1, plans: share, last: true, reportAt: 0 })
+  yield* agent.lease({ session, number: 1, plans: share, last: true, places: null, reportAt: 0 })
   const theirs = yield* agent.clock(session)
   const beat = Effect.forever(Effect.delay(agent.clock(session), 1_000))
   return yield* agent.run({ session, monotonicNanos: theirs, epochSeconds: 1_800_000_000 }).pipe(

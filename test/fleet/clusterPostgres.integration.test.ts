@@ -219,7 +219,14 @@ describe("a run, when", () => {
         assert.notStrictEqual(anew.pid, victim.pid)
         // All that could come once more has time to
         yield* Effect.sleep(2_000)
-        const lease = { session, number: 2, plans: ClusterAgents.plans(2_001, 2_010), last: true, reportAt: 0 }
+        const lease = {
+          session,
+          number: 2,
+          plans: ClusterAgents.plans(2_001, 2_010),
+          last: true,
+          places: null,
+          reportAt: 0
+        }
         yield* Effect.flip(lost.lease(lease))
         const unknown = yield* Effect.flip(lost.account(session))
         assert.include(unknown.message, "it knows nothing of this run")

@@ -95,7 +95,7 @@ describe("rule 1: a call is never sent twice", () => {
       const [agent] = yield* ClusterAgents.find(ClusterAgents.finding(pods.cluster, { expect: 1 }))
       assert.isDefined(agent)
       way.cut()
-      const lease = { session, number: 1, plans: ClusterAgents.plans(1, 3), last: true, reportAt: 0 }
+      const lease = { session, number: 1, plans: ClusterAgents.plans(1, 3), last: true, places: null, reportAt: 0 }
       yield* Effect.flip(agent.lease(lease))
       yield* Effect.sleep(1_500)
       yield* agent.account(session).pipe(Effect.ignore)

@@ -146,7 +146,7 @@ describe("whoever shows the token", () => {
         dueSeconds: null,
         sampled: true
       }
-      yield* agent.lease({ session: "s", number: 1, plans: [plan], last: true, reportAt: 0 })
+      yield* agent.lease({ session: "s", number: 1, plans: [plan], last: true, places: null, reportAt: 0 })
       assert.include(calls, "Lease 1")
     })
   )

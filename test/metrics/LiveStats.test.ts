@@ -49,6 +49,7 @@ describe("LiveStats", () => {
       completedChunks: 5,
       cacheableTokens: 0,
       cachedTokens: 0,
+      lost: [],
       recentSeconds: 2.5,
       recentTtft: null,
       recentGap: null,

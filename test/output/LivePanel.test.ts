@@ -137,6 +137,16 @@ describe("LivePanel.render", () => {
     assert.include(render(frame({ snapshot: snapshot({ inFlight: 19 }) })).join(), "16 of 16 in flight")
   })
 
+  it("says who was lost, and why where there is room for it", () => {
+    const lost = [{ name: "worker 2 of 3", problem: "power cut" }]
+    const shown = (columns: number) =>
+      render(frame({ senders: { count: 3, name: "workers" }, snapshot: snapshot({ lost }) }), { columns }).join("\n")
+    assert.include(shown(100), "2 of 3 workers")
+    assert.match(shown(100), /lost +worker 2 of 3 +power cut/)
+    assert.include(shown(30), "worker 2 of 3")
+    assert.notInclude(shown(30), "power cut")
+  })
+
   it("names the time it describes when the clock has made a leap", () => {
     assert.include(render(frame({ snapshot: snapshot({ recentSeconds: 42 }) })).join(), "79 in the last 42 s")
   })
@@ -183,6 +193,7 @@ describe("LivePanel.render", () => {
         completedChunks: count,
         cacheableTokens: count,
         cachedTokens: count,
+        lost: fc.array(fc.record({ name: fc.constant("agent1:7070"), problem: fc.constant("power cut ".repeat(20)) })),
         recentSeconds: seconds,
         recentTtft: recent,
         recentGap: recent,

@@ -93,7 +93,7 @@ const screen: Screen.Screen = { animate: true, color: false, unicode: false, col
 
 const run = (
   options: { readonly animate: boolean; readonly quiet?: boolean; readonly columns?: Effect.Effect<number> },
-  during: (written: Array<string>) => Effect.Effect<void>
+  during: (written: Array<string>, stats: LiveStats.LiveStats) => Effect.Effect<void>
 ) =>
   Effect.gen(function* () {
     const written: Array<string> = []
@@ -116,7 +116,7 @@ const run = (
       Effect.provideService(Terminal.Terminal, terminalOf(options.columns ?? Effect.succeed(0))),
       Effect.forkChild
     )
-    yield* during(written)
+    yield* during(written, stats)
     yield* Fiber.interrupt(fiber)
     return written
   })
@@ -201,6 +201,20 @@ describe("Progress.run", () => {
         "[20.0 s] 1/8 requests done, 3 in flight, 0 failed, ~200 tok/s, 0:44 left\n",
         "[30.0 s] 1/8 requests done, 3 in flight, 0 failed, ~200 tok/s, 1:06 left\n"
       ])
+    })
+  )
+
+  it.effect("writes at once without a terminal that somebody was lost", () =>
+    Effect.gen(function* () {
+      const written = yield* run({ animate: false }, (written, stats) =>
+        Effect.gen(function* () {
+          yield* TestClock.adjust("2 seconds")
+          assert.deepStrictEqual(written, [])
+          LiveStats.senderLost(stats, { name: "agent1:7070", problem: "power cut" })
+          yield* TestClock.adjust("3 seconds")
+        })
+      )
+      assert.deepStrictEqual(written, ["[3.0 s] agent1:7070 was lost: power cut\n"])
     })
   )
 

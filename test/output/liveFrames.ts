@@ -17,6 +17,7 @@ export const snapshot = (overrides: Partial<LiveSnapshot> = {}): LiveSnapshot =>
   completedChunks: 51_000,
   cacheableTokens: 0,
   cachedTokens: 0,
+  lost: [],
   recentSeconds: 9.5,
   recentTtft: { count: 79, p50: 0.1023, p99: 0.23456 },
   recentGap: { count: 12_345, p50: 0.0152, p99: 1.234 },

@@ -299,19 +299,12 @@ export const scheduleOf = (load: Load): Progress.Schedule | null =>
   load._tag === "Closed" ? null : Progress.scheduleOf(load.schedule.offsetSeconds)
 
 /** More senders than that have nothing to send, and what limits them. */
-const mostSenders = (load: Load, senders: string): { readonly most: number; readonly because: string } => {
-  if (load._tag === "Open" && load.config.maxInFlight !== null) {
-    return {
-      most: 1,
-      because: `--max-in-flight counts the requests of all ${senders}, which know nothing of each other: leave out one of the two`
-    }
-  }
+const mostSenders = (load: Load): { readonly most: number; readonly because: string } => {
   const planned = plannedOf(load)
-  return load._tag === "Closed" && load.config.numConcurrentRequests <= planned
-    ? {
-        most: load.config.numConcurrentRequests,
-        because: `only ${load.config.numConcurrentRequests} requests are in flight at a time (--num-concurrent-requests)`
-      }
+  const places = placesOf(load)
+  const flag = load._tag === "Closed" ? "--num-concurrent-requests" : "--max-in-flight"
+  return places !== null && places <= planned
+    ? { most: places, because: `only ${places} requests are in flight at a time (${flag})` }
     : { most: planned, because: `there are only ${planned} requests` }
 }
 
@@ -320,14 +313,14 @@ const mostSenders = (load: Load, senders: string): { readonly most: number; read
  * beside it that counts tokens; at least one, and none that would have nothing to send.
  */
 export const workersOf = (asked: number | "auto", load: Load) => {
-  const { because, most } = mostSenders(load, "workers")
+  const { because, most } = mostSenders(load)
   if (asked === "auto") return Effect.succeed(Math.max(1, Math.min(most, Math.floor(availableParallelism() / 2))))
   return asked > Math.max(1, most) ? Effect.fail(usage(`--workers ${asked}: ${because}`)) : Effect.succeed(asked)
 }
 
 /** Refuses more agents than there is work for. */
 export const checkAgents = (count: number, load: Load) => {
-  const { because, most } = mostSenders(load, "agents")
+  const { because, most } = mostSenders(load)
   return count > most ? Effect.fail(usage(`${count} agents: ${because}`)) : Effect.void
 }
 

@@ -13,18 +13,19 @@ import type { Account, Counters, Report } from "../LoadAgent.ts"
 /**
  * What is known of an agent.
  *
- * - `slots`: as in its spec; `told`: how many plans it was told of, the last ones included when `isLastTold`
- * - `open`, `ended`: the requests it was given and has not reported as ended, and those that it has
- * - `taken`: how many it said last that it had begun
+ * - `places`: how many requests it may have in flight, `null` for no limit
+ * - `told`, `isLastTold`, `open`, `ended`, `leftOut`, `taken`: as in its ledger; `leases`: how many leases it was sent
  * - `isStopping`: whether it was told to stop, or is about to be
  * - `seconds`: since the start of the run, and something for clocks that differ
  */
 export interface Known {
-  readonly slots: number
+  readonly places: number | null
+  readonly leases: number
   readonly told: number
   readonly isLastTold: boolean
   readonly open: ReadonlySet<number>
   readonly ended: ReadonlySet<number>
+  readonly leftOut: ReadonlySet<number>
   readonly taken: number
   readonly isStopping: boolean
   readonly seconds: number
@@ -116,15 +117,24 @@ const summary = (bytes: Uint8Array, expected: SummarySink.Expected): Result.Resu
 
 /** The fold of what a report says has ended, `null` for nothing; or why the report cannot be true. */
 export const checkReport = (report: Report, known: Known): Result.Result<SummarySink.SummarySink | null, string> => {
-  const { ended, free, loopEnded, taken } = report
-  const { isLastTold, isStopping, open, seconds, slots, told } = known
+  const { ended, inFlight, leases, leftOut, loopEnded, taken } = report
+  const { isLastTold, isStopping, open, places, seconds, told } = known
   if (!isNatural(taken) || taken < known.taken || taken > told) {
     return Result.fail(`it began ${taken} requests after ${known.taken}, and was given ${told}`)
   }
-  if (!isNatural(free) || free > slots) return Result.fail(`${free} of its ${slots} slots are free`)
+  if (!isNatural(leases) || leases > known.leases) {
+    return Result.fail(`it had ${leases} leases, and was sent ${known.leases}`)
+  }
+  if (!isNatural(inFlight) || inFlight > taken) {
+    return Result.fail(`${inFlight} of its requests are in flight, and it began ${taken}`)
+  }
+  if (places !== null && inFlight > places) {
+    return Result.fail(`${inFlight} of its requests are in flight, and it has ${places} places`)
+  }
+  const { dropped, started } = report.counters
   const problem =
     counters(report.counters, told) ??
-    (report.counters.started === taken ? null : `it began ${taken} requests, and ${report.counters.started}`) ??
+    (started + dropped === taken ? null : `it began ${taken} requests, and ${started + dropped}`) ??
     (loopEnded && !isLastTold && !isStopping ? "it is done, and was not told that there is no more" : null) ??
     (loopEnded && !isStopping && taken < told
       ? `it is done after ${taken} of the ${told} requests it was given`
@@ -135,21 +145,21 @@ export const checkReport = (report: Report, known: Known): Result.Result<Summary
       ? "a number of spans is no count"
       : null) ??
     (report.health === null ? null : health(report.health, seconds)) ??
-    (ended === null ? null : endedIds(ended.ids, (id) => open.has(id)))
+    endedIds([...(ended?.ids ?? []), ...leftOut], (id) => open.has(id))
   if (problem !== null) return Result.fail(problem)
   const all = known.ended.size + (ended?.ids.length ?? 0)
-  if (all > taken) return Result.fail(`${all} of its requests have ended, and it began ${taken}`)
+  if (all > started) return Result.fail(`${all} of its requests have ended, and it began ${started}`)
+  if (known.leftOut.size + leftOut.length !== dropped) return Result.fail("it does not name what it left out")
   const ofDispatch = report.dispatch === null ? null : dispatch(report.dispatch, all, seconds)
   if (ofDispatch !== null) return Result.fail(ofDispatch)
   return ended === null ? Result.succeed(null) : summary(ended.summary, { requests: ended.ids.length, seconds })
 }
 
 /** Why an agent that ended its run in order did not do what it was asked to; `null` when it did. */
-export const checkEnd = ({ ended, isStopping, open, taken }: Known): string | null => {
+export const checkEnd = ({ ended, isStopping, leftOut, open, taken }: Known): string | null => {
   if (!isStopping && open.size > 0) return `it ended its run, and of ${open.size} requests it was given it said nothing`
-  return ended.size === taken
-    ? null
-    : `it ended its run, and of ${taken - ended.size} requests it began it said nothing`
+  const left = taken - ended.size - leftOut.size
+  return left === 0 ? null : `it ended its run, and of ${left} requests it began it said nothing`
 }
 
 /** The fold of all that has ended, or why the account cannot be true. */
@@ -157,7 +167,10 @@ export const checkAccount = (account: Account, known: Known): Result.Result<Summ
   const ids = new Set(account.ids)
   const forgotten = [...known.ended].find((id) => !ids.has(id))
   const problem =
-    endedIds(account.ids, (id) => known.open.has(id) || known.ended.has(id)) ??
+    endedIds(
+      [...account.ids, ...account.leftOut],
+      (id) => known.open.has(id) || known.ended.has(id) || known.leftOut.has(id)
+    ) ??
     (forgotten === undefined ? null : `request ${forgotten} had ended and is missing`) ??
     counters(account.counters, known.told) ??
     dispatch(account.dispatch, account.ids.length, known.seconds) ??

@@ -2,14 +2,16 @@
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 
 /**
- * - `open`: the requests it was given and has not reported as ended; `ended`: those that it has
+ * - `open`: the requests it was given and of which it has not said what became of them; `ended`: those that have ended; `leftOut`:
+ *   those that found no place when they were due
  * - `told`: how many plans have gone to it, the last ones of the run included when `isLastTold`
- * - `taken`: how many of them it has begun
+ * - `taken`: how many of them it has begun or left out
  * - `heldTokens`: the input tokens of the plans it has not begun
  */
 export class AgentLedger {
   readonly open = new Set<number>()
-  ended = new Set<number>()
+  readonly ended = new Set<number>()
+  readonly leftOut = new Set<number>()
   told = 0
   isLastTold = false
   taken = 0
@@ -28,7 +30,7 @@ export class AgentLedger {
     this.heldTokens += inputTokens
   }
 
-  /** It has begun so many in all. */
+  /** It has begun or left out so many in all. */
   began(taken: number): void {
     for (const tokens of this.tokens.splice(0, taken - this.taken)) this.heldTokens -= tokens
     this.taken = taken
@@ -41,7 +43,14 @@ export class AgentLedger {
     }
   }
 
-  /** The ids of those that have not ended, in order. */
+  leaveOut(ids: ReadonlyArray<number>): void {
+    for (const id of ids) {
+      this.open.delete(id)
+      this.leftOut.add(id)
+    }
+  }
+
+  /** The ids of those of which it has said nothing, in order. */
   openIds(): ReadonlyArray<number> {
     return [...this.open].toSorted((a, b) => a - b)
   }

@@ -12,6 +12,7 @@ import type * as Pull from "effect/Pull"
 import * as Queue from "effect/Queue"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Loop from "../../domain/Loop.ts"
 import { type RequestOutcome, type RequestRecord } from "../../domain/RequestRecord.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type TokenSource } from "../../domain/TokenSource.ts"
@@ -44,8 +45,8 @@ import {
   type Wanted
 } from "../LoadAgent.ts"
 import { Pacer } from "../Pacer.ts"
+import { Places } from "../Places.ts"
 import { RequestTap } from "../RequestTap.ts"
-import { type Loop } from "../Sender.ts"
 import * as StopSignal from "../StopSignal.ts"
 import * as TokenDecision from "../TokenDecision.ts"
 import * as WarmUp from "../WarmUp.ts"
@@ -183,6 +184,10 @@ export const make = Effect.fnUntraced(function* (
   const abandoned = Deferred.makeUnsafe<void>()
   const wake = Latch.makeUnsafe(false)
   let start: RunStart = { monotonicNanos: 0, epochSeconds: 0 }
+  const mostPlaces = Loop.placesOf(spec.loop)
+  const places = mostPlaces === null ? null : new Places(mostPlaces)
+  const allLeftOut: Array<number> = []
+  let leftOut: Array<number> = []
   let leases = 0
   let received = 0
   let finished = 0
@@ -206,7 +211,7 @@ export const make = Effect.fnUntraced(function* (
   const isMuch = (): boolean =>
     ended.count() >= MOST_ENDED || (live.completed === 0 && live.failed > 0 && ended.count() >= MOST_FAILED)
   const wakeWhenLow = (low: number): void => {
-    if (!isLast && received - live.started <= low) wake.openUnsafe()
+    if (!isLast && received - live.started - live.dropped <= low) wake.openUnsafe()
   }
   const decision = TokenDecision.make(spec.countTokens, (source) => {
     proposed = source
@@ -224,6 +229,10 @@ export const make = Effect.fnUntraced(function* (
     onFinish: () => {
       finished++
       wakeWhenLow(0)
+    },
+    onDropped: ({ id }) => {
+      leftOut.push(id)
+      allLeftOut.push(id)
     },
     onOutcome: (outcome, measurement) => {
       LiveStats.requestEnded(live, outcome.record)
@@ -253,18 +262,13 @@ export const make = Effect.fnUntraced(function* (
     body: () => pacer.sleepUntil(start.monotonicNanos),
     step: () => {}
   })
-  const loop: Loop =
-    spec.slots === null
-      ? { _tag: "Open", maxInFlight: null, whenFull: "queue" }
-      : { _tag: "Closed", concurrency: spec.slots }
-
   const sending = Effect.gen(function* () {
     const recording = yield* Effect.forkScoped(recorder.run)
     yield* untilStart
     startedAt = now()
     const sampling = watch === undefined ? null : yield* watch
     delays = sampling?.delays ?? null
-    const sends = yield* Effect.forkScoped(send(loop, Stream.fromQueue(plans)))
+    const sends = yield* Effect.forkScoped(send(spec.loop, Stream.fromQueue(plans), places))
     yield* Effect.raceAllFirst([Fiber.join(sends), Deferred.await(cancelled), rows?.failure ?? Effect.never])
     yield* Fiber.interrupt(sends)
     loopEnded = true
@@ -324,9 +328,14 @@ export const make = Effect.fnUntraced(function* (
     return taken
   }
   const report = (withEnded: boolean): Report => {
+    const taken = leftOut
+    leftOut = []
     return {
-      taken: live.started,
-      free: spec.slots === null ? 0 : Math.max(0, spec.slots - (live.started - finished)),
+      leases,
+      taken: live.started + live.dropped,
+      leftOut: taken,
+      inFlight: live.started - finished,
+      isFull: stop.reason() === "full",
       startedAt,
       counters: Counters.of(live),
       recent: LiveStats.takeRecent(live),
@@ -378,6 +387,7 @@ export const make = Effect.fnUntraced(function* (
         received += lease.plans.length
         reportAt = lease.reportAt
         isLast = lease.last
+        if (lease.places !== null) places?.set(lease.places)
         Queue.offerAllUnsafe(plans, lease.plans)
         return lease.last ? Effect.asVoid(Queue.end(plans)) : Effect.void
       }),
@@ -415,6 +425,7 @@ export const make = Effect.fnUntraced(function* (
         ? refused("its run is not over")
         : Effect.succeed({
             ids: allIds,
+            leftOut: allLeftOut,
             summary: SummarySink.pack(total),
             counters: Counters.of(live),
             dispatch: dispatch(),

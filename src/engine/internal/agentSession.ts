@@ -51,9 +51,11 @@ export type State =
  * - `now()`: on the monotonic clock of this process; `start()`: the moment from which the run counts
  * - `isStopping()`: whether agents were told to stop, or are about to be
  * - `reportAt(session)`: see `Lease`
+ * - `full`: a request found no place, which is to end the run
  * - `decide(source)`: an agent proposes whose count of tokens leads; gives whose does
  * - `emit`: takes what has ended
  * - `onReport`: an agent has said something that can be true; `fold` is of what ended
+ * - `onLost`: it is lost, and what it held with it
  * - `onChange`: what is known of an agent has changed otherwise
  */
 export interface Run {
@@ -65,15 +67,17 @@ export interface Run {
   readonly now: () => number
   readonly start: () => RunStart
   readonly isStopping: () => boolean
-  readonly reportAt: (session: { readonly slots: number; readonly ledger: AgentLedger }) => number
+  readonly reportAt: (session: { readonly places: number | null; readonly ledger: AgentLedger }) => number
+  readonly full: Effect.Effect<void>
   readonly decide: (source: TokenSource) => TokenSource
   readonly emit: (ended: EndedElsewhere) => void
   readonly onReport: (report: Report, fold: SummarySink.SummarySink | null) => void
+  readonly onLost: (name: string, problem: string) => void
   readonly onChange: () => void
 }
 
 /** What an agent said last, of what it does not say in every report the last that it did. */
-type Said = Pick<Report, "free" | "startedAt" | "counters" | "dispatch" | "health" | "spans">
+type Said = Pick<Report, "inFlight" | "startedAt" | "counters" | "dispatch" | "health" | "spans">
 
 export class AgentSession<E> {
   /** What it was given and has said. */
@@ -81,11 +85,17 @@ export class AgentSession<E> {
   /** On another machine: with a clock of its own, and with rows that are collected when the run is over. */
   readonly isFar: boolean
   readonly agent: Agent<E>
-  /** How many requests it has in flight in a closed loop. */
-  readonly slots: number
+  /** How many requests it may have in flight, `null` for no limit. */
+  places: number | null
   state: State = { _tag: "Ready" }
-  /** `free`: slots that wait for a plan. */
-  said: Said
+  said: Said = {
+    inFlight: 0,
+    startedAt: null,
+    counters: Counters.zero,
+    dispatch: null,
+    health: null,
+    spans: null
+  }
   private readonly run: Run
   private readonly clock = new AgentClock()
   private readonly ended = Deferred.makeUnsafe<void>()
@@ -99,22 +109,17 @@ export class AgentSession<E> {
   private isBelieved = true
   private mayHaveRows = false
   private leases = 0
+  private arePlacesDue = false
+  /** It has been told to have fewer places than `most`, by that lease, and may not know yet. */
+  private shrinking: { readonly most: number; readonly lease: number } | null = null
   private emptyReports = 0
   private emptySince = 0
 
-  constructor(agent: Agent<E>, slots: number, run: Run) {
+  constructor(agent: Agent<E>, places: number | null, run: Run) {
     this.agent = agent
     this.isFar = agent.profile !== null
-    this.slots = slots
+    this.places = places
     this.run = run
-    this.said = {
-      free: slots,
-      startedAt: null,
-      counters: Counters.zero,
-      dispatch: null,
-      health: null,
-      spans: null
-    }
   }
 
   get isLost(): boolean {
@@ -131,6 +136,30 @@ export class AgentSession<E> {
     return this.state._tag === "Lost"
       ? { name: this.agent.name, problem: this.state.problem, requestIds: this.ledger.openIds() }
       : null
+  }
+
+  /** How many of its places wait for a request, as far as it has said; none of one that is lost. */
+  get free(): number {
+    return this.places === null || this.isLost ? 0 : Math.max(0, this.places - this.said.inFlight)
+  }
+
+  /** How many places it may hold. One that was told to have fewer may still hold the others. */
+  get held(): number {
+    if (this.isLost) return 0
+    return Math.max(this.shrinking?.most ?? 0, this.places ?? 0)
+  }
+
+  /** Whether it is known to have no more places than it was told. */
+  get hasSettled(): boolean {
+    return this.shrinking === null
+  }
+
+  /** From now on it has so many places; it knows of that after `tell`. */
+  setPlaces(places: number): void {
+    if (this.places !== null && places < this.places)
+      this.shrinking = { most: this.places, lease: Number.POSITIVE_INFINITY }
+    this.places = places
+    this.arePlacesDue = true
   }
 
   /** Has it made ready, and from then on tells one on another machine that we are there. */
@@ -167,7 +196,7 @@ export class AgentSession<E> {
     if (this.isTelling) return Effect.void
     this.isTelling = true
     return Effect.whileLoop({
-      while: () => this.untold.length > 0 || this.isLastDue,
+      while: () => this.untold.length > 0 || this.isLastDue || this.arePlacesDue,
       body: () => this.lease(),
       step: () => {}
     }).pipe(
@@ -230,6 +259,7 @@ export class AgentSession<E> {
     const checked = AgentChecks.checkAccount(account, this.known())
     if (Result.isFailure(checked)) return this.doesNotReturn(state, this.disbelieve(checked.failure).problem)
     this.ledger.end(account.ids)
+    this.ledger.leaveOut(account.leftOut)
     this.sums = checked.success
     this.said = { ...this.said, counters: account.counters, dispatch: account.dispatch, health: account.health }
     this.emit({ fold: this.sums, supersedesFold: true })
@@ -334,9 +364,11 @@ export class AgentSession<E> {
   }
 
   private known(): AgentChecks.Known {
-    const { ended, isLastTold, open, taken, told } = this.ledger
+    const { ended, isLastTold, leftOut, open, taken, told } = this.ledger
     return {
-      slots: this.slots,
+      places: this.places === null ? null : this.held,
+      leases: this.leases,
+      leftOut,
       told,
       isLastTold,
       open,
@@ -356,14 +388,18 @@ export class AgentSession<E> {
   private lease(): Effect.Effect<void> {
     const parts = Leases.parts(this.untold.splice(0))
     const isLast = this.isLastDue
+    const { places } = this
     this.isLastDue = false
+    this.arePlacesDue = false
     const reportAt = this.run.reportAt(this)
     const hand = (plans: Lease["plans"], index: number) =>
       Effect.suspend(() => {
         const last = isLast && index === parts.length - 1
         this.ledger.told += plans.length
         this.ledger.isLastTold ||= last
-        return this.agent.lease({ session: this.run.id, number: ++this.leases, plans, last, reportAt })
+        const number = ++this.leases
+        if (this.shrinking?.lease === Number.POSITIVE_INFINITY) this.shrinking = { ...this.shrinking, lease: number }
+        return this.agent.lease({ session: this.run.id, number, plans, last, places, reportAt })
       })
     return Effect.forEach(parts, hand, { discard: true }).pipe(
       Effect.catch((error) => Effect.asVoid(Deferred.fail(this.unreachable, error)))
@@ -371,6 +407,11 @@ export class AgentSession<E> {
   }
 
   private onReport(report: Report): Effect.Effect<void, AgentLost, Scope.Scope> {
+    // It stops by itself then
+    return report.isFull ? Effect.andThen(this.run.full, this.judge(report)) : this.judge(report)
+  }
+
+  private judge(report: Report): Effect.Effect<void, AgentLost, Scope.Scope> {
     if (this.isFlooding(report)) return Effect.fail(this.disbelieve("hundreds of reports in a second say nothing new"))
     const checked = AgentChecks.checkReport(report, this.known())
     if (Result.isFailure(checked)) return Effect.fail(this.disbelieve(checked.failure))
@@ -395,8 +436,13 @@ export class AgentSession<E> {
   private take(report: Report, fold: SummarySink.SummarySink | null): void {
     this.ledger.began(report.taken)
     this.state = { _tag: report.loopEnded ? "Sent" : "Sending" }
+    this.ledger.leaveOut(report.leftOut)
+    const { shrinking } = this
+    if (shrinking !== null && report.leases >= shrinking.lease && report.inFlight <= (this.places ?? 0)) {
+      this.shrinking = null
+    }
     this.said = {
-      free: report.free,
+      inFlight: report.inFlight,
       startedAt: report.startedAt,
       counters: report.counters,
       dispatch: report.dispatch ?? this.said.dispatch,
@@ -430,8 +476,8 @@ export class AgentSession<E> {
     this.state = { _tag: "Lost", problem, at: this.run.now(), mayReturn }
     this.untold.length = 0
     const counters = Counters.ofLost(this.said.counters, this.ledger.ended.size)
-    this.said = { ...this.said, free: 0, counters }
-    this.run.onChange()
+    this.said = { ...this.said, counters }
+    this.run.onLost(this.agent.name, problem)
     return mayReturn ? Effect.void : Effect.asVoid(Effect.forkDetach(this.agent.close))
   }
 }

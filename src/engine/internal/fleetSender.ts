@@ -9,6 +9,7 @@ import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as Loop from "../../domain/Loop.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type TokenSource } from "../../domain/TokenSource.ts"
 import * as HealthReport from "../../metrics/HealthReport.ts"
@@ -86,9 +87,10 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   const now = () => Number(clock.monotonicTimeNanosUnsafe())
   const count = fleet.agents.length
   const { loop } = work
-  const allSlots = loop._tag === "Closed" ? loop.concurrency : 0
+  const allPlaces = Loop.placesOf(loop)
   const source = yield* PlanSource.make(work.plans, stop.closed)
   const demand = Latch.makeUnsafe(true)
+  const news = Latch.makeUnsafe(false)
   const allSent = Deferred.makeUnsafe<void>()
   const batches = yield* Queue.unbounded<Ended, Cause.Done>()
   /** Whose count of tokens leads: the first agent that has had an answer decides for all. */
@@ -107,6 +109,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       sessions.map(({ said }) => said.counters)
     )
     demand.openUnsafe()
+    news.openUnsafe()
     if (sessions.every(({ isDoneSending }) => isDoneSending)) Deferred.doneUnsafe(allSent, Exit.void)
   }
   const idOf = requestIdOf(settings.runId)
@@ -120,8 +123,11 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     now,
     start: () => start ?? { monotonicNanos: now(), epochSeconds: 0 },
     isStopping: () => isCancelling || stop.isClosed(),
-    reportAt: ({ ledger, slots }) =>
-      loop._tag === "Closed" ? Leases.spare(work.planned - granted, slots, allSlots) >> 1 : ledger.held >> 1,
+    reportAt: ({ ledger, places }) =>
+      loop._tag === "Closed"
+        ? Leases.spare(work.planned - granted, places ?? 0, loop.concurrency) >> 1
+        : ledger.held >> 1,
+    full: stop.close("full"),
     decide: (proposed) => (tokenSource ??= proposed),
     emit: (ended) => Queue.offerUnsafe(batches, ended),
     onReport: (report, fold) => {
@@ -130,10 +136,15 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       if (fold !== null) options.onEnded?.({ completed: fold.counts().completed, errors: fold.errors() })
       onChange()
     },
+    onLost: (name, problem) => {
+      LiveStats.senderLost(live, { name, problem })
+      onChange()
+    },
     onChange
   }
   const sessions = fleet.agents.map(
-    (agent, index) => new AgentSession.AgentSession(agent, Leases.split(allSlots, count, index), run)
+    (agent, index) =>
+      new AgentSession.AgentSession(agent, allPlaces === null ? null : Leases.split(allPlaces, count, index), run)
   )
   type Session = (typeof sessions)[number]
   const far = sessions.filter(({ isFar }) => isFar)
@@ -141,7 +152,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
   const stopAll = (order: Omit<Stop, "session">) =>
     Effect.forEach(living(), (session) => session.stop(order), { concurrency: "unbounded", discard: true })
 
-  const specOf = ({ agent, isFar, slots }: Session, index: number): AgentSpec => ({
+  const specOf = ({ agent, isFar, places }: Session, index: number): AgentSpec => ({
     session: run.id,
     job: fleet.job,
     agent: isFar ? agent.name : null,
@@ -153,7 +164,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     timeoutSeconds: settings.timeoutSeconds,
     graceSeconds: settings.graceSeconds,
     countTokens: settings.countTokens,
-    slots: loop._tag === "Closed" ? slots : null,
+    loop: places === null ? loop : Loop.withPlaces(loop, places),
     saves: options.saves,
     logsSent: options.logsSent,
     chunkTimes: options.chunkTimes,
@@ -174,9 +185,9 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
    * it is known whether it is lost.
    */
   const wants = (session: Session): boolean => {
-    const { ledger, said, slots } = session
+    const { free, ledger, places } = session
     return loop._tag === "Closed"
-      ? Leases.wanted({ slots, free: said.free, held: ledger.held }, work.planned - granted, allSlots) > 0
+      ? Leases.wanted({ slots: places ?? 0, free, held: ledger.held }, work.planned - granted, loop.concurrency) > 0
       : hasRoom(session, count) ||
           (hasRoom(session, 1) && sessions.some((other) => !other.isLost && hasRoom(other, count)))
   }
@@ -197,6 +208,41 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
 
   const tellAll = (some: Iterable<Session>) =>
     Effect.forEach(some, ({ tell }) => Effect.forkIn(tell, scope, { startImmediately: true }))
+
+  /**
+   * Sees to it that all places are with some agent that lives, and in an open loop with those that need them. A place goes from one
+   * to another in two steps, so that there are never more in all: an agent says that it has it no more before another one has it.
+   */
+  const shareOut = (all: number): ReadonlySet<Session> => {
+    const able = living().filter(({ isDoneSending }) => !isDoneSending)
+    const changed = new Set<Session>()
+    const change = (session: Session, places: number) => {
+      session.setPlaces(places)
+      changed.add(session)
+    }
+    const gains = new Map<Session, number>()
+    const freeOf = (session: Session) => session.free + (gains.get(session) ?? 0)
+    let spare = all - sessions.reduce((sum, { held }) => sum + held, 0)
+    for (const settled = able.filter(({ hasSettled }) => hasSettled); spare > 0 && settled.length > 0; spare--) {
+      const neediest = settled.reduce((least, session) => (freeOf(session) < freeOf(least) ? session : least))
+      gains.set(neediest, (gains.get(neediest) ?? 0) + 1)
+    }
+    for (const [session, more] of gains) change(session, (session.places ?? 0) + more)
+    if (loop._tag === "Open" && gains.size === 0 && able.some(({ free }) => free === 0)) {
+      const richest = able.reduce((most, session) => (session.free > most.free ? session : most))
+      if (richest.free > 1 && richest.hasSettled) change(richest, (richest.places ?? 0) - (richest.free >> 1))
+    }
+    return changed
+  }
+  const shareOutAlways = (all: number) =>
+    Effect.gen(function* () {
+      yield* news.await
+      news.closeUnsafe()
+      const changed = shareOut(all)
+      if (changed.size === 0) return
+      demand.openUnsafe()
+      yield* tellAll(changed)
+    }).pipe(Effect.forever)
 
   /** Hands out the plans that are at hand, `first` before the others, as far as they are wanted. */
   const handOut = Effect.fnUntraced(function* (first: RequestPlan | null) {
@@ -298,6 +344,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
       }
       start = chosen
       for (const session of sessions) yield* Effect.forkScoped(session.listen(chosen))
+      if (allPlaces !== null && count > 1) yield* Effect.forkScoped(shareOutAlways(allPlaces))
       yield* Effect.forkScoped(Effect.flatMap(stop.closed, (reason) => stopAll({ how: "drain", reason })))
       yield* Effect.sleep(lead)
       return chosen

@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import type * as Stream from "effect/Stream"
 import { type RequestOutcome } from "../../domain/RequestRecord.ts"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
+import { type Loop } from "../../domain/Loop.ts"
 import { type CountTokens } from "../../domain/TokenSource.ts"
 import * as LiveStats from "../../metrics/LiveStats.ts"
 import { type LoopDelays } from "../../metrics/LoopDelays.ts"
@@ -16,7 +17,7 @@ import * as OpenLoop from "../OpenLoop.ts"
 import * as Recorder from "../Recorder.ts"
 import { requestIdOf } from "../RequestId.ts"
 import * as RequestRunner from "../RequestRunner.ts"
-import { type Loop } from "../Sender.ts"
+import { type Places } from "../Places.ts"
 import { type TokenDecision } from "../TokenDecision.ts"
 import type * as StopSignal from "../StopSignal.ts"
 
@@ -45,6 +46,7 @@ export interface Options {
   readonly delays: () => LoopDelays | null
   readonly onStart?: (() => void) | undefined
   readonly onFinish?: (() => void) | undefined
+  readonly onDropped?: ((plan: RequestPlan) => void) | undefined
   readonly onOutcome: (outcome: RequestOutcome, measurement: Measurement) => void
   readonly onUncounted: (error: TokenizerError) => void
 }
@@ -53,8 +55,12 @@ export interface Options {
 export interface Measuring {
   readonly recorder: Recorder.Recorder
   readonly dispatch: () => Verdict.DispatchReport
-  /** Sends the plans; ends as the loop does. */
-  readonly send: <E, R>(loop: Loop, plans: Stream.Stream<RequestPlan, E, R>) => Effect.Effect<void, E, R>
+  /** Sends the plans; ends as the loop does. `places`: as many as `loop` says, unless they are given. */
+  readonly send: <E, R>(
+    loop: Loop,
+    plans: Stream.Stream<RequestPlan, E, R>,
+    places?: Places | null
+  ) => Effect.Effect<void, E, R>
 }
 
 export const make = Effect.fnUntraced(function* (
@@ -102,13 +108,13 @@ export const make = Effect.fnUntraced(function* (
   return {
     recorder,
     dispatch: () => tally.report(),
-    send: (loop, plans) =>
+    send: (loop, plans, places) =>
       loop._tag === "Closed"
-        ? ClosedLoop.run({ plans, concurrency: loop.concurrency, stop, runner })
+        ? ClosedLoop.run({ plans, concurrency: places ?? loop.concurrency, stop, runner })
         : OpenLoop.run({
             plans,
             startNanos: start().monotonicNanos,
-            maxInFlight: loop.maxInFlight,
+            maxInFlight: places ?? loop.maxInFlight,
             whenFull: loop.whenFull,
             stop,
             runner,
@@ -116,7 +122,10 @@ export const make = Effect.fnUntraced(function* (
               queued.add(id)
               LiveStats.requestQueued(live)
             },
-            onDropped: () => LiveStats.requestDropped(live)
+            onDropped: (plan) => {
+              LiveStats.requestDropped(live)
+              options.onDropped?.(plan)
+            }
           })
   }
 })

@@ -24,3 +24,7 @@ export const clock = (seconds: number): string => {
   const minutes = Math.floor((whole % 3_600) / 60)
   return hours > 0 ? `${hours}:${two(minutes)}:${two(whole % 60)}` : `${minutes}:${two(whole % 60)}`
 }
+
+/** Who sends, and how many of them were lost: `3 agents`, `2 of 3 agents`. */
+export const senders = ({ count, name }: { readonly count: number; readonly name: string }, lost: number): string =>
+  lost === 0 ? `${count} ${name}` : `${count - lost} of ${count} ${name}`
