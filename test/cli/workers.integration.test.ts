@@ -75,7 +75,7 @@ describe.concurrent("llmperf load-test --workers", { timeout: 90_000 }, () => {
         "--workers=2",
         "--request-rate=100",
         "--max-num-completed-requests=60",
-        "--sim-ttft=200ms",
+        "--sim-itl=30ms",
         "--json"
       ]
       const outcome = yield* llmperf([...simulated, ...args, "--max-in-flight=5", `--when-full=${whenFull}`])
