@@ -17,11 +17,12 @@ const expected: { readonly [name: string]: RegExp } = {
   "06_replay.ts": /^10 of 10 requests, each at its time\nsent at most \d\S* s late\n$/,
   "07_virtual-time.ts": /^200 requests in \d+\.\d s of virtual time\nTTFT p99 \d+\.\d{3} s, \d+\.\d tokens\/s\n$/,
   "08_read-results.ts": /^summary: 20 requests to demo\nthe same median: true\n$/,
-  "10_run-new-output.ts": /^the summary says: 50 rows\nthe database: 50\n$/
+  "10_run-new-output.ts": /^the summary says: 50 rows\nthe database: 50\n$/,
+  "12_run-new-sender.ts": /^began at second 0 of a minute\n$/
 }
 
 /** Modules for others: the next example runs each. */
-const modules = ["04_new-provider.ts", "09_new-output.ts"]
+const modules = ["04_new-provider.ts", "09_new-output.ts", "11_new-sender.ts"]
 
 describe.concurrent("examples", { timeout: 60_000 }, () => {
   it("are all run here", () => {

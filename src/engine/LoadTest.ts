@@ -20,15 +20,15 @@ import * as PlannedWorkload from "../workload/PlannedWorkload.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type Tokenizer, type TokenizerError } from "../workload/Tokenizer.ts"
 import { expectedLengths } from "../workload/Workload.ts"
-import { type Sharing } from "./Fleet.ts"
 import { sent, sharedPrompts } from "./internal/sentPrompts.ts"
 import * as Run from "./Run.ts"
+import { type MakeSender } from "./Sender.ts"
 import { type RunResult } from "./RunResult.ts"
 
 /**
  * - `planMaker`: who builds what is sent, for this `config`; without one this thread does, which holds up a run of more than 4,096
  *   requests: see `PlanMaker.layerWorker`
- * - `fleet`: the agents that send; without one this thread does
+ * - `sender`: who sends: `FleetSender.make` of some agents, or one of your own; without one this thread does
  *
  * @category models
  * @since 0.1.0
@@ -36,7 +36,7 @@ import { type RunResult } from "./RunResult.ts"
 export interface Options<E = never> extends Run.Options {
   readonly config: LoadTestConfig
   readonly planMaker?: PlanMaker["Service"] | undefined
-  readonly fleet?: Sharing<E> | undefined
+  readonly sender?: MakeSender<E> | undefined
 }
 
 /**

@@ -10,44 +10,20 @@ import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Latch from "effect/Latch"
 import type * as Pull from "effect/Pull"
-import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type RequestRecord } from "../domain/RequestRecord.ts"
 import { type EndedHere, type EndedRequest } from "../metrics/Ended.ts"
 import type * as HealthReport from "../metrics/HealthReport.ts"
 import * as LiveStats from "../metrics/LiveStats.ts"
-import { type Measurement, type RunStart } from "../metrics/RequestSink.ts"
+import { type RunStart } from "../metrics/RequestSink.ts"
 import { type Provider } from "../provider/Provider.ts"
 import { TokenCounter } from "../workload/TokenCounter.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
 import type * as Health from "./Health.ts"
 import * as Measuring from "./internal/measuring.ts"
 import type * as AbortOnErrors from "./AbortOnErrors.ts"
-import { type Load, type Sender } from "./Sender.ts"
-import { type StopSignal } from "./StopSignal.ts"
+import { type Sender, type SenderRun } from "./Sender.ts"
 import * as TokenDecision from "./TokenDecision.ts"
-import { type WarmUpReport } from "./WarmUp.ts"
-
-/**
- * - `live`: counters that are kept up to date for a display
- * - `row`: what a test makes of the record of a request; when left out, the record is the row
- * - `onEnded`: is told of every request as it ends, before the batch that it is in is given
- * - `warmUp`: run in `prepare`
- * - `watch`: begins to watch over this thread as the clock starts
- *
- * @category models
- * @since 0.2.0
- */
-export interface Options<E, R> {
-  readonly load: Load<E, R>
-  readonly settings: Measuring.Settings
-  readonly stop: StopSignal
-  readonly live: LiveStats.LiveStats
-  readonly row?: ((record: RequestRecord, measurement: Measurement) => RequestRecord) | undefined
-  readonly onEnded?: ((ended: AbortOnErrors.Ended) => void) | undefined
-  readonly warmUp?: Effect.Effect<WarmUpReport> | undefined
-  readonly watch?: Effect.Effect<Health.Sampling, never, Scope.Scope> | undefined
-}
 
 /** Requests that end gather for so long: outputs take many at once at little more than the cost of one. */
 const GATHER_MILLIS = 20
@@ -59,7 +35,7 @@ const GATHER_MILLIS = 20
  * @since 0.2.0
  */
 export const make = Effect.fnUntraced(function* <E, R>(
-  options: Options<E, R>
+  options: SenderRun<E, R>
 ): Effect.fn.Return<Sender<E, R>, never, Provider | TokenCounter> {
   const { live, load, onEnded, row, settings, stop, warmUp, watch } = options
   const clock = yield* Clock.Clock
@@ -83,7 +59,7 @@ export const make = Effect.fnUntraced(function* <E, R>(
     onOutcome: ({ interChunkSeconds, record }, measurement) => {
       requests++
       LiveStats.requestEnded(live, record)
-      onEnded?.(endedOf(record))
+      onEnded(endedOf(record))
       ended.add({
         record: row === undefined ? record : row(record, measurement),
         interChunkSeconds,

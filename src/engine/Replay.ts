@@ -24,9 +24,9 @@ import * as ScheduleEdit from "../workload/ScheduleEdit.ts"
 import * as ScheduleFile from "../workload/ScheduleFile.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
-import { type Sharing } from "./Fleet.ts"
 import { sent, sharedPrompts } from "./internal/sentPrompts.ts"
 import * as Run from "./Run.ts"
+import { type MakeSender } from "./Sender.ts"
 import { type RunResult } from "./RunResult.ts"
 
 /**
@@ -71,8 +71,7 @@ export interface FromArrivals {
 /**
  * - `schedule`: what to send when, its `id`s all different
  * - `origin`: where it is from
- * - `fleet`: the agents that send; without one this thread does. They know nothing of each other's requests: with a fleet
- *   `maxInFlight` must be `null`
+ * - `sender`: who sends: `FleetSender.make` of some agents, or one of your own; without one this thread does
  *
  * @category models
  * @since 0.2.0
@@ -81,7 +80,7 @@ export interface Options<E = never> extends Run.Options {
   readonly config: ReplayConfig
   readonly schedule: Schedule
   readonly origin: FromFile | FromArrivals
-  readonly fleet?: Sharing<E> | undefined
+  readonly sender?: MakeSender<E> | undefined
 }
 
 /**

@@ -32,16 +32,14 @@ import * as VerdictText from "../output/VerdictText.ts"
 import { type Provider } from "../provider/Provider.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
 import * as AbortOnErrors from "./AbortOnErrors.ts"
-import { type Sharing } from "./Fleet.ts"
 import type * as Health from "./Health.ts"
 import * as AgentFields from "./internal/agentFields.ts"
-import * as FleetSender from "./internal/fleetSender.ts"
 import { inTurn } from "./internal/inTurn.ts"
 import { spareDescriptor } from "./internal/spareDescriptor.ts"
 import type * as Measuring from "./internal/measuring.ts"
 import * as LocalSender from "./LocalSender.ts"
 import { type AgentResult, type RunResult } from "./RunResult.ts"
-import { type AgentAccount, type Load, type Sender, type SenderAccount } from "./Sender.ts"
+import { type AgentAccount, type Load, type MakeSender, type SenderAccount } from "./Sender.ts"
 import * as StopSignal from "./StopSignal.ts"
 import { type WarmUpReport } from "./WarmUp.ts"
 
@@ -110,7 +108,7 @@ export interface Rows {
 
 /**
  * - `load`: what is sent
- * - `fleet`: who sends it; without one, this thread does. What `rows` adds can only be had of this thread
+ * - `sender`: who sends it; without one, this thread does. What `rows` adds can only be had of this thread
  * - `logsSent`: whether `requests_sent.log` is written
  * - `facts()`: what the summary says that is known only at the end; `results` stands before the parameters
  */
@@ -118,7 +116,7 @@ export interface RunOptions<E, R> extends Options {
   readonly settings: Settings
   readonly directory: RunDirectory | null
   readonly load: Load<E, R>
-  readonly fleet?: Sharing<E> | undefined
+  readonly sender?: MakeSender<E> | undefined
   readonly logsSent: boolean
   readonly description: Description
   readonly facts: () => { readonly results?: ResultFiles.Fields; readonly details: ResultFiles.Fields }
@@ -149,7 +147,19 @@ export const run = Effect.fnUntraced(function* <E, R>(
   const onEnded = (ended: AbortOnErrors.Ended): void => {
     if (isToEnd(ended)) Deferred.doneUnsafe(tooManyErrors, Exit.void)
   }
-  const sender = yield* senderOf(options, { stop, live, onEnded })
+  const sender = yield* (options.sender ?? LocalSender.make)({
+    load,
+    settings,
+    stop,
+    live,
+    onEnded,
+    saves: directory !== null,
+    logsSent: options.logsSent,
+    chunkTimes: options.chunkTimes ?? false,
+    row: rows?.of,
+    warmUp: options.warmUp,
+    watch: options.watch
+  })
 
   const { tokenizer, warmUp } = yield* sender.prepare
   const details = {
@@ -216,7 +226,7 @@ export const run = Effect.fnUntraced(function* <E, R>(
       details: Object.assign(
         {
           ...details,
-          ...(options.fleet === undefined ? {} : fleetFields(account, agents)),
+          ...(options.sender === undefined ? {} : fleetFields(account, agents)),
           start_time: start.epochSeconds,
           stopped,
           ...known.details,
@@ -262,22 +272,6 @@ export const run = Effect.fnUntraced(function* <E, R>(
     ]
   }
 })
-
-const senderOf = <E, R>(
-  { chunkTimes, directory, fleet, load, logsSent, rows, settings, warmUp, watch }: RunOptions<E, R>,
-  ofRun: Pick<LocalSender.Options<E, R>, "stop" | "live" | "onEnded">
-): Effect.Effect<Sender<E, R>, never, R | Provider | TokenCounter | Scope.Scope> =>
-  fleet === undefined
-    ? LocalSender.make({ ...ofRun, load, settings, row: rows?.of, warmUp, watch })
-    : FleetSender.make({
-        ...ofRun,
-        load,
-        settings,
-        fleet,
-        saves: directory !== null,
-        logsSent,
-        chunkTimes: chunkTimes ?? false
-      })
 
 /** The files of the results besides the records, which the individual responses are made of. */
 const filesOf = <E, R>({ chunkTimes, directory, logsSent }: RunOptions<E, R>): ReadonlyArray<Output> =>

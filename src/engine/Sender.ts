@@ -9,15 +9,23 @@ import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { type Loop } from "../domain/Loop.ts"
 import { type RequestPlan } from "../domain/RequestPlan.ts"
+import { type RequestRecord } from "../domain/RequestRecord.ts"
 import { type Ended } from "../metrics/Ended.ts"
 import type * as HealthReport from "../metrics/HealthReport.ts"
-import { type RunStart } from "../metrics/RequestSink.ts"
+import { type Measurement, type RunStart } from "../metrics/RequestSink.ts"
+import { type LiveStats } from "../metrics/LiveStats.ts"
 import { type SummarySink } from "../metrics/SummarySink.ts"
 import { type DispatchReport } from "../metrics/Verdict.ts"
 import type * as OtlpSpans from "../output/OtlpSpans.ts"
+import { type Provider } from "../provider/Provider.ts"
+import { type TokenCounter } from "../workload/TokenCounter.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
+import type * as AbortOnErrors from "./AbortOnErrors.ts"
+import type * as Health from "./Health.ts"
+import { type Settings } from "./internal/measuring.ts"
 import { type AgentProfile } from "./LoadAgent.ts"
 import { type LostAgent } from "./RunResult.ts"
+import { type StopSignal } from "./StopSignal.ts"
 import { type WarmUpReport } from "./WarmUp.ts"
 
 /**
@@ -120,3 +128,42 @@ export interface Sender<E = never, R = never> {
   readonly ended: Stream.Stream<Ended, E, R>
   readonly account: Effect.Effect<SenderAccount>
 }
+
+/**
+ * What a sender is made for.
+ *
+ * - `load`: what it sends; `settings`: what is said about every request, and about the end of the run
+ * - `stop`: tells it to end before all is done; `live`: counters that it keeps up to date for a display
+ * - `onEnded`: is told of what ended before the batch that it is in is given
+ * - `saves`, `logsSent`, `chunkTimes`: what outputs want of requests that are sent elsewhere: rows of records, rows of
+ *   `requests_sent.log`, chunk times
+ * - `row`: what the test makes of the record of a request; when left out, the record is the row. Only of requests sent here
+ * - `warmUp`: what this thread does in `prepare`; `watch`: begins to watch over this thread as the clock starts
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface SenderRun<E, R> {
+  readonly load: Load<E, R>
+  readonly settings: Settings
+  readonly stop: StopSignal
+  readonly live: LiveStats
+  readonly onEnded: (ended: AbortOnErrors.Ended) => void
+  readonly saves: boolean
+  readonly logsSent: boolean
+  readonly chunkTimes: boolean
+  readonly row?: ((record: RequestRecord, measurement: Measurement) => RequestRecord) | undefined
+  readonly warmUp?: Effect.Effect<WarmUpReport> | undefined
+  readonly watch?: Effect.Effect<Health.Sampling, never, Scope.Scope> | undefined
+}
+
+/**
+ * Makes the sender of a run: `LocalSender.make`, `FleetSender.make` of some agents, or one of your own
+ * (`examples/11_new-sender.ts`). `SE`: what it fails with besides the plans.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type MakeSender<SE = never> = <E, R>(
+  run: SenderRun<E, R>
+) => Effect.Effect<Sender<E | SE, R>, never, R | Provider | TokenCounter | Scope.Scope>

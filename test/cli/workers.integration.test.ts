@@ -71,13 +71,7 @@ export const layer = Layer.succeed(Provider, { name: "deadly", origin: null, str
 describe.concurrent("llmperf load-test --workers", { timeout: 90_000 }, () => {
   it.live.each(["queue", "drop", "abort"])("have --max-in-flight places together, with --when-full %s", (whenFull) =>
     Effect.gen(function* () {
-      const args = [
-        "--workers=2",
-        "--request-rate=100",
-        "--max-num-completed-requests=60",
-        "--sim-itl=30ms",
-        "--json"
-      ]
+      const args = ["--workers=2", "--request-rate=100", "--max-num-completed-requests=60", "--sim-itl=30ms", "--json"]
       const outcome = yield* llmperf([...simulated, ...args, "--max-in-flight=5", `--when-full=${whenFull}`])
       assert.strictEqual(outcome.exitCode, whenFull === "abort" ? 1 : 0, outcome.stderr)
       const summary = json(outcome.stdout)

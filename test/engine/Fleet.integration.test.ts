@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import { Worker } from "node:worker_threads"
 import * as Fleet from "../../src/engine/Fleet.ts"
+import * as FleetSender from "../../src/engine/FleetSender.ts"
 import * as LoadTest from "../../src/engine/LoadTest.ts"
 import * as Fleets from "./fleets.ts"
 import * as Runs from "./runs.ts"
@@ -14,7 +15,7 @@ describe("agents in threads", () => {
         spawn: () => new Worker("throw new Error('broken')", { eval: true, stderr: true })
       })
       const error = yield* Effect.flip(
-        LoadTest.run({ config: Runs.config, fleet: { agents, job: Fleets.job, warmUp: null } }).pipe(
+        LoadTest.run({ config: Runs.config, sender: FleetSender.make({ agents, job: Fleets.job, warmUp: null }) }).pipe(
           Effect.provide(Fleets.counting(undefined)),
           Fleets.withoutProvider
         )

@@ -9,6 +9,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { type RequestPlan } from "../../src/domain/RequestPlan.ts"
 import { type LoadTestConfig } from "../../src/domain/RunConfig.ts"
 import * as Fleet from "../../src/engine/Fleet.ts"
+import * as FleetSender from "../../src/engine/FleetSender.ts"
 import { type AgentProfile, LoadAgentRpcs, PROTOCOL } from "../../src/engine/LoadAgent.ts"
 import * as LoadAgentHandlers from "../../src/engine/LoadAgentHandlers.ts"
 import * as LoadTest from "../../src/engine/LoadTest.ts"
@@ -182,7 +183,7 @@ export const runClosed = Effect.fnUntraced(function* (
     ...options.run,
     config: { ...Runs.config, ...options.config },
     live,
-    fleet
+    sender: FleetSender.make(fleet)
   }).pipe(Effect.scoped, Effect.provide(counting(undefined)), withoutProvider, Effect.forkChild)
   return { fiber, live }
 })
@@ -195,7 +196,7 @@ export const startOpen = Effect.fnUntraced(function* (options: Options & Pick<Re
     schedule: options.schedule,
     origin: Replays.fromFile,
     live,
-    fleet
+    sender: FleetSender.make(fleet)
   }).pipe(
     Effect.scoped,
     Effect.provide(

@@ -7,6 +7,7 @@ import { type Command } from "effect/cli"
 import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { type Summary } from "../../domain/Summary.ts"
 import type * as Fleet from "../../engine/Fleet.ts"
+import * as FleetSender from "../../engine/FleetSender.ts"
 import * as LoadTest from "../../engine/LoadTest.ts"
 import * as Pacer from "../../engine/Pacer.ts"
 import * as Replay from "../../engine/Replay.ts"
@@ -204,6 +205,7 @@ const runLoad = Effect.fnUntraced(function* (
   const replaced = replacedPrompt(input, load.config.additionalSamplingParams)
   const hooks = { ...watched, userStop, chunkTimes: input.chunkTimes, replaced }
   const fleet = yield* sharingOf(agents, load, requests)
+  const sender = fleet === undefined ? undefined : FleetSender.make(fleet)
   const spans = collector === null ? null : yield* Spans.start(input, collector, load.config)
   const outputs = [
     ...(liveRun === null ? [] : [liveRun.output]),
@@ -213,7 +215,7 @@ const runLoad = Effect.fnUntraced(function* (
   const run =
     load._tag === "Closed"
       ? Effect.flatMap(PlanMaker.PlanMaker, (planMaker) =>
-          LoadTest.run({ ...hooks, outputs, config: load.config, planMaker, fleet })
+          LoadTest.run({ ...hooks, outputs, config: load.config, planMaker, sender })
         ).pipe(Effect.provide(closedLayer(load, tokenizer)))
       : Replay.run({
           ...hooks,
@@ -221,7 +223,7 @@ const runLoad = Effect.fnUntraced(function* (
           config: load.config,
           schedule: load.schedule,
           origin: load.origin,
-          fleet
+          sender
         }).pipe(Effect.provide(openLayer(load, tokenizer, isHere)))
   const result = yield* whileRunning(hooks.live)(run).pipe(Effect.provide(counterLayer(tokenizer, isHere)))
   const clock = yield* Clock.Clock

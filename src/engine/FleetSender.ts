@@ -1,4 +1,8 @@
-/** The requests of a run, sent by agents: plans are handed out to them, and what has ended is gathered from them. */
+/**
+ * Sends the requests of a run by agents: plans are handed out to them, and what has ended is gathered from them.
+ *
+ * @since 0.2.0
+ */
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -9,28 +13,25 @@ import * as Latch from "effect/Latch"
 import * as Queue from "effect/Queue"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Loop from "../../domain/Loop.ts"
-import { type RequestPlan } from "../../domain/RequestPlan.ts"
-import { type TokenSource } from "../../domain/TokenSource.ts"
-import * as HealthReport from "../../metrics/HealthReport.ts"
-import * as LiveStats from "../../metrics/LiveStats.ts"
-import { type Ended } from "../../metrics/Ended.ts"
-import { type RunStart } from "../../metrics/RequestSink.ts"
-import * as Verdict from "../../metrics/Verdict.ts"
-import * as OtlpSpans from "../../output/OtlpSpans.ts"
-import { type Sharing } from "../Fleet.ts"
-import type { AgentReady, AgentSpec, Stop } from "../LoadAgent.ts"
-import type * as AbortOnErrors from "../AbortOnErrors.ts"
-import { requestIdOf } from "../RequestId.ts"
-import { type Load, type Sender } from "../Sender.ts"
-import { type StopSignal } from "../StopSignal.ts"
-import { type WarmUpReport } from "../WarmUp.ts"
-import { type TokenizerError } from "../../workload/Tokenizer.ts"
-import * as AgentSession from "./agentSession.ts"
-import * as Counters from "./counters.ts"
-import * as Leases from "./leases.ts"
-import { type Settings } from "./measuring.ts"
-import * as PlanSource from "./planSource.ts"
+import * as Loop from "../domain/Loop.ts"
+import { type RequestPlan } from "../domain/RequestPlan.ts"
+import { type TokenSource } from "../domain/TokenSource.ts"
+import * as HealthReport from "../metrics/HealthReport.ts"
+import * as LiveStats from "../metrics/LiveStats.ts"
+import { type Ended } from "../metrics/Ended.ts"
+import { type RunStart } from "../metrics/RequestSink.ts"
+import * as Verdict from "../metrics/Verdict.ts"
+import * as OtlpSpans from "../output/OtlpSpans.ts"
+import { type Sharing } from "./Fleet.ts"
+import type { AgentReady, AgentSpec, Stop } from "./LoadAgent.ts"
+import { requestIdOf } from "./RequestId.ts"
+import { type MakeSender, type Sender, type SenderRun } from "./Sender.ts"
+import { type WarmUpReport } from "./WarmUp.ts"
+import { type TokenizerError } from "../workload/Tokenizer.ts"
+import * as AgentSession from "./internal/agentSession.ts"
+import * as Counters from "./internal/counters.ts"
+import * as Leases from "./internal/leases.ts"
+import * as PlanSource from "./internal/planSource.ts"
 
 /** From choosing the start of the run to that moment: enough for all agents of this process to be told of it. */
 const LEAD_MILLIS = 50
@@ -67,21 +68,22 @@ const together = (reports: ReadonlyArray<AgentReady>): WarmUpReport | null => {
 }
 
 /**
- * - `onEnded`: is told of what has ended as soon as it is reported
- * - `saves`, `logsSent`, `chunkTimes`: whether rows of records and of `requests_sent.log` are wanted, and chunk times
+ * A sender whose requests are sent by these agents. It fails when one of them cannot be made ready; one that is lost later is named in
+ * its account.
+ *
+ * @category constructors
+ * @since 0.2.0
  */
-export const make = Effect.fnUntraced(function* <E, R>(options: {
-  readonly load: Load<E, R>
-  readonly settings: Settings
-  readonly stop: StopSignal
-  readonly live: LiveStats.LiveStats
-  readonly fleet: Sharing<E>
-  readonly onEnded?: ((ended: AbortOnErrors.Ended) => void) | undefined
-  readonly saves: boolean
-  readonly logsSent: boolean
-  readonly chunkTimes: boolean
-}): Effect.fn.Return<Sender<E, R>, never, R | Scope.Scope> {
-  const { fleet, live, load: work, settings, stop } = options
+export const make =
+  <SE>(fleet: Sharing<SE>): MakeSender<SE> =>
+  (run) =>
+    sender(fleet, run)
+
+const sender = Effect.fnUntraced(function* <SE, E, R>(
+  fleet: Sharing<SE>,
+  options: SenderRun<E, R>
+): Effect.fn.Return<Sender<E | SE, R>, never, R | Scope.Scope> {
+  const { live, load: work, settings, stop } = options
   const scope = yield* Effect.scope
   const clock = yield* Clock.Clock
   const now = () => Number(clock.monotonicTimeNanosUnsafe())
@@ -133,7 +135,7 @@ export const make = Effect.fnUntraced(function* <E, R>(options: {
     onReport: (report, fold) => {
       LiveStats.addRecent(live, report.recent)
       uncounted ??= report.uncounted
-      if (fold !== null) options.onEnded?.({ completed: fold.counts().completed, errors: fold.errors() })
+      if (fold !== null) options.onEnded({ completed: fold.counts().completed, errors: fold.errors() })
       onChange()
     },
     onLost: (name, problem) => {
