@@ -155,13 +155,10 @@ const ownWarnings = ({ path, series, summarized, summary }: LoadedRun): Readonly
   const verdict = result(summary, "verdict")
   if (verdict === "INVALID" || verdict === "DEGRADED") {
     const reasons = reasonsOf(result(summary, "verdict_reasons"))
-    found.push(
-      `${path} is ${verdict}${reasons === "" ? "" : ` (${reasons})`}: ${
-        verdict === "INVALID"
-          ? "the client, not the server, was the bottleneck."
-          : "the client may have distorted some of its numbers."
-      }`
-    )
+    const said =
+      reasons.map((reason) => VerdictText.sentence(reason, Number.POSITIVE_INFINITY)).join("; ") || given(summary)
+    const meaning = VerdictText.headline(verdict, reasons, VerdictText.factsOf(summary), "its")
+    found.push(`${path} is ${verdict}${said === "" ? "" : ` (${said})`}: ${meaning}.`)
   }
   const stopped = summary["stopped"]
   if (!summarized) {
@@ -179,14 +176,14 @@ const ownWarnings = ({ path, series, summarized, summary }: LoadedRun): Readonly
 
 const decodeReasons = Schema.decodeUnknownOption(VerdictText.VerdictFields.fields.verdict_reasons)
 
-const reasonsOf = (reasons: unknown): string =>
-  Option.match(decodeReasons(reasons), {
-    onNone: () => (reasons === undefined ? "" : valueInWords(reasons)),
-    onSome: (all) =>
-      all
-        .map((reason) => VerdictText.sentence({ ...reason, grade: reason.verdict }, Number.POSITIVE_INFINITY))
-        .join("; ")
-  })
+const reasonsOf = (reasons: unknown) =>
+  Option.getOrElse(decodeReasons(reasons), () => []).map((reason) => ({ ...reason, grade: reason.verdict }))
+
+/** The reasons as they are, where they are none of ours. */
+const given = (summary: Fields): string => {
+  const reasons = result(summary, "verdict_reasons")
+  return reasons === undefined || (Array.isArray(reasons) && reasons.length === 0) ? "" : valueInWords(reasons)
+}
 
 const result = (summary: Fields, key: string): unknown => summary[key] ?? summary[`results_${key}`]
 

@@ -26,9 +26,25 @@ export interface Limit extends Schema.Schema.Type<typeof Limit> {}
 export type Unit = "s" | "share"
 
 /**
+ * Who is behind a reason: the client; the server, which does not keep up with the schedule; the tokenizer; what became of the prompts on
+ * their way; the provider, which threw an exception.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Party = Schema.Literals(["client", "server", "tokenizer", "prompts", "provider"])
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type Party = typeof Party.Type
+
+/**
  * A check of the verdict.
  *
  * - `degraded`, `invalid`: its limits unless others are given
+ * - `party`: who is behind it, the client where nothing is said
  * - `unit`: of what is measured; `limitUnit`: of its limits, where these are in another
  * - `what`: what is measured, in a few words; `cause`: what it comes down to, in one or two; `says`: the finding in a sentence, given
  *   the amount
@@ -37,6 +53,7 @@ export type Unit = "s" | "share"
 interface Check {
   readonly degraded: number | null
   readonly invalid: number | null
+  readonly party?: Party
   readonly unit: Unit
   readonly limitUnit?: Unit
   readonly what: string
@@ -186,6 +203,7 @@ export const checks = {
   queued_requests: check({
     degraded: 0.01,
     invalid: null,
+    party: "server",
     unit: "share",
     what: "share of requests that waited for a place in flight",
     cause: "--max-in-flight",
@@ -195,6 +213,7 @@ export const checks = {
   dropped_requests: check({
     degraded: 0.01,
     invalid: 0.1,
+    party: "server",
     unit: "share",
     what: "share of requests dropped because too many were in flight",
     cause: "--max-in-flight",
@@ -219,9 +238,21 @@ export const checks = {
     says: (amount) => `${amount} of the requests failed because the client ran out of files, ports or memory`,
     advice: "Raise the limits of this machine (ulimit -n, ports), or send fewer requests at a time"
   }),
+  provider_errors: check({
+    degraded: 0,
+    invalid: 0.01,
+    party: "provider",
+    unit: "share",
+    what: "share of requests that failed with an exception in the provider",
+    cause: "exceptions",
+    says: (amount) => `${amount} of the requests failed with an exception in the provider`,
+    advice:
+      "Mend the provider: the stack among the failures names file and line. If it is none of your own, it is a defect of llmperf: please report it"
+  }),
   token_mismatch_of_output: check({
     degraded: 0.05,
     invalid: null,
+    party: "tokenizer",
     unit: "share",
     what: "difference of the tokenizer's count of output tokens from the server's",
     cause: "tokens",
@@ -232,12 +263,24 @@ export const checks = {
   token_mismatch_of_input: check({
     degraded: 0.2,
     invalid: null,
+    party: "tokenizer",
     unit: "share",
     what: "difference of the tokenizer's count of input tokens from the server's",
     cause: "tokens",
     says: (amount) => `The tokenizer's count of input tokens is ${amount} off the server's`,
     advice:
       "The model saw prompts of other lengths than asked for: name its tokenizer (--tokenizer NAME); llmperf probe says how far one is off"
+  }),
+  prompt_mismatch: check({
+    degraded: 2,
+    invalid: null,
+    party: "prompts",
+    unit: "share",
+    what: "by how much the larger of the tokenizer's and the server's counts of input tokens is above the other",
+    cause: "prompts",
+    says: (amount) => `The tokenizer's and the server's counts of input tokens are ${amount} apart`,
+    advice:
+      "No tokenizer is that far off: the server read another prompt than the one counted. It may cut prompts, ignore the field they are in, or add a prompt of its own; --additional-sampling-params may replace them. llmperf probe shows what is sent and what the server counts"
   }),
   bad_time: check({
     degraded: 0.1,
@@ -265,6 +308,14 @@ export const checks = {
  */
 export type LimitName = keyof typeof checks
 
+/**
+ * Who is behind a check.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const partyOf = (name: LimitName): Party => checks[name].party ?? "client"
+
 /** The names of all checks, in order. */
 export const checkNames = Record.keys(checks)
 
@@ -283,9 +334,10 @@ export const checkNames = Record.keys(checks)
  *   due; `rate_shortfall`: by how much the rate stayed below the one asked for; `queued_requests`, `dropped_requests`: share
  *   that waited for a place in flight, or found none
  * - `lost_slot_time`: of a closed loop, share of the time in which slots were free and nothing was sent on them
- * - `own_errors`: share of requests that failed by the fault of the client
+ * - `own_errors`: share of requests that failed by the fault of the client; `provider_errors`: with an exception in the provider
  * - `token_mismatch_of_output`, `token_mismatch_of_input`: by how much the tokenizer's counts of answers and of prompts are off from
- *   the server's, as a share of these: of answers where the tokenizer counts them, of prompts beyond `TEMPLATE_TOKENS` each
+ *   the server's, as a share of these: of answers where the tokenizer counts them, of prompts beyond `TEMPLATE_TOKENS` each.
+ *   `prompt_mismatch`: by how much the larger count of prompts is above the other, where it is so far that no tokenizer explains it
  * - `bad_time`, `invalid_time`: share of the run in slices that are not VALID, and that are INVALID
  *
  * @category models
