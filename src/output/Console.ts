@@ -7,6 +7,7 @@ import type { DetailedDistribution, Distribution, Summary } from "../domain/Summ
 import type { Grade, Verdict } from "../metrics/Verdict.ts"
 import { LATE_SECONDS } from "../metrics/SummarySink.ts"
 import type { CacheRemark } from "./CacheText.ts"
+import { errorKind } from "./internal/errorKind.ts"
 import { allFailed, failures, nothingCompleted } from "./internal/failures.ts"
 import * as EmptyAnswers from "./internal/emptyAnswers.ts"
 import { cutShort } from "./internal/finishReasons.ts"
@@ -70,13 +71,22 @@ const USAGE_TOLERANCE = 0.05
 const TOKENS_PER_CHUNK_NOTE = 1.05
 const MIN_COLUMNS = 40
 
-/**
- * In one line that every request failed and why; `null` when one succeeded or none was sent.
- *
- * @category rendering
- * @since 0.2.0
- */
-export { allFailed }
+export {
+  /**
+   * In one line that every request failed and why; `null` when one succeeded or none was sent.
+   *
+   * @category rendering
+   * @since 0.2.0
+   */
+  allFailed,
+  /**
+   * A kind of failure in words, such as `HTTP 401` or `Could not connect`.
+   *
+   * @category rendering
+   * @since 0.2.0
+   */
+  errorKind
+}
 
 /**
  * The table of distributions, then totals, failures, warnings and files. No line is wider than `columns` (but never
