@@ -31,11 +31,14 @@ const ownFailures = (count: number) =>
     index < count ? { error_code: "connect_error", error_reason: "Connect", error_msg: "connect EMFILE" } : {}
   )
 
-function exceptions(count: number) {
+function exceptions(
+  count: number,
+  message = "Internal error: TypeError: nothing.there is not a function\n    at stream (provider.ts:12:3)"
+) {
   const thrown = {
     error_code: "internal_error",
     error_reason: "Internal",
-    error_msg: "Internal error: TypeError: nothing.there is not a function\n    at stream (provider.ts:12:3)"
+    error_msg: message
   }
   return records(100, (index) => (index < count ? thrown : {}))
 }
@@ -367,6 +370,11 @@ describe("judge", () => {
     assert.strictEqual(
       reason?.sentence,
       "2.0 % of the requests failed with an exception in the provider: TypeError: nothing.there is not a function"
+    )
+    const own = "Internal error: the provider mine.ts failed: Error: no\n    at x"
+    assert.match(
+      judged({ records: exceptions(20, own) }).reasons[0]?.sentence ?? "",
+      / in the provider mine\.ts: Error: no$/
     )
     assert.strictEqual(Verdict.partyOf("provider_errors"), "provider")
     assert.strictEqual(Verdict.partyOf("own_errors"), "client")

@@ -166,8 +166,10 @@ const providerFindings = (summary: Summary, dispatch: DispatchReport, limits: Li
   if (requests === 0) return []
   const value = thrown / requests
   const example = summary.errors.find(({ reason }) => reason === "Internal")?.example ?? ""
-  const [exception = ""] = example.replace(/^Internal error: /, "").split("\n")
-  const said = checks.provider_errors.says(`${(value * 100).toFixed(1)} %`)
+  // A provider of one's own is named before what it threw
+  const [, provider = "", exception = ""] =
+    /^(?:Internal error: )?(?:the provider (.*?) failed: )?(.*)/.exec(example) ?? []
+  const said = `${checks.provider_errors.says(`${(value * 100).toFixed(1)} %`)}${provider === "" ? "" : ` ${provider}`}`
   const says = exception === "" ? said : `${said}: ${exception.slice(0, MOST_EXCEPTION)}`
   return [{ check: "provider_errors", value, limit: limits.provider_errors, says }]
 }
