@@ -154,10 +154,11 @@ const ownWarnings = ({ path, series, summarized, summary }: LoadedRun): Readonly
   const found: Array<string> = []
   const verdict = result(summary, "verdict")
   if (verdict === "INVALID" || verdict === "DEGRADED") {
-    const reasons = reasonsOf(result(summary, "verdict_reasons"))
+    const reasons = Option.getOrElse(decodeReasons(result(summary, "verdict_reasons")), () => [])
+    const known = reasons.map(({ check, verdict: grade }) => ({ check, grade }))
     const said =
       reasons.map((reason) => VerdictText.sentence(reason, Number.POSITIVE_INFINITY)).join("; ") || given(summary)
-    const meaning = VerdictText.headline(verdict, reasons, VerdictText.factsOf(summary), "its")
+    const meaning = VerdictText.headline(verdict, known, VerdictText.factsOf(summary), "its")
     found.push(`${path} is ${verdict}${said === "" ? "" : ` (${said})`}: ${meaning}.`)
   }
   const stopped = summary["stopped"]
@@ -175,9 +176,6 @@ const ownWarnings = ({ path, series, summarized, summary }: LoadedRun): Readonly
 }
 
 const decodeReasons = Schema.decodeUnknownOption(VerdictText.VerdictFields.fields.verdict_reasons)
-
-const reasonsOf = (reasons: unknown) =>
-  Option.getOrElse(decodeReasons(reasons), () => []).map((reason) => ({ ...reason, grade: reason.verdict }))
 
 /** The reasons as they are, where they are none of ours. */
 const given = (summary: Fields): string => {

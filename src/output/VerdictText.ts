@@ -103,7 +103,7 @@ export const lines = (
  * @since 0.2.0
  */
 export const sentence = (
-  reason: Omit<Verdict.Reason, "sentence"> & { readonly sentence?: string | undefined },
+  reason: Omit<Verdict.Reason, "sentence" | "grade"> & { readonly sentence?: string | undefined },
   endSeconds: number
 ): string => {
   const { limit, slices, unit, value, what } = reason
