@@ -44,7 +44,7 @@ export type Party = typeof Party.Type
  * A check of the verdict.
  *
  * - `degraded`, `invalid`: its limits unless others are given
- * - `party`: who is behind it, the client where nothing is said
+ * - `party`: who is behind it
  * - `unit`: of what is measured; `limitUnit`: of its limits, where these are in another
  * - `what`: what is measured, in a few words; `cause`: what it comes down to, in one or two; `says`: the finding in a sentence, given
  *   the amount
@@ -53,7 +53,7 @@ export type Party = typeof Party.Type
 interface Check {
   readonly degraded: number | null
   readonly invalid: number | null
-  readonly party?: Party
+  readonly party: Party
   readonly unit: Unit
   readonly limitUnit?: Unit
   readonly what: string
@@ -74,6 +74,7 @@ export const checks = {
   loop_delay: check({
     degraded: 0.005,
     invalid: 0.05,
+    party: "client",
     unit: "s",
     what: "event-loop delay",
     cause: "event-loop delay",
@@ -83,6 +84,7 @@ export const checks = {
   loop_delay_of_ttft: check({
     degraded: 0.1,
     invalid: 1 / 3,
+    party: "client",
     unit: "s",
     limitUnit: "share",
     what: "by how much event-loop delays may have lengthened TTFT (p99)",
@@ -93,6 +95,7 @@ export const checks = {
   loop_delay_of_gap: check({
     degraded: 1 / 3,
     invalid: 5 / 6,
+    party: "client",
     unit: "s",
     limitUnit: "share",
     what: "by how much event-loop delays may have lengthened the gaps between chunks (p99)",
@@ -103,6 +106,7 @@ export const checks = {
   loop_delay_max: check({
     degraded: 1,
     invalid: null,
+    party: "client",
     unit: "s",
     what: "longest event-loop delay",
     cause: "event-loop delay",
@@ -113,6 +117,7 @@ export const checks = {
   gc_pause: check({
     degraded: 0.05,
     invalid: null,
+    party: "client",
     unit: "s",
     what: "longest garbage collection",
     cause: "garbage collection",
@@ -122,6 +127,7 @@ export const checks = {
   gc_time: check({
     degraded: 0.1,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of the time spent in garbage collection",
     cause: "garbage collection",
@@ -131,6 +137,7 @@ export const checks = {
   loop_utilization: check({
     degraded: 0.95,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of the time in which the client's thread was busy",
     cause: "busy thread",
@@ -140,6 +147,7 @@ export const checks = {
   machine_cpu: check({
     degraded: 0.98,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of this machine's processors in use",
     cause: "CPU",
@@ -149,6 +157,7 @@ export const checks = {
   steal: check({
     degraded: 0.1,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of processor time that the host gave to other machines",
     cause: "CPU taken by the host",
@@ -158,6 +167,7 @@ export const checks = {
   used_memory: check({
     degraded: 0.95,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of the memory in use",
     cause: "memory",
@@ -167,6 +177,7 @@ export const checks = {
   open_files: check({
     degraded: 0.9,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of the open files allowed",
     cause: "open files",
@@ -176,6 +187,7 @@ export const checks = {
   late_requests: check({
     degraded: 0.01,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of requests that the client sent more than 10 ms late",
     cause: "late requests",
@@ -185,6 +197,7 @@ export const checks = {
   very_late_requests: check({
     degraded: 0.01,
     invalid: 0.05,
+    party: "client",
     unit: "share",
     what: "share of requests that the client sent more than 100 ms late",
     cause: "late requests",
@@ -194,6 +207,7 @@ export const checks = {
   rate_shortfall: check({
     degraded: 0.05,
     invalid: 0.2,
+    party: "client",
     unit: "share",
     what: "by how much the request rate stayed below the one asked for",
     cause: "late requests",
@@ -223,6 +237,7 @@ export const checks = {
   lost_slot_time: check({
     degraded: 0.05,
     invalid: 0.25,
+    party: "client",
     unit: "share",
     what: "share of the time in which slots stood empty, waiting for the client",
     cause: "empty slots",
@@ -232,6 +247,7 @@ export const checks = {
   own_errors: check({
     degraded: 0,
     invalid: 0.01,
+    party: "client",
     unit: "share",
     what: "share of requests that failed because the client ran out of files, ports or memory",
     cause: "own failures",
@@ -285,6 +301,7 @@ export const checks = {
   bad_time: check({
     degraded: 0.1,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of the run in which the client was overloaded",
     cause: "overload",
@@ -294,6 +311,7 @@ export const checks = {
   invalid_time: check({
     degraded: 0.02,
     invalid: 0.5,
+    party: "client",
     unit: "share",
     what: "share of the run in which the client was the bottleneck",
     cause: "overload",
@@ -314,7 +332,7 @@ export type LimitName = keyof typeof checks
  * @category reading
  * @since 0.2.0
  */
-export const partyOf = (name: LimitName): Party => checks[name].party ?? "client"
+export const partyOf = (name: LimitName): Party => checks[name].party
 
 /** The names of all checks, in order. */
 export const checkNames = Record.keys(checks)
