@@ -120,6 +120,7 @@ export const summary: Texts = {
   finish_reason_frequency: "How often successful answers ended for each reason",
   token_source: "Who counted the output tokens; null when no request succeeded",
   num_uncounted_requests: "Successful requests whose output tokens are not known",
+  num_requests_without_content: "Successful requests whose answer had no content, and so no TTFT",
   total_hidden_reasoning_tokens: "Tokens of reasoning that the server counted and did not stream",
   total_input_tokens: "Tokens of the prompts of successful requests",
   total_output_tokens: "Tokens of successful answers",

@@ -153,6 +153,7 @@ export interface CachedInput extends Schema.Schema.Type<typeof CachedInput> {}
  *   so many that histograms took their place. The gaps between chunks are always in a histogram
  * - `token_source`: whose counts the output tokens are; `null` when no request succeeded
  * - `num_uncounted_requests`: successful requests whose output tokens are not known: those without `usage` where the server counts
+ * - `num_requests_without_content`: successful requests whose answer had nothing in it: they have no TTFT
  * - `total_hidden_reasoning_tokens`: generated and never streamed, by the server's count; in no other number
  * - `finish_reason_frequency`: of the successful requests
  * - `num_unsampled_requests`: requests that are in the totals and in no distribution
@@ -215,6 +216,7 @@ export const Summary = Schema.Struct({
 
   token_source: Schema.NullOr(TokenSource),
   num_uncounted_requests: Schema.Int,
+  num_requests_without_content: Schema.Int,
   total_hidden_reasoning_tokens: Schema.Int,
   total_input_tokens: Schema.Int,
   total_output_tokens: Schema.Int,

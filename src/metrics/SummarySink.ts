@@ -226,6 +226,7 @@ export class SummarySink {
 
       token_source: sourceOf(totals),
       num_uncounted_requests: totals.uncounted,
+      num_requests_without_content: totals.withoutContent,
       total_hidden_reasoning_tokens: totals.hiddenReasoningTokens,
       total_input_tokens: totals.inputTokens,
       total_output_tokens: totals.outputTokens,
@@ -278,6 +279,8 @@ const addCompleted = (
   totals.requestSeconds += record.end_to_end_latency_s ?? 0
   totals.inputTokens += record.number_input_tokens
   totals.chunks += record.number_chunks
+  // An answer in one piece has no chunks, but a text
+  if (record.number_chunks === 0 && record.tokenizer_output_tokens === 0) totals.withoutContent++
   if (record.number_output_tokens === null) totals.uncounted++
   else {
     totals.outputTokens += record.number_output_tokens

@@ -28,12 +28,13 @@ export {
   DispatchReport,
   DispatchSlice,
   DispatchTally,
+  EXCEPTION,
   lagOf,
   mergeDispatch,
   ownErrorOf,
   VERY_LATE_SECONDS
 } from "./internal/verdictDispatch.ts"
-export { defaultLimits, Limit, type LimitName, Limits, type Unit } from "./internal/verdictLimits.ts"
+export { defaultLimits, Limit, type LimitName, Limits, Party, partyOf, type Unit } from "./internal/verdictLimits.ts"
 
 /**
  * From best to worst.
@@ -115,8 +116,8 @@ export const SliceVerdict = Schema.Struct({ ...Span.fields, grade: Grade, checks
 export interface SliceVerdict extends Schema.Schema.Type<typeof SliceVerdict> {}
 
 /**
- * - `grade`: `null` when no request succeeded: there are no latencies then that the client could have had a part in. Only failures of
- *   its own are held against it
+ * - `grade`: `null` when no request succeeded, or no answer had content: there are no latencies then that the client could have had a
+ *   part in. Only failures of its own, and exceptions of the provider, are held against it
  * - `reasons`: the worst first; empty when the run is VALID
  * - `slices`: one for each slice in which something was seen, in order of time; those are left out in which the server served nothing
  * - `sampled`: whether the client was watched; without that the verdict is from the records alone
@@ -176,12 +177,12 @@ export const judge = (evidence: Evidence): Verdict => {
       checks: failed.map(({ check }) => check)
     }
   })
-  const isAnswered = summary.num_completed_requests > 0
+  const isAnswered = summary.num_completed_requests > summary.num_requests_without_content
   const healthSlices = served.flatMap(({ health }) => health ?? [])
   const ofRun = failedOf(
     isAnswered
       ? [...Check.ofRun({ ...evidence, healthSlices }, { openLoop, limits }), ...tokenFindings(summary, limits)]
-      : Check.ofFailures(evidence.dispatch, limits)
+      : Check.ofFailures(summary, evidence.dispatch, limits)
   )
   const ofTime = (isAnswered ? failedOf(timeFindings(slices, limits)) : []).filter((failed) =>
     addsTo(ofRun, failed, slices)
@@ -253,12 +254,13 @@ interface Failed {
   readonly grade: Grade
   readonly value: number
   readonly limit: number
+  readonly says?: string | undefined
 }
 
 const failedOf = (findings: ReadonlyArray<Check.Finding>): Array<Failed> =>
-  findings.flatMap(({ check, limit, value }) => {
+  findings.flatMap(({ check, limit, says, value }) => {
     const above = aboveOf(value, limit)
-    return above === null ? [] : [{ check, value, ...above }]
+    return above === null ? [] : [{ check, value, says, ...above }]
   })
 
 const aboveOf = (value: number, { degraded, invalid }: Limit): Pick<Failed, "grade" | "limit"> | null => {
@@ -330,7 +332,7 @@ const checksOf = (check: Reason["check"], slices: ReadonlyArray<SliceVerdict>): 
   ...new Set(slices.flatMap((slice) => (concerns(slice, check) ? slice.checks : [])))
 ]
 
-const reasonOf = ({ check, grade, limit, value }: Failed, slices: ReadonlyArray<SliceVerdict>): Reason => {
+const reasonOf = ({ check, grade, limit, says: said, value }: Failed, slices: ReadonlyArray<SliceVerdict>): Reason => {
   const { advice, says, unit, what } = checks[check]
   const isOfTime = check === "bad_time" || check === "invalid_time"
   const causes = isOfTime ? ` (${causesOf(checksOf(check, slices))})` : ""
@@ -338,7 +340,7 @@ const reasonOf = ({ check, grade, limit, value }: Failed, slices: ReadonlyArray<
     check,
     grade,
     what: isOfTime ? `${what} (${checksOf(check, slices).join(", ")})` : what,
-    sentence: `${says(amount(value, unit))}${causes}`,
+    sentence: said ?? `${says(amount(value, unit))}${causes}`,
     value,
     unit,
     limit,

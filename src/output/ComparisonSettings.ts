@@ -154,14 +154,12 @@ const ownWarnings = ({ path, series, summarized, summary }: LoadedRun): Readonly
   const found: Array<string> = []
   const verdict = result(summary, "verdict")
   if (verdict === "INVALID" || verdict === "DEGRADED") {
-    const reasons = reasonsOf(result(summary, "verdict_reasons"))
-    found.push(
-      `${path} is ${verdict}${reasons === "" ? "" : ` (${reasons})`}: ${
-        verdict === "INVALID"
-          ? "the client, not the server, was the bottleneck."
-          : "the client may have distorted some of its numbers."
-      }`
-    )
+    const reasons = Option.getOrElse(decodeReasons(result(summary, "verdict_reasons")), () => [])
+    const known = reasons.map(({ check, verdict: grade }) => ({ check, grade }))
+    const said =
+      reasons.map((reason) => VerdictText.sentence(reason, Number.POSITIVE_INFINITY)).join("; ") || given(summary)
+    const meaning = VerdictText.headline(verdict, known, VerdictText.factsOf(summary), "its")
+    found.push(`${path} is ${verdict}${said === "" ? "" : ` (${said})`}: ${meaning}.`)
   }
   const stopped = summary["stopped"]
   if (!summarized) {
@@ -179,14 +177,11 @@ const ownWarnings = ({ path, series, summarized, summary }: LoadedRun): Readonly
 
 const decodeReasons = Schema.decodeUnknownOption(VerdictText.VerdictFields.fields.verdict_reasons)
 
-const reasonsOf = (reasons: unknown): string =>
-  Option.match(decodeReasons(reasons), {
-    onNone: () => (reasons === undefined ? "" : valueInWords(reasons)),
-    onSome: (all) =>
-      all
-        .map((reason) => VerdictText.sentence({ ...reason, grade: reason.verdict }, Number.POSITIVE_INFINITY))
-        .join("; ")
-  })
+/** The reasons as they are, where they are none of ours. */
+const given = (summary: Fields): string => {
+  const reasons = result(summary, "verdict_reasons")
+  return reasons === undefined || (Array.isArray(reasons) && reasons.length === 0) ? "" : valueInWords(reasons)
+}
 
 const result = (summary: Fields, key: string): unknown => summary[key] ?? summary[`results_${key}`]
 

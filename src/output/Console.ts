@@ -7,7 +7,9 @@ import type { DetailedDistribution, Distribution, Summary } from "../domain/Summ
 import type { Grade, Verdict } from "../metrics/Verdict.ts"
 import { LATE_SECONDS } from "../metrics/SummarySink.ts"
 import type { CacheRemark } from "./CacheText.ts"
+import { errorKind } from "./internal/errorKind.ts"
 import { allFailed, failures, nothingCompleted } from "./internal/failures.ts"
+import * as EmptyAnswers from "./internal/emptyAnswers.ts"
 import { cutShort } from "./internal/finishReasons.ts"
 import { style, type Style } from "./internal/style.ts"
 import { table, type TableColumn, type TableRow } from "./internal/table.ts"
@@ -69,13 +71,22 @@ const USAGE_TOLERANCE = 0.05
 const TOKENS_PER_CHUNK_NOTE = 1.05
 const MIN_COLUMNS = 40
 
-/**
- * In one line that every request failed and why; `null` when one succeeded or none was sent.
- *
- * @category rendering
- * @since 0.2.0
- */
-export { allFailed }
+export {
+  /**
+   * In one line that every request failed and why; `null` when one succeeded or none was sent.
+   *
+   * @category rendering
+   * @since 0.2.0
+   */
+  allFailed,
+  /**
+   * A kind of failure in words, such as `HTTP 401` or `Could not connect`.
+   *
+   * @category rendering
+   * @since 0.2.0
+   */
+  errorKind
+}
 
 /**
  * The table of distributions, then totals, failures, warnings and files. No line is wider than `columns` (but never
@@ -110,7 +121,9 @@ export const render = (report: Report, options: RenderOptions): string => {
   const noted = notes(summary, report.verdict)
   if (noted.length > 0) sections.push(noted.flatMap((note) => hanging("- ", note, columns).map(marks.dim)))
   const client = [
-    ...(report.verdict === undefined ? [] : VerdictText.lines(report.verdict, { columns, color: options.color })),
+    ...(report.verdict === undefined
+      ? []
+      : VerdictText.lines(report.verdict, summary, { columns, color: options.color })),
     ...cacheLines(report.cache ?? null, columns, marks),
     ...(report.calibration === undefined ? [] : calibration(report.calibration, columns))
   ]
@@ -319,6 +332,8 @@ const warnings = (summary: Summary): Array<string> => {
     )
   }
   if (summary.num_uncounted_requests > 0) found.push(uncounted(summary))
+  const empty = EmptyAnswers.remark(summary.num_requests_without_content, summary.num_completed_requests)
+  if (empty !== null) found.push(empty)
   const cut = cutShort(summary.finish_reason_frequency)
   if (cut.length > 0) {
     const answers = cut.reduce((sum, [, count]) => sum + count, 0)

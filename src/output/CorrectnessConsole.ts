@@ -52,7 +52,7 @@ export const render = (report: Report, options: RenderOptions): string => {
   sections.push(totals(correctness, summary, columns, marks))
   if (correctness.num_mismatched_requests > 0) sections.push(wrongAnswers(report, columns, marks))
   if (summary.number_errors > 0) sections.push(failures(summary, columns, marks))
-  if (verdict !== undefined) sections.push(VerdictText.lines(verdict, { columns, color: options.color }))
+  if (verdict !== undefined) sections.push(VerdictText.lines(verdict, summary, { columns, color: options.color }))
   if (files.length > 0) sections.push([marks.bold("Files"), ...files.map((file) => `  ${file}`)])
   return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`
 }

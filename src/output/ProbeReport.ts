@@ -18,6 +18,8 @@ import * as TokenizerCheck from "./TokenizerCheck.ts"
 const MAX_BODY = 1_000
 const MAX_TEXT = 60
 const MAX_HEADER = 200
+/** Lines of a body that are shown, where nothing could be made of it. */
+const MAX_LINES = 12
 
 /**
  * A request without its secrets. `proxy` is the address it goes through.
@@ -39,6 +41,7 @@ export interface Request {
  *
  * - `request`: again when the adapter asks a second time, because the server refused something of the first
  * - `response`: status and headers, shown with the event that says that the answer began
+ * - `body`: the beginning of an answer as it came, shown when nothing came of it
  * - `over`: with the failure, or `null`
  * - `tokenizer`: what a tokenizer and the server count of the same texts; of none where the server cannot be asked
  * - `json()`: all of it as one JSON document
@@ -53,6 +56,7 @@ export interface ProbeReport {
     headers: ReadonlyArray<readonly [name: string, value: string]>,
     at: number
   ) => void
+  readonly body: (text: string) => void
   readonly event: (event: TokenEvent) => ReadonlyArray<string>
   readonly over: (error: LlmError | null) => ReadonlyArray<string>
   readonly tokenizer: (name: string, counted: ReadonlyArray<TokenizerCheck.Counted>) => ReadonlyArray<string>
@@ -114,12 +118,13 @@ export const advice = (error: LlmError): string | null => FailureAdvice.ofError(
  * @since 0.2.0
  */
 export const make = (screen: Screen): ProbeReport => {
-  const { bold, dim, green, red } = style(screen.color)
+  const { bold, dim, green, red, yellow } = style(screen.color)
   const requests: Array<{ readonly request: Request; response: Response | null }> = []
   const events: Array<{ readonly [key: string]: unknown }> = []
   let sentAt = 0
   let connection: ConnectionTiming | null = null
   let connected = false
+  let body = ""
   let usage: Usage | null = null
   let finishReason: string | null = null
   let endedAt: number | null = null
@@ -157,12 +162,40 @@ export const make = (screen: Screen): ProbeReport => {
       return line(time, kind, quoted(piece))
     })
 
+  const charactersOf = (): number => texts.text.length + texts.reasoning.length + texts.tool.length
+
+  /** What came, where it had no content to show. */
+  const bodyLines = (): ReadonlyArray<string> => {
+    if (charactersOf() > 0) return []
+    const lines = body
+      .split("\n")
+      .map(Text.oneLine)
+      .filter((text) => text !== "")
+    if (lines.length === 0) return []
+    const more = lines.length - MAX_LINES
+    return [
+      "What came:",
+      ...lines.slice(0, MAX_LINES).map((text) => `  ${shortened(text, MAX_HEADER)}`),
+      ...(more > 0 ? [`  … and ${count(more, "more line")}`] : [])
+    ]
+  }
+
+  /** The server answered, and the model said nothing. */
+  const emptyLine = (): string => {
+    const tokens = usage?.outputTokens ?? null
+    const facts = [
+      ...(finishReason === null ? [] : [`finish reason ${Text.oneLine(finishReason)}`]),
+      ...(tokens === null ? [] : [count(tokens, "output token")])
+    ]
+    return `No content came${facts.length === 0 ? "" : ` (${facts.join(", ")})`}: such answers have no TTFT and no inter-token latency.`
+  }
+
   const summaryLine = (): string => {
     const first = contentAt[0]
     const last = contentAt.at(-1)
-    const characters = texts.text.length + texts.reasoning.length + texts.tool.length
+    const characters = charactersOf()
     if (wholeAt !== null) return `${count(characters, "character")} in one piece after ${shownTime(wholeAt - sentAt)}`
-    if (first === undefined || last === undefined) return "an answer without content"
+    if (first === undefined || last === undefined) return ""
     const gaps = contentAt.length - 1
     const pace = gaps > 0 ? `, then one every ${shownTime((last - first) / gaps)}` : ""
     return `${count(contentAt.length, "chunk")}, ${count(characters, "character")}; the first after ${shownTime(first - sentAt)}${pace}`
@@ -186,6 +219,9 @@ export const make = (screen: Screen): ProbeReport => {
     response: (status, headers) => {
       const last = requests.at(-1)
       if (last !== undefined) last.response = { status, headers }
+    },
+    body: (text) => {
+      body = text
     },
     event: (event) => {
       switch (event._tag) {
@@ -226,11 +262,16 @@ export const make = (screen: Screen): ProbeReport => {
     },
     over: (error) => {
       failure = error
-      if (error === null) return ["", `${green("It works:")} ${summaryLine()}`]
+      if (error === null) {
+        return charactersOf() === 0
+          ? ["", `${yellow("The server answered.")} ${emptyLine()}`, ...bodyLines()]
+          : ["", `${green("It works:")} ${summaryLine()}`]
+      }
       const help = advice(error)
       return [
         "",
         `${red("It failed:")} ${shortened(Text.oneLine(error.message), MAX_BODY)}`,
+        ...bodyLines(),
         ...(connected ? [] : ["Nothing was sent."]),
         ...(help === null ? [] : [help])
       ]
@@ -268,6 +309,7 @@ export const make = (screen: Screen): ProbeReport => {
         tool: texts.tool,
         usage: usage === null ? null : usageFields(usage),
         finish_reason: finishReason,
+        ...(charactersOf() === 0 && body !== "" ? { body } : {}),
         tokenizer:
           tokenizer === null
             ? null

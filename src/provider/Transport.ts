@@ -169,6 +169,7 @@ export interface ShownRequest {
  *
  * - `onRequest`: before it is handed to a connection
  * - `onResponse`: with status and headers of the answer, at `at` nanoseconds on the monotonic clock
+ * - `onBody`: when the answer is over, with the beginning of what its decoder was given
  *
  * @category models
  * @since 0.2.0
@@ -180,6 +181,7 @@ export interface Observer {
     headers: ReadonlyArray<readonly [name: string, value: string]>,
     at: number
   ) => void
+  readonly onBody?: ((text: string) => void) | undefined
 }
 
 /**
@@ -247,15 +249,18 @@ export const make = Effect.fn("Transport.make")(function* (options: Options = {}
     const forwarder = request.origin.startsWith("https:") ? null : proxy
     const path = forwarder === null ? request.path : `${request.origin}${request.path}`
     const headers = [...request.headers, ...loginOf(forwarder), ...(isReusing ? [] : ["connection", "close"])]
+    const kept = observer?.onBody === undefined ? null : keeping(format.makeDecoder)
     const exchange = new Exchange({
       now,
       flushMs,
       connectSeconds,
       idleSeconds,
       ...format,
+      ...(kept === null ? {} : { makeDecoder: kept.makeDecoder }),
       onAnswer: observer === null ? undefined : showing(observer, request),
       told: (reason) => told(reason, request, forwarder),
       onOver: (isComplete) => {
+        if (kept !== null) observer?.onBody?.(Secrets.masking(request)(kept.text()))
         if (ended.hasSubscribers) ended.publish({ origin: request.origin, isComplete })
       }
     })
@@ -333,6 +338,32 @@ const told = (reason: LlmError.Reason, request: HttpRequest, proxy: NetworkProxy
     })
   }
   return Secrets.maskReason(reason, Secrets.masking(request))
+}
+
+/** Characters of an answer that an observer is shown. */
+const MOST_SHOWN = 4_000
+
+/** The same decoder, and the beginning of what it is given. */
+const keeping = (make: MakeDecoder): { readonly makeDecoder: MakeDecoder; readonly text: () => string } => {
+  const utf8 = new TextDecoder()
+  let text = ""
+  const keep = (bytes: Buffer): void => {
+    if (text.length < MOST_SHOWN) text += utf8.decode(bytes, { stream: true })
+  }
+  const makeDecoder: MakeDecoder = (out) => {
+    const decoder = make(out)
+    return {
+      push: (bytes, at) => {
+        keep(bytes)
+        return decoder.push(bytes, at)
+      },
+      end: (at) => decoder.end(at),
+      get done() {
+        return decoder.done
+      }
+    }
+  }
+  return { makeDecoder, text: () => text.slice(0, MOST_SHOWN) }
 }
 
 /** Shows an answer to an observer, without secrets. */

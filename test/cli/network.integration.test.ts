@@ -36,7 +36,7 @@ describe.concurrent("a run over TLS", { timeout: 90_000 }, () => {
       const { url } = yield* secure
       const outcome = yield* run("load-test", [`--api-base=${url}`])
       assert.strictEqual(outcome.exitCode, 1)
-      assert.match(outcome.stdout, /2 × Tls/)
+      assert.match(outcome.stdout, /2 × TLS failed/)
     })
   )
 

@@ -91,6 +91,18 @@ describe("llmperf probe", () => {
     })
   )
 
+  it.live("an answer of another API is a failure, and shown", () =>
+    Effect.gen(function* () {
+      const server = yield* raw((socket) => socket.write(goodAnswer))
+      const outcome = yield* probe(server.url, ["--endpoint=responses"])
+      assert.strictEqual(outcome.exitCode, 1, outcome.stdout)
+      assert.include(outcome.stdout, "200 without any event of the Responses API")
+      assert.include(outcome.stdout, "is this the right --endpoint?")
+      assert.include(outcome.stdout, "What came:\n  data: ")
+      assert.strictEqual(outcome.unreported, "")
+    })
+  )
+
   it.live("nothing listens", () =>
     Effect.gen(function* () {
       const outcome = yield* probe(`http://127.0.0.1:${yield* freePort}`)

@@ -377,7 +377,7 @@ describe.concurrent("a replay when something goes wrong", { timeout: 90_000 }, (
       ])
       assert.strictEqual(outcome.exitCode, 1)
       assert.strictEqual(outcome.unreported, "")
-      assert.match(outcome.stdout, /^All 4 requests failed: 4 × Connect\./)
+      assert.match(outcome.stdout, /^All 4 requests failed: 4 × Could not connect\./)
       const { log, records, summary } = read(runFolder(results))
       assert.deepStrictEqual(
         column(records, "error_reason"),
@@ -439,7 +439,7 @@ describe.concurrent("a replay when something goes wrong", { timeout: 90_000 }, (
         `--results-dir=${results}`
       ])
       assert.strictEqual(outcome.exitCode, 1)
-      assert.match(outcome.stdout, /^All 40 requests failed: 40 × RateLimited\./)
+      assert.match(outcome.stdout, /^All 40 requests failed: 40 × HTTP 429\./)
       assert.lengthOf(server.seen, 40)
       const records = rowsIn(join(results, "records.ndjson"))
       assert.lengthOf(records, 40)

@@ -67,6 +67,20 @@ describe("--verdict-limit", () => {
     })
   )
 
+  it.effect("names the limits that an unknown one may have been meant for", () =>
+    Effect.gen(function* () {
+      for (const [wrong, ends] of [
+        ["token-mismatch=5%", "where NAME is token-mismatch-of-output or token-mismatch-of-input"],
+        ["token_mismatch=5%", "where NAME is token-mismatch-of-output or token-mismatch-of-input"],
+        ["machine-cpus=1%", "where NAME is machine-cpu"]
+      ] as const) {
+        const error = yield* Effect.flip(given(wrong))
+        const text = error._tag === "ShowHelp" ? error.errors.map(({ message }) => message).join() : error.message
+        assert.isTrue(text.trim().endsWith(ends), text)
+      }
+    })
+  )
+
   it.effect("refuses what it does not know, and says what it knows", () =>
     Effect.gen(function* () {
       for (const wrong of [

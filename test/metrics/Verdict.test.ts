@@ -31,6 +31,18 @@ const ownFailures = (count: number) =>
     index < count ? { error_code: "connect_error", error_reason: "Connect", error_msg: "connect EMFILE" } : {}
   )
 
+function exceptions(
+  count: number,
+  message = "Internal error: TypeError: nothing.there is not a function\n    at stream (provider.ts:12:3)"
+) {
+  const thrown = {
+    error_code: "internal_error",
+    error_reason: "Internal",
+    error_msg: message
+  }
+  return records(100, (index) => (index < count ? thrown : {}))
+}
+
 /** A loop that is held up. */
 function held(seconds: number) {
   return allSeconds({ loopDelays: Array.from({ length: 100 }, () => seconds) })
@@ -130,10 +142,32 @@ const cases: ReadonlyArray<
   ],
   [
     "token_mismatch_of_input",
+    "573 against 37, which no tokenizer explains",
+    { records: counted({ number_input_tokens: 573, usage_input_tokens: 37 }) },
+    "VALID"
+  ],
+  [
+    "prompt_mismatch",
     "573 against 37",
     { records: counted({ number_input_tokens: 573, usage_input_tokens: 37 }) },
     "DEGRADED"
   ],
+  [
+    "prompt_mismatch",
+    "111 against 37",
+    { records: counted({ number_input_tokens: 111, usage_input_tokens: 37 }) },
+    "VALID"
+  ],
+  [
+    "prompt_mismatch",
+    "37 against 573, a chat template among them",
+    { records: counted({ number_input_tokens: 37, usage_input_tokens: 573 }) },
+    "DEGRADED"
+  ],
+  ["provider_errors", "none", { records: ownFailures(20) }, "VALID"],
+  ["provider_errors", "1 of 1000", { records: exceptions(1) }, "DEGRADED"],
+  ["provider_errors", "11 of 1000", { records: exceptions(11) }, "INVALID"],
+  ["own_errors", "exceptions of the provider", { records: exceptions(20) }, "VALID"],
   ["bad_time", "1 of 10 s", { health: someSeconds(1, { loopUtilization: 1 }) }, "VALID"],
   ["bad_time", "2 of 10 s", { health: someSeconds(2, { loopUtilization: 1 }) }, "DEGRADED"],
   ["invalid_time", "2 of 100 s", spiky(2), "VALID"],
@@ -319,6 +353,37 @@ describe("judge", () => {
       assert.deepStrictEqual(verdict.slices, [])
     }
     assert.isNull(judged({ records: [], health: health(0) }).grade)
+  })
+
+  const empty = { ttft_s: null, number_chunks: 0, number_output_tokens: 0, tokenizer_output_tokens: 0 }
+
+  it("has no verdict where no answer had content, and one where a single answer had", () => {
+    assert.isNull(judged({ records: records(10, () => empty), health: health(10, () => busy) }).grade)
+    assert.strictEqual(judged({ records: records(10, (index) => (index === 0 ? {} : empty)) }).grade, "VALID")
+    const thrown = judged({ records: exceptions(1_000) })
+    assert.deepInclude(thrown, { grade: "INVALID" })
+  })
+
+  it("names the exception of a provider, which is no want of files, ports or memory", () => {
+    const [reason, ...others] = judged({ records: exceptions(20) }).reasons
+    assert.lengthOf(others, 0)
+    assert.strictEqual(
+      reason?.sentence,
+      "2.0 % of the requests failed with an exception in the provider: TypeError: nothing.there is not a function"
+    )
+    const own = "Internal error: the provider mine.ts failed: Error: no\n    at x"
+    assert.match(
+      judged({ records: exceptions(20, own) }).reasons[0]?.sentence ?? "",
+      / in the provider mine\.ts: Error: no$/
+    )
+    assert.strictEqual(Verdict.partyOf("provider_errors"), "provider")
+    assert.strictEqual(Verdict.partyOf("own_errors"), "client")
+  })
+
+  it("names both counts where the server read other prompts", () => {
+    const [reason] = judged({ records: counted({ number_input_tokens: 573, usage_input_tokens: 37 }) }).reasons
+    assert.strictEqual(reason?.sentence, "The server read 37 tokens per prompt where 573 were counted, 1449 % apart")
+    assert.notInclude(reason?.advice, "--tokenizer")
   })
 
   it("holds failures of its own against the client all the same", () => {

@@ -345,6 +345,11 @@ describe("ComparisonSettings", () => {
       warned({ verdict: "INVALID", verdict_reasons: [{ ...reason, limit: 0.1, slices: [], advice: "Use less." }] }),
       "b is INVALID (event-loop delay: 200.0 ms (limit 100.0 ms)): the client, not the server, was the bottleneck."
     )
+    const tokens = { ...reason, check: "token_mismatch_of_output", limit: 0.05, unit: "share", slices: [], advice: "" }
+    assert.match(
+      warned({ verdict: "INVALID", verdict_reasons: [tokens] }),
+      /^b is INVALID \(.*\): tokens were counted by the wrong tokenizer\.$/
+    )
     assert.match(
       warned({ results_verdict: "DEGRADED" }),
       /^b is DEGRADED: the client may have distorted some of its numbers/

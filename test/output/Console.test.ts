@@ -68,8 +68,8 @@ describe("Console", () => {
     assert.match(text, /^ +109\.5 tok\/s over 4\.0 s with requests in flight$/m)
     assert.match(text, /^p99 incl\. failures +TTFT ∞, end-to-end ∞$/m)
     assert.match(text, /^Not completed: 4 of 16 requests \(25\.0 %\)$/m)
-    assert.match(text, /^ {2}2 × RateLimited 429: HTTP 429: slow down$/m)
-    assert.match(text, /^ {2}1 × Connect: Could not connect: "refused" é$/m)
+    assert.match(text, /^ {2}2 × HTTP 429: slow down$/m)
+    assert.match(text, /^ {2}1 × Could not connect: "refused" é$/m)
     assert.match(text, /Little's law: 2\.31 requests .* is 1\.91 \(-17\.3 %\)/)
     assert.match(text, /Output tokens: .* disagree on 4 of 12 requests, by 1\.1 % on average/)
     assert.match(text, /^tokens +6666 in, 438 out, output counted by the tokenizer$/m)
@@ -84,9 +84,61 @@ describe("Console", () => {
       return text
     }
     const detail = said('{"detail":[{"loc":["body","max_tokens"],"msg":"too many"}]}')
-    assert.include(detail, "1 × HttpStatus 422: HTTP 422: detail (loc (body, max_tokens), msg too many)")
+    assert.include(detail, "1 × HTTP 422: detail (loc (body, max_tokens), msg too many)")
     assert.include(said('["a", null, {"b": {}}]'), "HTTP 422: a, none, b (none)")
     assert.include(said("no [JSON] at all"), "HTTP 422: no [JSON] at all")
+  })
+
+  it("wraps the reason of a failure, to three lines at most", () => {
+    const told = (message: string) => {
+      const summary = summaryOf([outcome(failure(401, "HttpStatus", message))], 1)
+      const lines = Console.render({ title, summary }, { columns: 60, color: false }).split("\n")
+      const from = lines.findIndex((line) => line.includes("1 × HTTP 401: "))
+      return lines.slice(from, from + 4).filter((line) => line.startsWith("  "))
+    }
+    assert.deepStrictEqual(
+      told("HTTP 401: Incorrect API key provided: you can find yours at the page of your account"),
+      ["  1 × HTTP 401: Incorrect API key provided: you can find", "      yours at the page of your account"]
+    )
+    const long = told(`HTTP 401: ${"word ".repeat(100)}`)
+    assert.lengthOf(long, 3)
+    assert.isTrue(long[2]?.endsWith("…"))
+  })
+
+  it("shows where a provider threw its exception, whole and without the frames of others", () => {
+    const place = `at stream (/home/somebody/${"deep/".repeat(20)}provider.ts:12:3)`
+    const message = [
+      "Internal error: TypeError: nothing.there is not a function",
+      "    at process.processTicks (node:internal/process/task_queues:105:5)",
+      `    ${place}`,
+      "    at run (/home/somebody/node_modules/effect/dist/Effect.js:1:1)"
+    ].join("\n")
+    const summary = summaryOf([outcome(failure("internal_error", "Internal", message))], 1)
+    const text = Console.render({ title, summary }, plain)
+    assert.include(text, `  1 × Internal error: TypeError: nothing.there is not a function\n      ${place}\n`)
+    assert.notInclude(text, "processTicks")
+    assert.notInclude(text, "node_modules")
+    assert.notInclude(Console.allFailed(summary), " at ")
+  })
+
+  it("says that many answers had no content, and not that few had none", () => {
+    const empty = record({ ttft_s: null, number_chunks: 0, number_output_tokens: 0, tokenizer_output_tokens: 0 })
+    const text = (count: number) =>
+      Console.render(
+        {
+          title,
+          summary: summaryOf(
+            Array.from({ length: 200 }, (_, i) => outcome(i < count ? empty : record())),
+            2
+          )
+        },
+        { columns: 400, color: false }
+      )
+    assert.include(text(37), "! 37 of 200 answers (18.5 %) had no content: they have no TTFT")
+    assert.notInclude(text(2), "no content")
+    const inOnePiece = record({ ttft_s: null, number_chunks: 0 })
+    const summary = summaryOf([outcome(inOnePiece)], 1)
+    assert.strictEqual(summary.num_requests_without_content, 0)
   })
 
   it("says that requests were written again", () => {
@@ -168,11 +220,11 @@ describe("Console", () => {
   it("begins with the failure when everything failed, and counts the reasons", () => {
     const all = [...Array.from({ length: 12 }, () => outcome(limited)), outcome(refused), outcome(refused)]
     const text = Console.render({ title, summary: summaryOf(all, 5) }, plain)
-    assert.strictEqual(text.split("\n")[0], "All 14 requests failed: 12 × RateLimited, 2 × Connect.")
+    assert.strictEqual(text.split("\n")[0], "All 14 requests failed: 12 × HTTP 429, 2 × Could not connect.")
     assert.notInclude(text, "p50")
-    assert.include(text, "12 × RateLimited 429: HTTP 429: slow down [31mnow")
+    assert.include(text, "12 × HTTP 429: slow down [31mnow")
     const one = Console.render({ title, summary: summaryOf([outcome(refused)], 5) }, plain)
-    assert.strictEqual(one.split("\n")[0], "The only request failed: 1 × Connect.")
+    assert.strictEqual(one.split("\n")[0], "The only request failed: 1 × Could not connect.")
     const stopped = failure("cancelled", "Cancelled", "stopped")
     const none = Console.render({ title, summary: summaryOf([outcome(stopped), outcome(stopped)], 5) }, plain)
     assert.strictEqual(none.split("\n")[0], "All 2 requests were cancelled.")
@@ -185,7 +237,7 @@ describe("Console", () => {
   it("lists ten kinds of failure and says how many more there are", () => {
     const kinds = Array.from({ length: 14 }, (_, i) => outcome(failure(400 + i, "HttpStatus", `message ${i}`)))
     const text = Console.render({ title, summary: summaryOf(kinds, 5) }, plain)
-    assert.lengthOf(text.match(/1 × HttpStatus \d+:/g) ?? [], 10)
+    assert.lengthOf(text.match(/1 × HTTP \d+:/g) ?? [], 10)
     assert.include(text, "and 4 more kinds")
   })
 

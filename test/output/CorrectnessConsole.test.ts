@@ -51,7 +51,7 @@ describe("CorrectnessConsole.render", () => {
       "  #2  expected 2345, got The number is: [31m2346",
       "  #3  expected    7, got nothing",
       "Not completed: 1 of 4 requests (25.0 %)",
-      "  1 × RateLimited 429: HTTP 429: slow down",
+      "  1 × HTTP 429: slow down",
       "Files",
       "  /results/demo_correctness_summary.json"
     ]) {
@@ -71,7 +71,7 @@ describe("CorrectnessConsole.render", () => {
       ["error", 1, ""],
       ["error", 2, ""]
     ])
-    assert.match(text, /^All 2 requests failed: 2 × RateLimited\./)
+    assert.match(text, /^All 2 requests failed: 2 × HTTP 429\./)
     assert.match(text, /mismatches\s+–/)
   })
 

@@ -139,6 +139,26 @@ describe("ProbeReport", () => {
     assert.deepStrictEqual(same.slice(2), ["  code     67     67  ±0.0 %", "It counts as the model does."])
   })
 
+  it("an answer without content is said to be one, and shown as it came", () => {
+    const report = ProbeReport.make(plain)
+    report.request(request)
+    for (const event of [
+      { _tag: "Sent", at: ms(0), connection: null },
+      { _tag: "Finished", at: ms(5), reason: "stop" },
+      { _tag: "Usage", at: ms(5), inputTokens: 9, outputTokens: 0, cachedInputTokens: null, reasoningTokens: null },
+      { _tag: "Ended", at: ms(5) }
+    ] as const) {
+      report.event(event)
+    }
+    report.body("data: {}\n\n".repeat(20))
+    const lines = report.over(null)
+    assert.include(lines[1], "No content came (finish reason stop, 0 output tokens)")
+    assert.notInclude(lines.join("\n"), "It works")
+    assert.deepStrictEqual(lines.slice(2, 4), ["What came:", "  data: {}"])
+    assert.strictEqual(lines.at(-1), "  … and 8 more lines")
+    assert.isTrue(JSON.parse(report.json()).body.startsWith("data: {}"))
+  })
+
   it("an answer in one piece has no first token", () => {
     const { json, text } = shown(request, [
       { _tag: "Sent", at: ms(0), connection: null },

@@ -124,6 +124,30 @@ describe("Report", () => {
       assert.include(page, '<th scope="row">results_ttft_s_quantiles_p50</th><td>0.2</td>')
       assert.include(page, "2025-11-24 16:00 UTC")
 
+      const failing = { verdict: "VALID", verdict_reasons: [], results_num_requests_started: 100 }
+      const failed = summary({ ...failing, results_num_failed_requests: 70, results_num_completed_requests: 30 })
+      const judged = yield* html(yield* read(writeRun(parent, "e", requests(100), failed)))
+      assert.match(judged, /class="badge DEGRADED">.*client: VALID · 70\.0 % of the requests failed</)
+      assert.notInclude(judged, 'class="badge VALID"')
+      const dropped = {
+        check: "dropped_requests",
+        verdict: "INVALID",
+        what: "x",
+        value: 0.5,
+        unit: "share",
+        limit: 0.1
+      }
+      const full = { verdict: "INVALID", verdict_reasons: [dropped], results_num_dropped_requests: 120 }
+      const late = yield* html(yield* read(writeRun(parent, "f", requests(100), summary(full))))
+      assert.include(
+        late,
+        "The server did not keep up with the schedule (--max-in-flight reached; 120 requests dropped)."
+      )
+      assert.notInclude(late, "not the server, was")
+      const empty = { verdict: null, results_num_completed_requests: 20, results_num_requests_without_content: 20 }
+      const nothing = yield* html(yield* read(writeRun(parent, "g", requests(100), summary(empty))))
+      assert.include(nothing, "None of the 20 answers had content, so there is no TTFT to judge.")
+
       const factsOf = (text: string) => [...text.matchAll(/<li>([^<]*)<\/li>/g)].map(([, fact]) => fact).slice(0, 8)
       const asked = {
         mean_input_tokens: 550,

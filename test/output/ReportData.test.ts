@@ -32,8 +32,8 @@ describe("ReportData", () => {
       const good = rows.filter(({ error_code }) => error_code === null)
       assert.deepStrictEqual([totals.requests, totals.succeeded, totals.failed, totals.cancelled], [500, 480, 20, 0])
       assert.deepStrictEqual(totals.reasons, [
-        { reason: "HttpStatus 503", count: 10 },
-        { reason: "Timeout timeout_idle", count: 10 }
+        { reason: "HTTP 503", count: 10 },
+        { reason: "Timed out (idle)", count: 10 }
       ])
 
       const span = Math.max(...rows.map(({ end_offset_s }) => end_offset_s))
@@ -53,8 +53,8 @@ describe("ReportData", () => {
       assert.deepStrictEqual(
         timeline.errors.map(({ counts, reason }) => [reason, sum(counts)]),
         [
-          ["HttpStatus 503", 10],
-          ["Timeout timeout_idle", 10]
+          ["HTTP 503", 10],
+          ["Timed out (idle)", 10]
         ]
       )
 
@@ -99,7 +99,7 @@ describe("ReportData", () => {
       assert.deepStrictEqual(slowest?.whole, [3.5, 2, 1])
       assert.deepStrictEqual(slowest?.waited, [3, 0.5, 0])
       assert.deepStrictEqual(slowest?.first, [null, 0.2, 0.1])
-      assert.deepStrictEqual(slowest?.failure, ["HttpStatus 503", null, null])
+      assert.deepStrictEqual(slowest?.failure, ["HTTP 503", null, null])
     }).pipe(Effect.scoped)
   )
 

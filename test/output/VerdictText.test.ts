@@ -116,7 +116,7 @@ describe("fields", () => {
 
 describe("lines", () => {
   const textOf = (given: Verdict.Evidence, options = plain) =>
-    VerdictText.lines(Verdict.judge(given), options).join("\n")
+    VerdictText.lines(Verdict.judge(given), given.summary, options).join("\n")
 
   it("say little of what is in order", () => {
     assert.strictEqual(textOf(good), "VALID: the client did not distort these numbers")
@@ -131,7 +131,7 @@ describe("lines", () => {
     assert.match(text, /^INVALID: the client, not the server, was the bottleneck/)
     assert.match(
       text,
-      /^ {2}INVALID: The client sent 50\.0 % of the requests more than 100 ms late \(limit 5\.0 %\), at 5\.0–10\.0 s$/m
+      /^ {2}The client sent 50\.0 % of the requests more than 100 ms late \(limit 5\.0 %\), at 5\.0–10\.0 s$/m
     )
     assert.include(text, "--workers")
     const lines = text.split("\n")
@@ -146,7 +146,7 @@ describe("lines", () => {
     )
     assert.include(
       textOf(degraded, { columns: 400, color: false }),
-      "The processors of this machine were 100.0 % busy (limit 98.0 %), all the time"
+      "The processors of this machine were 100.0 % busy (limit 98.0 %), throughout the run"
     )
   })
 
@@ -157,11 +157,65 @@ describe("lines", () => {
     assert.isNull(documentOf(given).get("verdict"))
   })
 
+  it("say the grade of a reason only where it is not that of the run", () => {
+    const text = textOf(bad, { columns: 400, color: false })
+    assert.notMatch(text, /^ +INVALID/m)
+    assert.match(text, /^ {2}DEGRADED: /m)
+    const degraded = textOf(evidence({ health: health(10, () => ({ machineCpu: 1 })) }))
+    assert.strictEqual(degraded.split("DEGRADED").length, 2)
+  })
+
+  it("say who is behind the worst of the reasons", () => {
+    const wide = { columns: 400, color: false }
+    const dropped = textOf(evidence({ dropped: 120, queued: 1 }), wide)
+    assert.match(
+      dropped,
+      /^INVALID: the server did not keep up with the schedule \(--max-in-flight reached; 120 requests dropped; 1 request held back\)$/m
+    )
+    assert.notInclude(dropped, "the client, not the server")
+    const limits = { ...Verdict.defaultLimits, token_mismatch_of_output: { degraded: 0.01, invalid: 0.02 } }
+    const tokens = records(10, () => ({ usage_output_tokens: 8 }))
+    assert.match(
+      textOf(evidence({ records: tokens, limits }), wide),
+      /^INVALID: tokens were counted by the wrong tokenizer$/m
+    )
+    const prompts = records(10, () => ({ number_input_tokens: 573, usage_input_tokens: 37 }))
+    assert.match(
+      textOf(evidence({ records: prompts }), wide),
+      /^DEGRADED: the server read other prompts than the ones counted$/m
+    )
+    const both = textOf(evidence({ queued: 5, health: health(10, () => ({ machineCpu: 1 })) }), wide)
+    assert.match(both, /^DEGRADED: the server did not keep up.*; the client may have distorted some of these numbers$/m)
+  })
+
+  it("say beside what is good that many requests failed", () => {
+    const failed = (count: number) =>
+      evidence({
+        records: records(10, (index) =>
+          index < count ? { error_code: 500, error_reason: "HttpStatus", error_msg: "HTTP 500", ttft_s: null } : {}
+        )
+      })
+    assert.strictEqual(
+      textOf(failed(70)),
+      "VALID: the client did not distort these numbers; 70.0 % of the requests failed"
+    )
+    const [green] = VerdictText.lines(Verdict.judge(good), good.summary, { columns: 100, color: true })
+    const [line] = VerdictText.lines(Verdict.judge(failed(70)), failed(70).summary, { columns: 100, color: true })
+    assert.include(green, "\u001B[32m")
+    assert.notInclude(line, "\u001B[32m")
+  })
+
+  it("say that nothing can be judged where no answer had content", () => {
+    const empty = { ttft_s: null, number_chunks: 0, number_output_tokens: 0, tokenizer_output_tokens: 0 }
+    const given = evidence({ records: records(2, () => empty) })
+    assert.strictEqual(textOf(given), "No verdict: none of the 20 answers had content, so there is no TTFT to judge")
+  })
+
   it("say when it was so and of what it came, where only a part is touched", () => {
     const slots = evidence({ openLoop: false, records: records(10, () => ({ dispatch_lag_s: 0.5 })) })
     assert.include(
       textOf(slots, { columns: 400, color: false }),
-      "Slots stood empty 33.3 % of the time, waiting for the client (limit 25.0 %), all the time"
+      "Slots stood empty 33.3 % of the time, waiting for the client (limit 25.0 %), throughout the run"
     )
     const busy = evidence({ health: health(10, (second) => (second < 3 ? { machineCpu: 1, loopUtilization: 1 } : {})) })
     assert.include(
@@ -172,8 +226,8 @@ describe("lines", () => {
 
   it("are never too wide, and differ in nothing but colours", () => {
     for (let columns = 40; columns <= 140; columns += 10) {
-      const without = VerdictText.lines(Verdict.judge(bad), { columns, color: false })
-      const colored = VerdictText.lines(Verdict.judge(bad), { columns, color: true })
+      const without = VerdictText.lines(Verdict.judge(bad), bad.summary, { columns, color: false })
+      const colored = VerdictText.lines(Verdict.judge(bad), bad.summary, { columns, color: true })
       for (const line of without) assert.isAtMost(CliOutput.displayWidth(line), columns, line)
       assert.include(colored.join(), "\u001B[")
       // eslint-disable-next-line no-control-regex

@@ -44,6 +44,7 @@ type Seen =
       readonly headers: ReadonlyArray<readonly [name: string, value: string]>
       readonly at: number
     }
+  | { readonly _tag: "Body"; readonly text: string }
   | { readonly _tag: "Event"; readonly event: TokenEvent }
   | { readonly _tag: "Over"; readonly error: LlmError.LlmError | null }
 
@@ -71,7 +72,8 @@ const watch = Effect.fnUntraced(function* (plan: RequestPlan, limit: number | nu
   const seen = yield* Queue.unbounded<Seen>()
   const observer: Transport.Observer = {
     onRequest: (request) => Queue.offerUnsafe(seen, { _tag: "Request", request }),
-    onResponse: (status, headers, at) => Queue.offerUnsafe(seen, { _tag: "Response", status, headers, at })
+    onResponse: (status, headers, at) => Queue.offerUnsafe(seen, { _tag: "Response", status, headers, at }),
+    onBody: (text) => Queue.offerUnsafe(seen, { _tag: "Body", text })
   }
   const request = Stream.runForEach(provider.stream(plan), (event) => Queue.offer(seen, { _tag: "Event", event }))
   yield* withLimit(request, limit).pipe(
@@ -138,6 +140,9 @@ const probe = Effect.fnUntraced(function* (input: Input, asked: Asked) {
         break
       case "Response":
         report.response(next.status, next.headers, next.at)
+        break
+      case "Body":
+        report.body(next.text)
         break
       case "Event":
         yield* print(report.event(next.event))

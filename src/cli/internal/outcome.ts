@@ -53,10 +53,9 @@ const failureOf = ({ errors, num_failed_requests }: Summary): string => {
   return `${num_failed_requests} requests failed${kind}`
 }
 
-const kindOf = ({ code, reason }: Summary["errors"][number]): string => {
-  if (reason === "Connect") return "no connection"
-  return typeof code === "number" ? `HTTP ${code}` : `${code ?? reason}`
-}
+/** In the middle of a sentence. */
+const kindOf = ({ code, reason }: Summary["errors"][number]): string =>
+  Report.errorKind(reason, code).replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase())
 
 const stoppedText = ({ notSent, stopped, summary }: RunResult, { flag, seconds }: Limit): string | null => {
   switch (stopped) {

@@ -14,6 +14,8 @@ export interface Reader<A> {
   readonly expected: string
   /** How the help names the value, such as `tokens` or `duration`. */
   readonly metavar: string
+  /** What is expected in place of this text, where more can be said than that. */
+  readonly expectedFor?: (text: string) => string | null
   /** How an error message shows a value that cannot be read; by default without the secrets of an address in it. */
   readonly shown?: (text: string) => string
 }
@@ -126,14 +128,16 @@ const fromFlag = (text: string): Given => ({ text, variable: null })
 const invalid = <A>(
   name: string,
   { text, variable }: Given,
-  { expected, shown = Secrets.shownValue }: Reader<A>
-): CliError.InvalidValue =>
-  new CliError.InvalidValue({
+  { expected: usual, expectedFor, shown = Secrets.shownValue }: Reader<A>
+): CliError.InvalidValue => {
+  const expected = expectedFor?.(text) ?? usual
+  return new CliError.InvalidValue({
     option: name,
     value: shown(text),
     expected: variable === null ? expected : `${expected} (given in ${variable})`,
     kind: "flag"
   })
+}
 
 const readGiven =
   <A>(name: string, reader: Reader<A>) =>

@@ -105,7 +105,8 @@ const MISTAKES = 2
 /** A flag that differs in more of its letters than this share is another flag. */
 const LARGEST_DIFFERENCE = 0.4
 
-const nearest = (name: string, known: ReadonlySet<string>): ReadonlyArray<string> => {
+/** Those of the names that are spelled most like this one; none when all are far from it. */
+export const nearest = (name: string, known: ReadonlySet<string>): ReadonlyArray<string> => {
   const near = [...known]
     .map((flag) => ({ flag, letters: distance(name, flag) }))
     .filter(({ flag, letters }) => letters <= LARGEST_DIFFERENCE * Math.max(flag.length, name.length))

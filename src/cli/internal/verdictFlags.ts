@@ -1,6 +1,7 @@
 import * as Option from "effect/Option"
 import * as Verdict from "../../metrics/Verdict.ts"
 import * as Setting from "./setting.ts"
+import { nearest } from "./unknownFlag.ts"
 
 /** A limit and what to make of it; what is not given stays as it is. */
 export interface ChangedLimit {
@@ -23,6 +24,16 @@ const threshold = (name: Verdict.LimitName, text: string): Option.Option<number 
   return Verdict.unitOf(name) === "s" ? Setting.duration.read(text) : share(text)
 }
 
+const form = "NAME=DEGRADED or NAME=DEGRADED:INVALID, each a duration (20ms), a share (5%) or none, where NAME is"
+
+/** The names that an unknown one may have been meant for: those that begin with it, or else are spelled alike. */
+const meant = (text: string): ReadonlyArray<string> => {
+  const given = /^\s*([\w-]+)\s*=/.exec(text)?.[1]?.toLowerCase().replaceAll("_", "-")
+  if (given === undefined || names.includes(given)) return []
+  const longer = names.filter((name) => name.startsWith(given))
+  return longer.length > 0 ? longer : nearest(given, new Set(names))
+}
+
 /** `late-requests=2%` changes above what a run is DEGRADED, `late-requests=2%:20%` also above what it is INVALID. */
 const limit: Setting.Reader<ChangedLimit> = {
   read: (text) => {
@@ -38,7 +49,11 @@ const limit: Setting.Reader<ChangedLimit> = {
       invalid: Option.some(invalid)
     }))
   },
-  expected: `NAME=DEGRADED or NAME=DEGRADED:INVALID, each a duration (20ms), a share (5%) or none, where NAME is one of ${names.join(", ")}`,
+  expected: `${form} one of ${names.join(", ")}`,
+  expectedFor: (text) => {
+    const all = meant(text)
+    return all.length === 0 ? null : `${form} ${all.join(" or ")}`
+  },
   metavar: "name=value"
 }
 

@@ -38,7 +38,7 @@ type Columns = ReturnType<typeof makeColumns>
  * - `cacheKnown`, `cacheableTokens`, `cachedTokens`: completed requests of which the server says how many input tokens were cached,
  *   these tokens and those
  * - `byServer`, `byTokenizer`: requests that completed, by whose count their tokens are; in a run one of them is 0
- * - `uncounted`: requests that completed and whose tokens are not known
+ * - `uncounted`: requests that completed and whose tokens are not known; `withoutContent`: those whose answer had nothing in it
  */
 const makeTotals = () => ({
   completed: 0,
@@ -58,6 +58,7 @@ const makeTotals = () => ({
   byServer: 0,
   byTokenizer: 0,
   uncounted: 0,
+  withoutContent: 0,
   hiddenReasoningTokens: 0,
   cacheKnown: 0,
   cacheableTokens: 0,

@@ -4,14 +4,15 @@ import * as HealthReport from "../HealthReport.ts"
 import * as Histogram from "../Histogram.ts"
 import { LATE_SECONDS } from "../SummarySink.ts"
 import * as DelayBuckets from "./delayBuckets.ts"
-import { arrivalDelaysOf, type DispatchReport, type DispatchSlice } from "./verdictDispatch.ts"
-import { type Limit, type LimitName, type Limits } from "./verdictLimits.ts"
+import { arrivalDelaysOf, type DispatchReport, type DispatchSlice, EXCEPTION } from "./verdictDispatch.ts"
+import { checks, type Limit, type LimitName, type Limits } from "./verdictLimits.ts"
 
-/** A value and the limit that holds for it here. */
+/** A value and the limit that holds for it here. `says`: the finding in a sentence, where more is known than the amount. */
 export interface Finding {
   readonly check: LimitName
   readonly value: number
   readonly limit: Limit
+  readonly says?: string | undefined
 }
 
 /** The 99th percentiles that the delays of the client are held against, in seconds: `null` where it was not measured. */
@@ -150,8 +151,28 @@ const delaysOfSlice = ({ added_gap, added_ttft }: DispatchSlice): Delays => ({
 })
 
 /** What is judged of a run in which no request succeeded: whether the client is to blame for that. */
-export const ofFailures = (dispatch: DispatchReport, limits: Limits): ReadonlyArray<Finding> =>
-  dispatchFindings(totalOf(dispatch), true, limits).filter(({ check }) => check === "own_errors")
+export const ofFailures = (summary: Summary, dispatch: DispatchReport, limits: Limits): ReadonlyArray<Finding> => [
+  ...dispatchFindings(totalOf(dispatch), true, limits).filter(({ check }) => check === "own_errors"),
+  ...providerFindings(summary, dispatch, limits)
+]
+
+/** Longest text of an exception within a sentence. */
+const MOST_EXCEPTION = 160
+
+/** Exceptions that a provider threw, with the first line of the first. */
+const providerFindings = (summary: Summary, dispatch: DispatchReport, limits: Limits): ReadonlyArray<Finding> => {
+  const { requests } = totalOf(dispatch)
+  const thrown = dispatch.own_errors[EXCEPTION] ?? 0
+  if (requests === 0) return []
+  const value = thrown / requests
+  const example = summary.errors.find(({ reason }) => reason === "Internal")?.example ?? ""
+  // A provider of one's own is named before what it threw
+  const [, provider = "", exception = ""] =
+    /^(?:Internal error: )?(?:the provider (.*?) failed: )?(.*)/.exec(example) ?? []
+  const said = `${checks.provider_errors.says(`${(value * 100).toFixed(1)} %`)}${provider === "" ? "" : ` ${provider}`}`
+  const says = exception === "" ? said : `${said}: ${exception.slice(0, MOST_EXCEPTION)}`
+  return [{ check: "provider_errors", value, limit: limits.provider_errors, says }]
+}
 
 /** What is judged over the whole run, but for its slices. `healthSlices`: those in which the server served something. */
 export const ofRun = (
@@ -166,6 +187,7 @@ export const ofRun = (
   const { dispatch, health, healthSlices, summary } = run
   const { limits, openLoop } = given
   const found = dispatchFindings(totalOf(dispatch), openLoop, limits)
+  found.push(...providerFindings(summary, dispatch, limits))
   if (openLoop) found.push(...rateFindings(summary, dispatch, limits))
   const arrivals = arrivalDelaysOf(dispatch)
   const delays = {

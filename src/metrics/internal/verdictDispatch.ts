@@ -27,7 +27,7 @@ export const VERY_LATE_SECONDS = 0.1
  * - `late`, `very_late`: more than 10 and 100 ms after they were due, by the fault of the client
  * - `lag_total_s`, `lag_max_s`: their lag, without the opening of connections; the total leaves out requests that the server
  *   refused. `in_flight_s`: their latencies, summed
- * - `own_errors`: failures that are the client's own
+ * - `own_errors`: failures that are the client's own, without exceptions of the provider
  * - `added_ttft`, `added_gap`: by how much delays of the client may have lengthened the TTFT of first tokens that arrived (the latency
  *   of answers that do not stream) and the gaps between chunks: counts of those below 1 ms, then of four buckets for every doubling
  *
@@ -67,7 +67,7 @@ export interface DispatchSlice extends Schema.Schema.Type<typeof DispatchSlice> 
  * - `first_…_s`, `last_…_s`: when the first and the last request were due, and went out but for the opening of connections;
  *   `null` when none was
  * - `opened_connections`: requests that waited for a connection to be opened; `connection_wait_…_s`: for how long
- * - `own_errors`: failures of the client's own by their code
+ * - `own_errors`: failures of the client's own by their code, and exceptions of the provider (`internal`)
  *
  * @category models
  * @since 0.2.0
@@ -100,7 +100,15 @@ export interface DispatchReport extends Schema.Schema.Type<typeof DispatchReport
 const ownCodes = /\b(EMFILE|ENFILE|EADDRNOTAVAIL|ENOBUFS|ENOMEM)\b/
 
 /**
- * The code of a failure that is the client's own: out of files, ports, buffers or memory, or a defect of this program
+ * The code of exceptions in the provider among the failures of the client's own.
+ *
+ * @category constants
+ * @since 0.2.0
+ */
+export const EXCEPTION = "internal"
+
+/**
+ * The code of a failure that is the client's own: out of files, ports, buffers or memory, or an exception in the provider
  * (`internal`); `null` for every other.
  *
  * @category reading
@@ -113,7 +121,7 @@ export const ownErrorOf = (record: RequestRecord): string | null => {
     case "Truncated":
       return ownCodes.exec(record.error_msg)?.[1] ?? null
     case "Internal":
-      return "internal"
+      return EXCEPTION
     default:
       return null
   }
@@ -211,7 +219,7 @@ export class DispatchTally {
       ...nothingAt(due),
       requests: 1,
       succeeded: record.error_code === null ? 1 : 0,
-      own_errors: ownError === null ? 0 : 1
+      own_errors: ownError === null || ownError === EXCEPTION ? 0 : 1
     }
     const opening = record.connect_s === null ? 0 : record.connect_s + (record.dns_s ?? 0) + (record.tls_s ?? 0)
     if (record.connect_s !== null) {

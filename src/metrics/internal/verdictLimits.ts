@@ -26,9 +26,25 @@ export interface Limit extends Schema.Schema.Type<typeof Limit> {}
 export type Unit = "s" | "share"
 
 /**
+ * Who is behind a reason: the client; the server, which does not keep up with the schedule; the tokenizer; what became of the prompts on
+ * their way; the provider, which threw an exception.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export const Party = Schema.Literals(["client", "server", "tokenizer", "prompts", "provider"])
+
+/**
+ * @category models
+ * @since 0.2.0
+ */
+export type Party = typeof Party.Type
+
+/**
  * A check of the verdict.
  *
  * - `degraded`, `invalid`: its limits unless others are given
+ * - `party`: who is behind it
  * - `unit`: of what is measured; `limitUnit`: of its limits, where these are in another
  * - `what`: what is measured, in a few words; `cause`: what it comes down to, in one or two; `says`: the finding in a sentence, given
  *   the amount
@@ -37,6 +53,7 @@ export type Unit = "s" | "share"
 interface Check {
   readonly degraded: number | null
   readonly invalid: number | null
+  readonly party: Party
   readonly unit: Unit
   readonly limitUnit?: Unit
   readonly what: string
@@ -57,6 +74,7 @@ export const checks = {
   loop_delay: check({
     degraded: 0.005,
     invalid: 0.05,
+    party: "client",
     unit: "s",
     what: "event-loop delay",
     cause: "event-loop delay",
@@ -66,6 +84,7 @@ export const checks = {
   loop_delay_of_ttft: check({
     degraded: 0.1,
     invalid: 1 / 3,
+    party: "client",
     unit: "s",
     limitUnit: "share",
     what: "by how much event-loop delays may have lengthened TTFT (p99)",
@@ -76,6 +95,7 @@ export const checks = {
   loop_delay_of_gap: check({
     degraded: 1 / 3,
     invalid: 5 / 6,
+    party: "client",
     unit: "s",
     limitUnit: "share",
     what: "by how much event-loop delays may have lengthened the gaps between chunks (p99)",
@@ -86,6 +106,7 @@ export const checks = {
   loop_delay_max: check({
     degraded: 1,
     invalid: null,
+    party: "client",
     unit: "s",
     what: "longest event-loop delay",
     cause: "event-loop delay",
@@ -96,6 +117,7 @@ export const checks = {
   gc_pause: check({
     degraded: 0.05,
     invalid: null,
+    party: "client",
     unit: "s",
     what: "longest garbage collection",
     cause: "garbage collection",
@@ -105,6 +127,7 @@ export const checks = {
   gc_time: check({
     degraded: 0.1,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of the time spent in garbage collection",
     cause: "garbage collection",
@@ -114,6 +137,7 @@ export const checks = {
   loop_utilization: check({
     degraded: 0.95,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of the time in which the client's thread was busy",
     cause: "busy thread",
@@ -123,6 +147,7 @@ export const checks = {
   machine_cpu: check({
     degraded: 0.98,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of this machine's processors in use",
     cause: "CPU",
@@ -132,6 +157,7 @@ export const checks = {
   steal: check({
     degraded: 0.1,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of processor time that the host gave to other machines",
     cause: "CPU taken by the host",
@@ -141,6 +167,7 @@ export const checks = {
   used_memory: check({
     degraded: 0.95,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of the memory in use",
     cause: "memory",
@@ -150,6 +177,7 @@ export const checks = {
   open_files: check({
     degraded: 0.9,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of the open files allowed",
     cause: "open files",
@@ -159,6 +187,7 @@ export const checks = {
   late_requests: check({
     degraded: 0.01,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of requests that the client sent more than 10 ms late",
     cause: "late requests",
@@ -168,6 +197,7 @@ export const checks = {
   very_late_requests: check({
     degraded: 0.01,
     invalid: 0.05,
+    party: "client",
     unit: "share",
     what: "share of requests that the client sent more than 100 ms late",
     cause: "late requests",
@@ -177,6 +207,7 @@ export const checks = {
   rate_shortfall: check({
     degraded: 0.05,
     invalid: 0.2,
+    party: "client",
     unit: "share",
     what: "by how much the request rate stayed below the one asked for",
     cause: "late requests",
@@ -186,6 +217,7 @@ export const checks = {
   queued_requests: check({
     degraded: 0.01,
     invalid: null,
+    party: "server",
     unit: "share",
     what: "share of requests that waited for a place in flight",
     cause: "--max-in-flight",
@@ -195,6 +227,7 @@ export const checks = {
   dropped_requests: check({
     degraded: 0.01,
     invalid: 0.1,
+    party: "server",
     unit: "share",
     what: "share of requests dropped because too many were in flight",
     cause: "--max-in-flight",
@@ -204,6 +237,7 @@ export const checks = {
   lost_slot_time: check({
     degraded: 0.05,
     invalid: 0.25,
+    party: "client",
     unit: "share",
     what: "share of the time in which slots stood empty, waiting for the client",
     cause: "empty slots",
@@ -213,15 +247,28 @@ export const checks = {
   own_errors: check({
     degraded: 0,
     invalid: 0.01,
+    party: "client",
     unit: "share",
     what: "share of requests that failed because the client ran out of files, ports or memory",
     cause: "own failures",
     says: (amount) => `${amount} of the requests failed because the client ran out of files, ports or memory`,
     advice: "Raise the limits of this machine (ulimit -n, ports), or send fewer requests at a time"
   }),
+  provider_errors: check({
+    degraded: 0,
+    invalid: 0.01,
+    party: "provider",
+    unit: "share",
+    what: "share of requests that failed with an exception in the provider",
+    cause: "exceptions",
+    says: (amount) => `${amount} of the requests failed with an exception in the provider`,
+    advice:
+      "Mend the provider: the stack among the failures names file and line. If it is none of your own, it is a defect of llmperf: please report it"
+  }),
   token_mismatch_of_output: check({
     degraded: 0.05,
     invalid: null,
+    party: "tokenizer",
     unit: "share",
     what: "difference of the tokenizer's count of output tokens from the server's",
     cause: "tokens",
@@ -232,6 +279,7 @@ export const checks = {
   token_mismatch_of_input: check({
     degraded: 0.2,
     invalid: null,
+    party: "tokenizer",
     unit: "share",
     what: "difference of the tokenizer's count of input tokens from the server's",
     cause: "tokens",
@@ -239,9 +287,21 @@ export const checks = {
     advice:
       "The model saw prompts of other lengths than asked for: name its tokenizer (--tokenizer NAME); llmperf probe says how far one is off"
   }),
+  prompt_mismatch: check({
+    degraded: 2,
+    invalid: null,
+    party: "prompts",
+    unit: "share",
+    what: "by how much the larger of the tokenizer's and the server's counts of input tokens is above the other",
+    cause: "prompts",
+    says: (amount) => `The tokenizer's and the server's counts of input tokens are ${amount} apart`,
+    advice:
+      "No tokenizer is that far off: the server read another prompt than the one counted. It may cut prompts, ignore the field they are in, or add a prompt of its own; --additional-sampling-params may replace them. llmperf probe shows what is sent and what the server counts"
+  }),
   bad_time: check({
     degraded: 0.1,
     invalid: null,
+    party: "client",
     unit: "share",
     what: "share of the run in which the client was overloaded",
     cause: "overload",
@@ -251,6 +311,7 @@ export const checks = {
   invalid_time: check({
     degraded: 0.02,
     invalid: 0.5,
+    party: "client",
     unit: "share",
     what: "share of the run in which the client was the bottleneck",
     cause: "overload",
@@ -264,6 +325,14 @@ export const checks = {
  * @since 0.2.0
  */
 export type LimitName = keyof typeof checks
+
+/**
+ * Who is behind a check.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const partyOf = (name: LimitName): Party => checks[name].party
 
 /** The names of all checks, in order. */
 export const checkNames = Record.keys(checks)
@@ -283,9 +352,10 @@ export const checkNames = Record.keys(checks)
  *   due; `rate_shortfall`: by how much the rate stayed below the one asked for; `queued_requests`, `dropped_requests`: share
  *   that waited for a place in flight, or found none
  * - `lost_slot_time`: of a closed loop, share of the time in which slots were free and nothing was sent on them
- * - `own_errors`: share of requests that failed by the fault of the client
+ * - `own_errors`: share of requests that failed by the fault of the client; `provider_errors`: with an exception in the provider
  * - `token_mismatch_of_output`, `token_mismatch_of_input`: by how much the tokenizer's counts of answers and of prompts are off from
- *   the server's, as a share of these: of answers where the tokenizer counts them, of prompts beyond `TEMPLATE_TOKENS` each
+ *   the server's, as a share of these: of answers where the tokenizer counts them, of prompts beyond `TEMPLATE_TOKENS` each.
+ *   `prompt_mismatch`: by how much the larger count of prompts is above the other, where it is so far that no tokenizer explains it
  * - `bad_time`, `invalid_time`: share of the run in slices that are not VALID, and that are INVALID
  *
  * @category models

@@ -12,11 +12,22 @@ export const tokenFindings = (summary: Summary, limits: Limits): Array<Finding> 
   if (summary.token_source === "tokenizer" && output !== null) {
     found.push({ check: "token_mismatch_of_output", value: output, limit: limits.token_mismatch_of_output })
   }
-  const input = mismatchOfInput(summary.usage_input_tokens)
-  if (input !== null) {
-    found.push({ check: "token_mismatch_of_input", value: input, limit: limits.token_mismatch_of_input })
+  return [...found, ...inputFindings(summary.usage_input_tokens, limits)]
+}
+
+const inputFindings = (usage: UsageComparison, limits: Limits): ReadonlyArray<Finding> => {
+  const { num_requests_compared: requests, server_tokens: server, tokenizer_tokens: tokenizer } = usage
+  const input = mismatchOfInput(usage)
+  if (input === null) return []
+  const apart = Math.max(tokenizer / server, (server - TEMPLATE_TOKENS * requests) / Math.max(1, tokenizer)) - 1
+  const { degraded, invalid } = limits.prompt_mismatch
+  // One of the two is said: so far off it is no matter of the tokenizer any more
+  if (apart <= Math.min(degraded ?? Infinity, invalid ?? Infinity)) {
+    return [{ check: "token_mismatch_of_input", value: input, limit: limits.token_mismatch_of_input }]
   }
-  return found
+  const each = (tokens: number): string => (tokens / requests).toFixed(0)
+  const says = `The server read ${each(server)} tokens per prompt where ${each(tokenizer)} were counted, ${(apart * 100).toFixed(0)} % apart`
+  return [{ check: "prompt_mismatch", value: apart, limit: limits.prompt_mismatch, says }]
 }
 
 const mismatchOfInput = ({

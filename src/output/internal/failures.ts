@@ -1,11 +1,15 @@
 import type { ErrorGroup, Summary } from "../../domain/Summary.ts"
-import { errorKind } from "./errorKind.ts"
+import { errorKind, errorText } from "./errorKind.ts"
 import * as FailureAdvice from "./failureAdvice.ts"
 import { withoutJson } from "./plainWords.ts"
 import { type Style } from "./style.ts"
 import * as Text from "./text.ts"
 
 const MAX_ERROR_KINDS = 10
+/** Lines of one kind of failure. */
+const MAX_LINES = 3
+/** Places of a stack that are shown. */
+const MAX_PLACES = 3
 
 /**
  * Lines about the requests that did not complete: how many, then each kind with the message of its first. When none completed, with
@@ -17,10 +21,13 @@ export const failures = (summary: Summary, columns: number, marks: Style): Array
   const shown = summary.errors.slice(0, MAX_ERROR_KINDS)
   const countWidth = Math.max(...shown.map((group) => String(group.count).length))
   for (const group of shown) {
-    const head = `  ${String(group.count).padStart(countWidth)} × ${kindOf(group)}`
-    const example = Text.oneLine(withoutJson(group.example))
-    const text = Text.truncate(example === "" ? head : `${head}: ${example}`, columns)
-    lines.push(marks.red(text.slice(0, head.length)) + text.slice(head.length))
+    const head = `  ${String(group.count).padStart(countWidth)} × `
+    const indent = " ".repeat(head.length)
+    const { places, text } = toldOf(group)
+    const kind = kindOf(group)
+    const [first = "", ...others] = atMost(MAX_LINES, text, columns - head.length)
+    const marked = first.startsWith(kind) ? marks.red(head + kind) + first.slice(kind.length) : marks.red(head + first)
+    lines.push(marked, ...others.map((line) => indent + line), ...places.map((place) => indent + marks.dim(place)))
   }
   const more = summary.errors.length - shown.length
   if (more > 0) lines.push(Text.truncate(`  and ${more} more kinds, see the summary file`, columns))
@@ -33,6 +40,23 @@ export const failures = (summary: Summary, columns: number, marks: Style): Array
   return lines
 }
 
+/** In lines of so many columns, of which the last ends with `…` when there are more. */
+const atMost = (most: number, text: string, columns: number): Array<string> => {
+  const lines = Text.wrap(text, columns)
+  return lines.length <= most
+    ? lines
+    : [...lines.slice(0, most - 1), Text.truncate(lines.slice(most - 1).join(" "), columns)]
+}
+
+/** The first of a kind in words; of an exception, where it was thrown too, each place in a line of its own to be copied. */
+const toldOf = ({ code, example, reason }: ErrorGroup) => {
+  const [message = "", ...stack] = reason === "Internal" ? example.split("\n") : [example]
+  const text = errorText(reason, code, Text.oneLine(withoutJson(message)))
+  const all = stack.map(Text.oneLine).filter((line) => line.startsWith("at "))
+  const own = all.filter((line) => !/node:internal|[/\\]node_modules[/\\]/.test(line))
+  return { text, places: (own.length > 0 ? own : all).slice(0, MAX_PLACES) }
+}
+
 const kindOf = ({ code, reason }: ErrorGroup): string => Text.oneLine(errorKind(reason, code))
 
 /** In one line that every request failed, and the most frequent failure; `null` when that is not so. */
@@ -41,9 +65,8 @@ export const allFailed = (summary: Summary): string | null => {
   const [first, ...others] = summary.errors.filter(({ reason }) => reason !== "Cancelled")
   if (completed > 0 || failed === 0 || first === undefined) return null
   const all = failed === 1 ? "The only request failed" : `All ${failed} requests failed`
-  const example = Text.oneLine(withoutJson(first.example))
   const more = others.length === 0 ? "" : ` (and ${others.length} more ${others.length === 1 ? "kind" : "kinds"})`
-  return `${all}: ${kindOf(first)}${example === "" ? "" : `: ${example}`}${more}`
+  return `${all}: ${toldOf(first).text}${more}`
 }
 
 /** Why there is nothing to show: that all requests failed, were cancelled, or none was sent. */
@@ -54,10 +77,8 @@ export const nothingCompleted = (summary: Summary, columns: number, marks: Style
   if (summary.num_failed_requests === 0) {
     return [marks.red(only ? "The only request was cancelled." : `All ${started} requests were cancelled.`)]
   }
-  const reasons = byCount(summary.error_reason_frequency).map(([reason, count]) => `${count} × ${reason}`)
+  const kinds = summary.errors.slice(0, MAX_LINES).map((group) => `${group.count} × ${kindOf(group)}`)
+  const more = summary.errors.length > MAX_LINES ? ", …" : ""
   const all = only ? "The only request failed" : `All ${started} requests failed`
-  return Text.wrap(`${all}: ${reasons.join(", ")}.`, columns).map((line) => marks.red(marks.bold(line)))
+  return Text.wrap(`${all}: ${kinds.join(", ")}${more}.`, columns).map((line) => marks.red(marks.bold(line)))
 }
-
-const byCount = (frequency: Summary["error_reason_frequency"]): Array<[string, number]> =>
-  Object.entries(frequency).toSorted((a, b) => b[1] - a[1])

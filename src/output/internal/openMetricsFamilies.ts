@@ -94,6 +94,7 @@ export const gauges: { readonly [key: string]: Described } = {
   total_input_tokens: { name: "input_tokens", unit: "tokens", help: "Tokens of the prompts of successful requests" },
   total_output_tokens: { name: "output_tokens", unit: "tokens", help: "Tokens of successful answers" },
   num_uncounted_requests: bare("requests_uncounted", "Requests that succeeded and whose output tokens are not known"),
+  num_requests_without_content: bare("requests_without_content", "Requests that succeeded with nothing in the answer"),
   total_hidden_reasoning_tokens: {
     name: "hidden_reasoning_tokens",
     unit: "tokens",

@@ -41,7 +41,7 @@ const LONGEST_REASON = 60
 
 const isWord = (value: unknown): value is string | number => typeof value === "string" || typeof value === "number"
 
-/** Why a request did not succeed, in a few words: `HttpStatus 503`. LLMPerf has a code alone. */
+/** Why a request did not succeed, in a few words: `HTTP 503`. LLMPerf has a code alone. */
 export const reasonText = (reason: unknown, code: unknown): string => {
   const known = isWord(code) ? code : null
   const words = isWord(reason) ? errorKind(String(reason), known) : String(known ?? "")

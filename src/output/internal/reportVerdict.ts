@@ -1,19 +1,22 @@
 import * as Schema from "effect/Schema"
 import { SharedPrompts } from "../../domain/SharedPrompts.ts"
+import { CheckName, Grade } from "../../metrics/Verdict.ts"
 import * as CacheText from "../CacheText.ts"
 import type { ReportRun } from "../ReportData.ts"
+import * as VerdictText from "../VerdictText.ts"
+import * as EmptyAnswers from "./emptyAnswers.ts"
 import { escape, number, percent, seconds } from "./reportText.ts"
 import { resultOf } from "./reportTotals.ts"
 
 const isSharedPrompts = Schema.is(SharedPrompts)
 
-const meanings: { readonly [grade: string]: { readonly mark: string; readonly text: string } } = {
-  VALID: { mark: "✓", text: "The client did not distort these numbers." },
-  DEGRADED: { mark: "!", text: "The client may have distorted some of these numbers." },
-  INVALID: { mark: "✕", text: "The client, not the server, was the bottleneck." }
-}
+const marks: { readonly [grade in Grade]: string } = { VALID: "✓", DEGRADED: "!", INVALID: "✕" }
 
-const noRequest = "No request succeeded, so there are no latencies to judge."
+const isCheck = Schema.is(CheckName)
+const isGrade = Schema.is(Grade)
+
+/** A text as a sentence of its own. */
+const sentence = (words: string): string => `${words.charAt(0).toUpperCase()}${words.slice(1)}.`
 
 const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null
@@ -34,14 +37,23 @@ const spans = (slices: unknown): string => {
 const sentenceOf = (reason: { readonly [key: string]: unknown }): string =>
   text(reason["sentence"]) || `${text(reason["what"])}: ${amount(reason["value"], reason["unit"])}`
 
-const reasonsOf = (reasons: unknown): string => {
-  if (!Array.isArray(reasons) || reasons.length === 0) return ""
-  const items = reasons.filter(isObject).map((reason) => {
+const reasonsOf = (reasons: ReadonlyArray<{ readonly [key: string]: unknown }>): string => {
+  if (reasons.length === 0) return ""
+  const items = reasons.map((reason) => {
     const grade = text(reason["verdict"])
     const measured = `${sentenceOf(reason)} (limit ${amount(reason["limit"], reason["unit"])})${spans(reason["slices"])}`
     return `<li><b>${escape(grade)}</b>: ${escape(measured)}<span class="advice">${escape(text(reason["advice"]))}</span></li>`
   })
   return `<ul>${items.join("")}</ul>`
+}
+
+/** That many answers had no content. */
+const emptyOf = ({ summary }: ReportRun): string => {
+  const remark = EmptyAnswers.remark(
+    resultOf(summary, "num_requests_without_content") ?? 0,
+    resultOf(summary, "num_completed_requests") ?? 0
+  )
+  return remark === null ? "" : `<p><b>${escape(remark)}</b></p>`
 }
 
 /** What the client adds at this load, by a calibration; see `CalibrationFields`. */
@@ -80,15 +92,30 @@ const cacheOf = ({ summary }: ReportRun): string => {
   return remark.isWarning ? `<p><b>${escape(remark.text)}</b></p>` : `<p class="note">${escape(remark.text)}</p>`
 }
 
+const badgeOf = (grade: Grade | null, failed: string | null): string => {
+  if (grade === null) return '<span class="badge unknown"><span aria-hidden="true">?</span> NO VERDICT</span>'
+  // Only the client is judged: what is good of it alone must not look as if all were
+  return failed === null
+    ? `<span class="badge ${grade}"><span aria-hidden="true">${marks[grade]}</span> ${grade}</span>`
+    : `<span class="badge ${grade === "VALID" ? "DEGRADED" : grade}"><span aria-hidden="true">!</span> client: ${grade} · ${escape(failed)}</span>`
+}
+
 const verdictOf = (run: ReportRun, heading: string): string => {
-  const grade = text(run.summary["verdict"])
-  const known = meanings[grade]
-  const badge =
-    known === undefined
-      ? '<span class="badge unknown"><span aria-hidden="true">?</span> NO VERDICT</span>'
-      : `<span class="badge ${grade}"><span aria-hidden="true">${known.mark}</span> ${grade}</span>`
-  const meaning = known?.text ?? (run.summary["verdict"] === null ? noRequest : "This run was not judged.")
-  return `<div class="verdict">${badge}<div>${heading}<p><b>${escape(meaning)}</b></p>${reasonsOf(run.summary["verdict_reasons"])}${cacheOf(run)}<p class="note">${escape(calibrationOf(run))}</p></div></div>`
+  const { verdict: given, verdict_reasons: listed } = run.summary
+  const grade = isGrade(given) ? given : null
+  const facts = VerdictText.factsOf(run.summary)
+  const badge = badgeOf(grade, VerdictText.failedShare(facts))
+  const reasons = Array.isArray(listed) ? listed.filter(isObject) : []
+  const known = reasons.flatMap(({ check, verdict }) =>
+    isCheck(check) && isGrade(verdict) ? [{ check, grade: verdict }] : []
+  )
+  const meaning =
+    grade !== null
+      ? VerdictText.headline(grade, known, facts)
+      : given === null
+        ? VerdictText.noVerdict(facts.num_completed_requests)
+        : "this run was not judged"
+  return `<div class="verdict">${badge}<div>${heading}<p><b>${escape(sentence(meaning))}</b></p>${emptyOf(run)}${reasonsOf(reasons)}${cacheOf(run)}<p class="note">${escape(calibrationOf(run))}</p></div></div>`
 }
 
 /** The verdict of each run, and what the client adds. */

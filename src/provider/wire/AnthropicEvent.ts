@@ -10,6 +10,7 @@
 import * as Schema from "effect/Schema"
 import * as LlmError from "../../domain/LlmError.ts"
 import * as Json from "../internal/json.ts"
+import { Recognition } from "../internal/recognition.ts"
 import { type EventBuffer } from "./EventBuffer.ts"
 import * as SseDecoder from "./SseDecoder.ts"
 import { type MakeDecoder } from "./StreamDecoder.ts"
@@ -132,6 +133,16 @@ const addBlock = (block: unknown, at: number, out: EventBuffer): void => {
   }
 }
 
+const types: ReadonlySet<unknown> = new Set([
+  "message_start",
+  "content_block_start",
+  "content_block_delta",
+  "content_block_stop",
+  "message_delta",
+  "message_stop",
+  "ping"
+])
+
 /**
  * Makes the decoder of one streamed answer. It is complete with `message_stop`, not before.
  *
@@ -141,6 +152,7 @@ const addBlock = (block: unknown, at: number, out: EventBuffer): void => {
 export const makeDecoder: MakeDecoder = (out) => {
   const counts: Counts = { input: null, written: null, read: null, output: null, thinking: null }
   let done = false
+  const recognition = new Recognition("event of the Messages API", "--llm-api")
 
   const start = (message: unknown, at: number): void => {
     if (!Json.isObject(message) || !Json.isObject(message["usage"])) return
@@ -169,6 +181,7 @@ export const makeDecoder: MakeDecoder = (out) => {
         return errorOf(event) ?? new LlmError.InStream({ description: data, code: null, type: null })
       }
       if (!Json.isObject(event)) return new LlmError.Protocol({ description: `Not an event: ${data.slice(0, 200)}` })
+      recognition.add(types.has(type), event, data, name)
       switch (type) {
         case "content_block_delta":
           addDelta(event["delta"], at, out)
@@ -189,6 +202,7 @@ export const makeDecoder: MakeDecoder = (out) => {
       return undefined
     },
     isComplete: () => done,
-    isDone: () => done
+    isDone: () => done,
+    foreign: () => recognition.reason(done)
   })
 }

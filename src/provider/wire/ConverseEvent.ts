@@ -9,6 +9,7 @@
 import * as Schema from "effect/Schema"
 import * as LlmError from "../../domain/LlmError.ts"
 import * as Json from "../internal/json.ts"
+import { Recognition } from "../internal/recognition.ts"
 import * as AwsEventStream from "./AwsEventStream.ts"
 import { type EventBuffer } from "./EventBuffer.ts"
 import { type MakeDecoder } from "./StreamDecoder.ts"
@@ -116,6 +117,15 @@ export const decode = (type: string, value: unknown, at: number, out: EventBuffe
   }
 }
 
+const types: ReadonlySet<string> = new Set([
+  "messageStart",
+  "contentBlockStart",
+  "contentBlockDelta",
+  "contentBlockStop",
+  "messageStop",
+  "metadata"
+])
+
 /**
  * Makes decoders of Converse streams out of a codec of their frames.
  *
@@ -127,11 +137,13 @@ export const makeDecoder =
   (out) => {
     let stopped = false
     let over = false
+    const recognition = new Recognition("event of Converse", "--llm-api")
     return AwsEventStream.make(codec, {
       onEvent: (type, payload, at) => {
         const text = payload.toString("utf8")
         const value = Json.parse(text)
         if (value === undefined) return Json.failureOf(text)
+        recognition.add(types.has(type), value, text, type)
         const progress = decode(type, value, at, out)
         if (progress === "stopped") stopped = true
         // Nothing but the reason to stop makes an answer complete.
@@ -139,9 +151,10 @@ export const makeDecoder =
         return undefined
       },
       atEnd: () =>
-        stopped
+        recognition.reason(stopped) ??
+        (stopped
           ? undefined
-          : new LlmError.Truncated({ description: "the stream ended before the model said that it stopped" }),
+          : new LlmError.Truncated({ description: "the stream ended before the model said that it stopped" })),
       isDone: () => over
     })
   }

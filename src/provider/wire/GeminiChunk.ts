@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import * as LlmError from "../../domain/LlmError.ts"
 import { type Usage } from "../../domain/TokenEvent.ts"
 import * as Json from "../internal/json.ts"
+import { Recognition } from "../internal/recognition.ts"
 import { type EventBuffer } from "./EventBuffer.ts"
 import * as SseDecoder from "./SseDecoder.ts"
 import { type MakeDecoder } from "./StreamDecoder.ts"
@@ -158,6 +159,12 @@ export const decode = (chunk: unknown, at: number, out: EventBuffer): Verdict =>
   return { failure: blockOf(chunk["promptFeedback"]), finished, usage: usageOf(chunk["usageMetadata"], at) }
 }
 
+const isChunk = (chunk: unknown): boolean =>
+  Json.isObject(chunk) &&
+  (Array.isArray(chunk["candidates"]) ||
+    Json.isObject(chunk["usageMetadata"]) ||
+    Json.isObject(chunk["promptFeedback"]))
+
 /**
  * Makes the decoder of one streamed response. Chunks may each tell the usage so far; the last one counts, and is given once
  * the answer is finished or has failed.
@@ -168,31 +175,34 @@ export const decode = (chunk: unknown, at: number, out: EventBuffer): Verdict =>
 export const makeDecoder: MakeDecoder = (out) => {
   let finished = false
   let usage: Usage | undefined
+  const recognition = new Recognition("chunk of generateContent", "--llm-api")
 
   const giveUsage = (): void => {
     if (usage !== undefined) out.push(usage)
     usage = undefined
   }
 
-  const take = (data: string, at: number): LlmError.Reason | undefined => {
+  const take = (data: string, name: string, at: number): LlmError.Reason | undefined => {
     const chunk = Json.parse(data)
     if (chunk === undefined) {
       return Json.failureOf(data)
     }
     const verdict = decode(chunk, at, out)
+    recognition.add(isChunk(chunk), chunk, data, name)
     finished ||= verdict.finished
     usage = verdict.usage ?? usage
     return verdict.failure
   }
 
   const events = SseDecoder.make({
-    onEvent: (data, _event, at) => {
-      const failure = take(data, at)
+    onEvent: (data, event, at) => {
+      const failure = take(data, event, at)
       if (finished || failure !== undefined) giveUsage()
       return failure
     },
     isComplete: () => finished,
-    isDone: () => false
+    isDone: () => false,
+    foreign: () => recognition.reason(false)
   })
 
   return {

@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import * as LlmError from "../../domain/LlmError.ts"
 import * as Json from "../internal/json.ts"
 import * as Limits from "../internal/limits.ts"
+import { Recognition } from "../internal/recognition.ts"
 import { type EventBuffer } from "./EventBuffer.ts"
 import * as OpenAiChunk from "./OpenAiChunk.ts"
 import { type MakeDecoder } from "./StreamDecoder.ts"
@@ -97,6 +98,7 @@ export const makeDecoder: MakeDecoder = (out) => {
   let begun: Array<Buffer> = []
   let begunLength = 0
   let done = false
+  const recognition = new Recognition("line of Ollama's chat", "--api-base")
 
   const onLine = (text: string, at: number): LlmError.Reason | undefined => {
     if (done) return undefined
@@ -109,6 +111,7 @@ export const makeDecoder: MakeDecoder = (out) => {
     }
     if (!Json.isObject(line))
       return new LlmError.Protocol({ description: `Not a line of an answer: ${text.slice(0, 200)}` })
+    recognition.add(Json.isObject(line["message"]), line, trimmed)
     if (Json.isObject(line["message"])) addMessage(line["message"], at, out)
     const failure = errorOf(line)
     if (failure !== undefined) return failure
@@ -144,6 +147,8 @@ export const makeDecoder: MakeDecoder = (out) => {
       const reason = onLine(takeLine(Buffer.alloc(0)), at)
       // What is left at the end of a cut stream is half a line; that it does not parse says only that it was cut.
       if (reason !== undefined && reason._tag !== "Protocol") return reason
+      const foreign = recognition.reason(done)
+      if (foreign !== undefined) return foreign
       return done
         ? undefined
         : new LlmError.Truncated({ description: `the stream ended without a line that is "done"` })

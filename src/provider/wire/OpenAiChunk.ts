@@ -11,6 +11,7 @@ import * as Schema from "effect/Schema"
 import * as LlmError from "../../domain/LlmError.ts"
 import { type ContentKind } from "../../domain/TokenEvent.ts"
 import * as Json from "../internal/json.ts"
+import { Recognition } from "../internal/recognition.ts"
 import { asciiText } from "../internal/shortTexts.ts"
 import { EventBuffer } from "./EventBuffer.ts"
 import * as SseDecoder from "./SseDecoder.ts"
@@ -174,6 +175,18 @@ export const decode = (chunk: unknown, at: number, out: EventBuffer): Verdict =>
   return failure === undefined ? (finished ? finishing : fine) : { failure, finished }
 }
 
+const isChoice = (choice: unknown): boolean =>
+  Json.isObject(choice) &&
+  ("delta" in choice || "text" in choice || (typeof choice["finish_reason"] === "string" && !("message" in choice)))
+
+/** Whether it is a chunk of this API at all: it has choices of its form, or none yet, or the usage. */
+const isChunk = (chunk: unknown): boolean => {
+  if (!Json.isObject(chunk)) return false
+  const { choices, usage } = chunk
+  if (Array.isArray(choices) && (choices.length === 0 || choices.some(isChoice))) return true
+  return Json.isObject(usage) && Json.count(usage["prompt_tokens"]) !== null
+}
+
 /** Text that stands in a JSON string as it is. */
 // eslint-disable-next-line no-control-regex
 const plainText = /^[^"\\\u0000-\u001f]*$/
@@ -285,6 +298,7 @@ export const makeDecoder: MakeDecoder = (out) => {
   let template: Template | undefined
   let lessons = 0
   let chunks = 0
+  const recognition = new Recognition("chunk of the chat or the completions API", "--endpoint")
 
   return SseDecoder.make({
     onEvent: (data, event, at) => {
@@ -299,6 +313,7 @@ export const makeDecoder: MakeDecoder = (out) => {
           : Json.failureOf(data)
       }
       const verdict = decode(chunk, at, out)
+      if (!recognition.isSettled) recognition.add(isChunk(chunk), chunk, data, event)
       if (verdict.failure === undefined && event === "error") {
         return new LlmError.InStream({ description: data, code: null, type: null })
       }
@@ -315,6 +330,7 @@ export const makeDecoder: MakeDecoder = (out) => {
     },
     isComplete: () => finished || done,
     isDone: () => done,
+    foreign: () => recognition.reason(done),
     takeEvent: (bytes, start, end, at) =>
       template === undefined || done ? start : takeByTemplate(template, bytes, start, end, at, out)
   })

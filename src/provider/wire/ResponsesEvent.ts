@@ -10,6 +10,7 @@ import * as Schema from "effect/Schema"
 import * as LlmError from "../../domain/LlmError.ts"
 import { type ContentKind } from "../../domain/TokenEvent.ts"
 import * as Json from "../internal/json.ts"
+import { Recognition } from "../internal/recognition.ts"
 import { type EventBuffer } from "./EventBuffer.ts"
 import * as OpenAiChunk from "./OpenAiChunk.ts"
 import * as SseDecoder from "./SseDecoder.ts"
@@ -144,6 +145,7 @@ export const makeDecoder: MakeDecoder = (out) => {
   let called = false
   let refused = false
   let done = false
+  const recognition = new Recognition("event of the Responses API", "--endpoint")
 
   const last = (type: string, response: unknown, at: number): LlmError.Reason | undefined => {
     done = true
@@ -173,6 +175,7 @@ export const makeDecoder: MakeDecoder = (out) => {
           : Json.failureOf(data, "The stream holds something that is no event")
       }
       const type = typeof event["type"] === "string" ? event["type"] : name
+      recognition.add(type.startsWith("response."), event, data, name)
       const kind = kindOf(type)
       if (kind !== undefined) {
         const { delta } = event
@@ -200,6 +203,7 @@ export const makeDecoder: MakeDecoder = (out) => {
       }
     },
     isComplete: () => done,
-    isDone: () => done
+    isDone: () => done,
+    foreign: () => recognition.reason(done)
   })
 }

@@ -11,6 +11,7 @@
 import * as LlmError from "../../domain/LlmError.ts"
 import * as Json from "../internal/json.ts"
 import * as Limits from "../internal/limits.ts"
+import { Recognition } from "../internal/recognition.ts"
 import * as AwsEventStream from "./AwsEventStream.ts"
 import { type EventBuffer } from "./EventBuffer.ts"
 import * as OpenAiChunk from "./OpenAiChunk.ts"
@@ -58,11 +59,15 @@ const documentText = (value: unknown): string | undefined => {
   const { choices, generated_text, generation } = first
   if (typeof generated_text === "string") return generated_text
   if (typeof generation === "string") return generation
-  if (Json.isObject(generation)) return Json.text(generation["content"]) ?? ""
+  if (Json.isObject(generation)) return contentOf(generation)
   const choice: unknown = Array.isArray(choices) ? choices[0] : undefined
   if (!Json.isObject(choice) || !Json.isObject(choice["message"])) return undefined
-  return Json.text(choice["message"]["content"]) ?? ""
+  return contentOf(choice["message"])
 }
+
+/** Of a message that may call tools and say nothing; `undefined` when it is no message at all. */
+const contentOf = (message: Json.JsonObject): string | undefined =>
+  "content" in message || "tool_calls" in message ? (Json.text(message["content"]) ?? "") : undefined
 
 const wholeDocument = (out: EventBuffer): StreamDecoder => {
   const utf8 = new TextDecoder()
@@ -150,8 +155,10 @@ export const makeDecoder =
   (out) => {
     let inner: StreamDecoder | undefined
     let beginning = ""
+    const recognition = new Recognition("PayloadPart of a SageMaker endpoint", "--llm-api")
     return AwsEventStream.make(codec, {
       onEvent: (type, payload, at) => {
+        recognition.add(type === "PayloadPart", undefined, payload.toString("latin1", 0, longestBeginning), type)
         if (type !== "PayloadPart") return undefined
         if (inner === undefined) {
           const first = firstByte(payload)
@@ -163,7 +170,8 @@ export const makeDecoder =
       },
       atEnd: (at) =>
         inner === undefined
-          ? new LlmError.Truncated({ description: "the stream ended without any payload" })
+          ? (recognition.reason(false) ??
+            new LlmError.Truncated({ description: "the stream ended without any payload" }))
           : named(inner.end(at), style, beginning),
       isDone: () => inner?.done === true
     })

@@ -18,6 +18,7 @@ import { type StreamDecoder } from "./StreamDecoder.ts"
  * - `onEvent(data, event, at)`: one event; returns the reason when it says that the request failed
  * - `isComplete()`: whether the API's own end (a terminator or a finish reason) was seen
  * - `isDone()`: whether the terminator itself was seen; what comes after it is ignored
+ * - `foreign()`: asked when the body is over: the reason when nothing in it was of this API, though something came
  * - `takeEvent(bytes, start, end, at)`: reads one whole event at `start`, where an event begins, straight from its bytes, if it
  *   can; returns where the event has ended, or `start`. For events that come for every token; all others go to `onEvent`
  *
@@ -28,6 +29,7 @@ export interface SseHandler {
   readonly onEvent: (data: string, event: string, at: number) => LlmError.Reason | undefined
   readonly isComplete: () => boolean
   readonly isDone: () => boolean
+  readonly foreign?: (() => LlmError.Reason | undefined) | undefined
   readonly takeEvent?: ((bytes: Buffer, start: number, end: number, at: number) => number) | undefined
 }
 
@@ -128,6 +130,8 @@ export const make = (handler: SseHandler): StreamDecoder => {
       const reason = feed(`${withoutMark(utf8.decode())}\n\n`, at)
       // What is left at the end of a cut stream is half an event; that it does not parse says only that it was cut.
       if (reason !== undefined && reason._tag !== "Protocol") return reason
+      const foreign = handler.foreign?.()
+      if (foreign !== undefined) return foreign
       return handler.isComplete()
         ? undefined
         : new LlmError.Truncated({ description: "the stream ended without a finish reason or an end marker" })

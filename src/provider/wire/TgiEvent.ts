@@ -10,6 +10,7 @@
 import * as Schema from "effect/Schema"
 import * as LlmError from "../../domain/LlmError.ts"
 import * as Json from "../internal/json.ts"
+import { Recognition } from "../internal/recognition.ts"
 import { type EventBuffer } from "./EventBuffer.ts"
 import * as OpenAiChunk from "./OpenAiChunk.ts"
 import * as SseDecoder from "./SseDecoder.ts"
@@ -80,6 +81,7 @@ const addDetails = (details: Json.JsonObject, at: number, out: EventBuffer): voi
  */
 export const makeDecoder: MakeDecoder = (out) => {
   let done = false
+  const recognition = new Recognition("event of generate_stream", "--llm-api")
   return SseDecoder.make({
     onEvent: (data, name, at) => {
       const event = Json.parse(data)
@@ -91,6 +93,7 @@ export const makeDecoder: MakeDecoder = (out) => {
       }
       if (!Json.isObject(event)) return new LlmError.Protocol({ description: `Not an event: ${data.slice(0, 200)}` })
       const { details, token } = event
+      recognition.add(Json.isObject(token) || typeof event["generated_text"] === "string", event, data, name)
       if (Json.isObject(token) && token["special"] !== true && typeof token["text"] === "string") {
         out.content("text", token["text"], at)
       }
@@ -99,6 +102,7 @@ export const makeDecoder: MakeDecoder = (out) => {
       return errorOf(event)
     },
     isComplete: () => done,
-    isDone: () => done
+    isDone: () => done,
+    foreign: () => recognition.reason(done)
   })
 }

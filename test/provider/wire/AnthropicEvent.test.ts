@@ -132,6 +132,8 @@ const read = (body: Buffer): reference.Outcome => {
       ]
     })
   }
+  let isForeign = false
+  let isKnown = false
   for (const { data, event: name, isClosed } of reference.sseEvents(body)) {
     const json = decoding.parsed(data)
     if (name === "error") return { parts, failure: "InStream" }
@@ -141,6 +143,8 @@ const read = (body: Buffer): reference.Outcome => {
     }
     const event = Option.getOrThrow(decodeEvent(json.value))
     const { content_block: block, delta } = event
+    isKnown ||= event.type.startsWith("message_") || event.type.startsWith("content_block_") || event.type === "ping"
+    isForeign = !isKnown
     const add = (kind: "text" | "reasoning" | "tool", text: string | null | undefined): void => {
       if (text) parts.push({ kind, text })
     }
@@ -169,7 +173,7 @@ const read = (body: Buffer): reference.Outcome => {
       }
     }
   }
-  return { parts, failure: "Truncated" }
+  return { parts, failure: isForeign ? "Protocol" : "Truncated" }
 }
 
 const data = (event: object): string => `data: ${JSON.stringify(event)}\n\n`

@@ -88,6 +88,8 @@ const read = (body: Uint8Array): reference.Outcome => {
   const parts: Array<reference.Part> = []
   let usage: reference.Part | undefined
   let isComplete = false
+  let isForeign = false
+  let isKnown = false
   const giveUsage = (): void => {
     if (usage !== undefined) parts.push(usage)
     usage = undefined
@@ -109,6 +111,8 @@ const read = (body: Uint8Array): reference.Outcome => {
       return failed("Protocol")
     }
     const { candidates, promptFeedback, usageMetadata } = Option.getOrThrow(decodeChunk(json.value))
+    isKnown ||= [candidates, promptFeedback, usageMetadata].some(decoding.isObject)
+    isForeign = !isKnown
     for (const { content, finishReason } of candidates ?? []) {
       for (const { functionCall, text, thought } of content?.parts ?? []) {
         if (text) parts.push({ kind: thought === true ? "reasoning" : "text", text })
@@ -139,7 +143,7 @@ const read = (body: Uint8Array): reference.Outcome => {
     if (isComplete) giveUsage()
     if (promptFeedback?.blockReason) return failed("InStream")
   }
-  return failed(isComplete ? undefined : "Truncated")
+  return failed(isComplete ? undefined : isForeign ? "Protocol" : "Truncated")
 }
 
 const body = (...chunks: ReadonlyArray<unknown>): string =>

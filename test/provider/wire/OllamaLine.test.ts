@@ -79,6 +79,8 @@ const decodeLine = Schema.decodeUnknownOption(OllamaLine.OllamaLine)
 const read = (body: Buffer): reference.Outcome => {
   const parts: Array<reference.Part> = []
   const texts = body.toString("utf8").split("\n")
+  let isForeign = false
+  let isKnown = false
   for (const [index, text] of texts.entries()) {
     if (text.trim() === "") continue
     const isClosed = index + 1 < texts.length
@@ -88,6 +90,8 @@ const read = (body: Buffer): reference.Outcome => {
       return { parts, failure: "Protocol" }
     }
     const { done, done_reason, eval_count, message, prompt_eval_count } = Option.getOrThrow(decodeLine(json.value))
+    isKnown ||= decoding.isObject(message)
+    isForeign = !isKnown
     if (message?.thinking) parts.push({ kind: "reasoning", text: message.thinking })
     if (message?.content) parts.push({ kind: "text", text: message.content })
     for (const call of message?.tool_calls ?? []) {
@@ -97,12 +101,13 @@ const read = (body: Buffer): reference.Outcome => {
     }
     if ("error" in json.value) return { parts, failure: "InStream" }
     if (done !== true) continue
+    const failure = isForeign ? "Protocol" : undefined
     if (done_reason) parts.push({ finished: done_reason })
     const counts = [prompt_eval_count ?? null, eval_count ?? null]
     if (counts.some((count) => count !== null)) parts.push({ usage: [...counts, null, null] })
-    return { parts, failure: undefined }
+    return { parts, failure }
   }
-  return { parts, failure: "Truncated" }
+  return { parts, failure: isForeign ? "Protocol" : "Truncated" }
 }
 
 const data = (line: object): string => `${JSON.stringify(line)}\n`

@@ -31,7 +31,11 @@ const plainly = (events: ReadonlyArray<Json>): reference.Outcome => {
   const text = (kind: "text" | "reasoning" | "tool", text: string | null | undefined): void => {
     if (text) parts.push({ kind, text })
   }
+  let isForeign = false
+  let isKnown = false
   for (const json of events) {
+    isKnown ||= /"type":"response\./.test(JSON.stringify(json))
+    isForeign = !isKnown
     const event = Option.getOrUndefined(decodeEvent(json))
     if (event === undefined) continue
     if (event.type === "error") return { parts, failure: "InStream" }
@@ -71,7 +75,7 @@ const plainly = (events: ReadonlyArray<Json>): reference.Outcome => {
       return { parts, failure: isFailed ? "InStream" : undefined }
     }
   }
-  return { parts, failure: "Truncated" }
+  return { parts, failure: isForeign ? "Protocol" : "Truncated" }
 }
 
 const count = fc.option(fc.nat(99))

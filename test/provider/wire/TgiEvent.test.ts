@@ -79,6 +79,8 @@ const decodeEvent = Schema.decodeUnknownOption(TgiEvent.TgiEvent)
 /** Reads a whole answer through the schema. */
 const read = (body: Buffer): reference.Outcome => {
   const parts: Array<reference.Part> = []
+  let isForeign = false
+  let isKnown = false
   for (const { data, event: name, isClosed } of reference.sseEvents(body)) {
     if (name === "error") return { parts, failure: "InStream" }
     const json = decoding.parsed(data)
@@ -87,6 +89,8 @@ const read = (body: Buffer): reference.Outcome => {
       return { parts, failure: "Protocol" }
     }
     const { details, generated_text, token } = Option.getOrThrow(decodeEvent(json.value))
+    isKnown ||= decoding.isObject(token) || typeof generated_text === "string"
+    isForeign = !isKnown
     if (token?.text && token.special !== true) parts.push({ kind: "text", text: token.text })
     if (details) {
       if (details.finish_reason) parts.push({ finished: details.finish_reason })
@@ -96,7 +100,7 @@ const read = (body: Buffer): reference.Outcome => {
     if ("error" in json.value) return { parts, failure: "InStream" }
     if (typeof generated_text === "string") return { parts, failure: undefined }
   }
-  return { parts, failure: "Truncated" }
+  return { parts, failure: isForeign ? "Protocol" : "Truncated" }
 }
 
 const data = (event: object): string => `data:${JSON.stringify(event)}\n\n`

@@ -116,12 +116,23 @@ const hasError = (chunk: unknown): boolean => {
   )
 }
 
+/** Whether there is anything of the API in a chunk. */
+const isOpenAi = ({ choices, usage }: OpenAiChunk): boolean =>
+  choices?.length === 0 ||
+  typeof usage?.prompt_tokens === "number" ||
+  (choices ?? []).some(
+    (choice) =>
+      "delta" in choice || "text" in choice || (typeof choice.finish_reason === "string" && !("message" in choice))
+  )
+
 /** Reads a whole answer. Every chunk in it must be one that the schema knows. */
 export const openAi = (body: Uint8Array): Outcome => {
   const parts: Array<Part> = []
   let isComplete = false
+  let isForeign = false
+  let isKnown = false
   for (const { data, event, isClosed } of sseEvents(body)) {
-    if (data.trim() === "[DONE]") return { parts, failure: undefined }
+    if (data.trim() === "[DONE]") return { parts, failure: isKnown ? undefined : "Protocol" }
     const json = parse(data)
     if (Option.isNone(json)) {
       if (event === "error") return { parts, failure: "InStream" }
@@ -130,12 +141,14 @@ export const openAi = (body: Uint8Array): Outcome => {
       return { parts, failure: "Protocol" }
     }
     const chunk = Option.getOrThrow(decodeChunk(json.value))
+    isKnown ||= isOpenAi(chunk)
+    isForeign = !isKnown
     const found = partsOf(chunk)
     parts.push(...found)
     if (hasError(json.value) || event === "error") return { parts, failure: "InStream" }
     isComplete ||= (chunk.choices ?? []).some(({ finish_reason }) => finish_reason)
   }
-  return { parts, failure: isComplete ? undefined : "Truncated" }
+  return { parts, failure: isForeign ? "Protocol" : isComplete ? undefined : "Truncated" }
 }
 
 /** Of usage in every chunk the last is what counts. */
