@@ -152,7 +152,9 @@ export interface CachedInput extends Schema.Schema.Type<typeof CachedInput> {}
  * - `quantile_error`: by how much of itself a quantile above may be off at most: 0 when all values were kept, 0.001 when there were
  *   so many that histograms took their place. The gaps between chunks are always in a histogram
  * - `token_source`: whose counts the output tokens are; `null` when no request succeeded
- * - `num_uncounted_requests`: successful requests whose output tokens are not known: those without `usage` where the server counts
+ * - `num_uncounted_requests`: successful requests whose output tokens are not known: those without `usage` where the server counts.
+ *   From the first of them on, what needs the tokens of every answer is `null`: `total_output_tokens`,
+ *   `mean_output_throughput_token_per_s` and `busy_output_throughput_token_per_s`; distributions are of the counted ones
  * - `total_hidden_reasoning_tokens`: generated and never streamed, by the server's count; in no other number
  * - `finish_reason_frequency`: of the successful requests
  * - `num_unsampled_requests`: requests that are in the totals and in no distribution
@@ -217,7 +219,7 @@ export const Summary = Schema.Struct({
   num_uncounted_requests: Schema.Int,
   total_hidden_reasoning_tokens: Schema.Int,
   total_input_tokens: Schema.Int,
-  total_output_tokens: Schema.Int,
+  total_output_tokens: Schema.NullOr(Schema.Int),
   total_chunks: Schema.Int,
   inter_chunk_burst_share: Num,
   mean_tokens_per_chunk: Num,

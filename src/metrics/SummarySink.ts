@@ -176,6 +176,8 @@ export class SummarySink {
     const endToEnd = columns.end_to_end_latency_s.ranked()
     const inFlight = flights.flight()
     const meanInFlight = perWallSecond(inFlight.requestSeconds)
+    // A sum without the tokens of some answers is not the run's
+    const outputTokens = totals.uncounted === 0 ? totals.outputTokens : null
     const expectedInFlight = totals.completed === 0 ? null : perWallSecond(totals.requestSeconds)
 
     return {
@@ -189,7 +191,7 @@ export class SummarySink {
       error_rate: started === 0 ? 0 : errors / started,
       number_errors: errors,
       error_code_frequency: this.parts.errors.byCode(),
-      mean_output_throughput_token_per_s: perWallSecond(totals.outputTokens),
+      mean_output_throughput_token_per_s: outputTokens === null ? null : perWallSecond(outputTokens),
       num_completed_requests: totals.completed,
       num_completed_requests_per_min: perWallSecond(totals.completed * 60),
 
@@ -228,7 +230,7 @@ export class SummarySink {
       num_uncounted_requests: totals.uncounted,
       total_hidden_reasoning_tokens: totals.hiddenReasoningTokens,
       total_input_tokens: totals.inputTokens,
-      total_output_tokens: totals.outputTokens,
+      total_output_tokens: outputTokens,
       total_chunks: totals.chunks,
       inter_chunk_burst_share: quotient(totals.chunksTogether, Histogram.count(this.parts.gaps)),
       mean_tokens_per_chunk: quotient(totals.tokensInChunks, totals.chunksWithTokens),
@@ -243,7 +245,7 @@ export class SummarySink {
 
       wall_time_s: wall,
       busy_time_s: inFlight.busySeconds,
-      busy_output_throughput_token_per_s: quotient(totals.outputTokens, inFlight.busySeconds),
+      busy_output_throughput_token_per_s: outputTokens === null ? null : quotient(outputTokens, inFlight.busySeconds),
       request_rate_per_s: (openLoop === null ? null : offeredRate(flights)) ?? perWallSecond(flights.count),
       mean_requests_in_flight: meanInFlight,
       max_requests_in_flight: inFlight.most,

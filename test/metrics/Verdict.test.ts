@@ -134,6 +134,13 @@ const cases: ReadonlyArray<
     { records: counted({ number_input_tokens: 573, usage_input_tokens: 37 }) },
     "DEGRADED"
   ],
+  ["uncounted_answers", "none", { records: records(10) }, "VALID"],
+  [
+    "uncounted_answers",
+    "1 of 100",
+    { records: records(10, (index) => (index === 3 ? { token_source: "server", number_output_tokens: null } : {})) },
+    "DEGRADED"
+  ],
   ["bad_time", "1 of 10 s", { health: someSeconds(1, { loopUtilization: 1 }) }, "VALID"],
   ["bad_time", "2 of 10 s", { health: someSeconds(2, { loopUtilization: 1 }) }, "DEGRADED"],
   ["invalid_time", "2 of 100 s", spiky(2), "VALID"],

@@ -239,6 +239,16 @@ export const checks = {
     advice:
       "The model saw prompts of other lengths than asked for: name its tokenizer (--tokenizer NAME); llmperf probe says how far one is off"
   }),
+  uncounted_answers: check({
+    degraded: 0,
+    invalid: null,
+    unit: "share",
+    what: "share of answers whose tokens are not known",
+    cause: "tokens",
+    says: (amount) => `The tokens of ${amount} of the answers are not known`,
+    advice:
+      "Throughputs and totals of tokens are unknown, inter-token latency is that of the other answers. Where the server sends no usage with some of them, --count-tokens tokenizer counts every answer"
+  }),
   bad_time: check({
     degraded: 0.1,
     invalid: null,
@@ -286,6 +296,7 @@ export const checkNames = Record.keys(checks)
  * - `own_errors`: share of requests that failed by the fault of the client
  * - `token_mismatch_of_output`, `token_mismatch_of_input`: by how much the tokenizer's counts of answers and of prompts are off from
  *   the server's, as a share of these: of answers where the tokenizer counts them, of prompts beyond `TEMPLATE_TOKENS` each
+ * - `uncounted_answers`: share of the answers whose tokens nobody counted
  * - `bad_time`, `invalid_time`: share of the run in slices that are not VALID, and that are INVALID
  *
  * @category models
