@@ -155,6 +155,8 @@ export interface CachedInput extends Schema.Schema.Type<typeof CachedInput> {}
  * - `num_uncounted_requests`: successful requests whose output tokens are not known: those without `usage` where the server counts.
  *   From the first of them on, what needs the tokens of every answer is `null`: `total_output_tokens`,
  *   `mean_output_throughput_token_per_s` and `busy_output_throughput_token_per_s`; distributions are of the counted ones
+ * - `num_unknown_first_chunks`: measured requests of which it is not known how many tokens came with the first chunk, where these may be
+ *   several; `unknown_first_chunk_share`: the mean share of their tokens that these may be: inter-token latency may be low by as much
  * - `total_hidden_reasoning_tokens`: generated and never streamed, by the server's count; in no other number
  * - `finish_reason_frequency`: of the successful requests
  * - `num_unsampled_requests`: requests that are in the totals and in no distribution
@@ -218,6 +220,8 @@ export const Summary = Schema.Struct({
   token_source: Schema.NullOr(TokenSource),
   num_uncounted_requests: Schema.Int,
   total_hidden_reasoning_tokens: Schema.Int,
+  num_unknown_first_chunks: Schema.Int,
+  unknown_first_chunk_share: Num,
   total_input_tokens: Schema.Int,
   total_output_tokens: Schema.NullOr(Schema.Int),
   total_chunks: Schema.Int,

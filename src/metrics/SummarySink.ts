@@ -229,6 +229,8 @@ export class SummarySink {
       token_source: sourceOf(totals),
       num_uncounted_requests: totals.uncounted,
       total_hidden_reasoning_tokens: totals.hiddenReasoningTokens,
+      num_unknown_first_chunks: totals.vagueFirst,
+      unknown_first_chunk_share: quotient(totals.firstShares, totals.vagueFirst),
       total_input_tokens: totals.inputTokens,
       total_output_tokens: outputTokens,
       total_chunks: totals.chunks,
@@ -302,7 +304,11 @@ const addCompleted = (
 const visibleOutput = ({ hidden_reasoning_tokens, usage_output_tokens }: RequestRecord): number | null =>
   usage_output_tokens === null ? null : usage_output_tokens - (hidden_reasoning_tokens ?? 0)
 
-const addMeasured = ({ columns }: SummaryParts, record: RequestRecord): void => {
+const addMeasured = ({ columns, totals }: SummaryParts, record: RequestRecord): void => {
+  if (record.first_chunk_share !== undefined) {
+    totals.vagueFirst++
+    totals.firstShares += record.first_chunk_share
+  }
   columns.inter_token_latency_s.push(record.inter_token_latency_s)
   columns.sum_inter_token_latency_s.push(record.sum_inter_token_latency_s)
   columns.mean_inter_token_latency_s.push(record.mean_inter_token_latency_s)

@@ -12,7 +12,7 @@ import { cutShort } from "./internal/finishReasons.ts"
 import { style, type Style } from "./internal/style.ts"
 import { table, type TableColumn, type TableRow } from "./internal/table.ts"
 import * as Text from "./internal/text.ts"
-import { uncountedAnswers } from "./internal/uncounted.ts"
+import { NOTABLE_FIRST_SHARE, uncountedAnswers } from "./internal/uncounted.ts"
 import type { Said } from "./CalibrationFields.ts"
 import * as VerdictText from "./VerdictText.ts"
 
@@ -360,7 +360,17 @@ const warnings = (summary: Summary): Array<string> => {
   }
   const output = disagreement("Output tokens", summary.usage_output_tokens)
   if (output !== null && isFarOff(summary)) found.push(output)
+  const low = lowTimePerToken(summary)
+  if (low !== null) found.push(low)
   return found
+}
+
+const lowTimePerToken = (summary: Summary): string | null => {
+  const { num_unknown_first_chunks: answers, unknown_first_chunk_share: share } = summary
+  return share === null || share < NOTABLE_FIRST_SHARE
+    ? null
+    : `Inter-token latency may be up to ${Text.percent(share)} too low: the first chunk of ${answers} ${answers === 1 ? "answer" : "answers"} may hold several ` +
+        "tokens, and usage does not say how many. --usage-per-chunk asks the server for it."
 }
 
 /** From this share of chunks on that came together with the one before, something holds them back. */

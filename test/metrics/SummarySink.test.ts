@@ -349,6 +349,23 @@ describe("SummarySink", () => {
     assert.deepInclude(summarize([undecided]), { token_source: null, num_uncounted_requests: 0 })
   })
 
+  it("says of how many answers the first chunk is not known, and what share it may be", () => {
+    const outcomes = [
+      outcome(record({ token_source: "server", first_chunk_tokens: null, first_chunk_share: 0.1 })),
+      outcome(record({ token_source: "server", first_chunk_tokens: null, first_chunk_share: 0.05 })),
+      outcome(record({ token_source: "server" }))
+    ]
+    assert.deepInclude(summarize(outcomes), {
+      num_unknown_first_chunks: 2,
+      unknown_first_chunk_share: (0.1 + 0.05) / 2
+    })
+    assert.deepInclude(summarize([]), { num_unknown_first_chunks: 0, unknown_first_chunk_share: null })
+    const sink = new SummarySink.SummarySink()
+    for (const each of outcomes) sink.add(each)
+    const far = Result.getOrThrow(SummarySink.unpack(SummarySink.pack(sink), { requests: 3, seconds: 10 }))
+    assert.deepStrictEqual(far.summary({ wallSeconds: 1 }), sink.summary({ wallSeconds: 1 }))
+  })
+
   it("counts why answers ended, those of failed requests not", () => {
     const ended = (reason: string | null) => outcome(record({ finish_reason: reason }))
     const { finish_reason_frequency } = summarize([

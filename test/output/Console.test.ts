@@ -249,6 +249,14 @@ describe("Console", () => {
     assert.match(neither, /^total throughput +unknown: the server did not count the prompts/m)
   })
 
+  it("says by how much the time per token may be too low", () => {
+    assert.match(
+      shown({ token_source: "server", first_chunk_share: 0.0625 }, {}),
+      /^! Inter-token latency may be up to 6\.3 % too low: the first chunk of 1 answer may hold several .* --usage-per-chunk/m
+    )
+    assert.notInclude(shown({ token_source: "server", first_chunk_share: 0.005 }), "too low")
+  })
+
   it("takes a few more input tokens per prompt for a chat template", () => {
     assert.match(
       shown({ usage_input_tokens: 73 }, { usage_input_tokens: 75 }),

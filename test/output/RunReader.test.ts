@@ -154,7 +154,9 @@ describe("RunReader", () => {
         Effect.flatMap(withFiles({ "summary.json": "{}", "individual_responses.json": JSON.stringify(rows) }), load)
       const uncounted = yield* read(ours(3, (id) => ({ number_output_tokens: id === 2 ? null : 10 })))
       assert.strictEqual(uncounted.series.uncounted, 1)
-      const old = yield* read(ours(3).map(({ number_output_tokens: _, ...row }) => row))
+      const old = yield* read(
+        ours(3).map((row) => Object.fromEntries(Object.entries(row).filter(([key]) => key !== "number_output_tokens")))
+      )
       assert.deepStrictEqual([old.series.uncounted, [...old.series.outputTokens]], [0, [0, 0, 0]])
     }).pipe(Effect.scoped)
   )

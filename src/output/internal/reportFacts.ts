@@ -2,7 +2,7 @@ import type { ReportRun } from "../ReportData.ts"
 import { cutShort } from "./finishReasons.ts"
 import { counted, number, percent, seconds } from "./reportText.ts"
 import { resultOf } from "./reportTotals.ts"
-import { uncountedAnswers } from "./uncounted.ts"
+import { NOTABLE_FIRST_SHARE, uncountedAnswers } from "./uncounted.ts"
 
 /** A number of the headline. `more` says what belongs to it; `value` is what is compared between runs. */
 export interface Fact {
@@ -33,6 +33,13 @@ const countedBy = (run: ReportRun): string => {
 const finishReasonsOf = (run: ReportRun): { readonly [reason: string]: unknown } => {
   const frequency = namedOf(run, "finish_reason_frequency")
   return typeof frequency === "object" && frequency !== null ? { ...frequency } : {}
+}
+
+const perToken = (fact: Fact, { summary }: ReportRun): Fact => {
+  const low = resultOf(summary, "unknown_first_chunk_share")
+  return low === null || low < NOTABLE_FIRST_SHARE
+    ? fact
+    : { ...fact, more: `${fact.more}; may be up to ${percent(low)} too low (see --usage-per-chunk)` }
 }
 
 const outputRate = (run: ReportRun): Fact => {
@@ -66,7 +73,7 @@ export const factsOf = (run: ReportRun): ReadonlyArray<Fact> => {
   const errors = totals.failed + totals.cancelled
   return [
     latency("Time to first token", "Time to first token"),
-    latency("Inter-token latency (TPOT)", "Inter-token latency"),
+    perToken(latency("Inter-token latency (TPOT)", "Inter-token latency"), run),
     latency("End-to-end latency", "End-to-end latency"),
     outputRate(run),
     {

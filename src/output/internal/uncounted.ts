@@ -10,3 +10,6 @@ export const uncountedAnswers = (of: Uncounted): string | null =>
     : `${of.num_uncounted_requests} of ${of.num_completed_requests} answers ${
         of.token_source === "server" ? "had no usage" : "could not be counted"
       }`
+
+/** Tokens of the first chunk that are not known are worth a word from this share of an answer on: its time per token may be low by as much. */
+export const NOTABLE_FIRST_SHARE = 0.01
