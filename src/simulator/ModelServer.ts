@@ -89,7 +89,7 @@ export interface ModelServerOptions extends Schema.Schema.Type<typeof ModelServe
 /**
  * One request. `id` decides its draws: the same seed and id give the same text and latencies. `ttft`, `itl` and
  * `tokensPerChunk` take the place of the server's options for this request. `arrivedNanos` is when it came, on the monotonic
- * clock, where that was before `generate` runs (a server has to read it first); `ttft` counts from there. `pieces` is a text
+ * clock, where that was before `generate` runs (a server has to read it first); `ttft` and the reading of the prompt count from there. `pieces` is a text
  * to write, token by token, in place of words drawn by chance; it has at least `outputTokens` of them.
  *
  * @category models
@@ -351,7 +351,7 @@ export const make = Effect.fnUntraced(function* (
       }
       const at = now()
       catchUp()
-      server.submit(job, Math.min(request.arrivedNanos ?? at, at), at)
+      server.submit(job, Math.min(request.arrivedNanos ?? at, at))
       reschedule()
       return Effect.succeed(job)
     })
