@@ -4,7 +4,7 @@ import * as Words from "../Words.ts"
 
 /** Requests at a time, and how often: enough for the path of a request to be compiled, in a fraction of a second. */
 const REQUESTS = 8
-const ROUNDS = 6
+const ROUNDS = 4
 
 /** A prompt of a usual length, other words each time, as tokenizers remember. */
 const PROMPT_WORDS = 500
