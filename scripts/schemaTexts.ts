@@ -49,6 +49,8 @@ export const record: Texts = {
   tokenizer_output_tokens: "Tokens of the generated text by the tokenizer",
   first_chunk_tokens:
     "Tokens that came at the moment of the first content, by whoever counts; null when that is not known",
+  first_chunk_share:
+    "Only there when the server counts and does not say how many tokens came at the moment of the first content, and these may be several: their share of the answer. Time per token may be low by as much",
   hidden_reasoning_tokens: "Tokens of reasoning that the server counted and did not stream",
   usage_input_tokens: "Tokens of the prompt by the server's own count",
   usage_output_tokens: "Tokens of the answer by the server's own count",
@@ -122,8 +124,11 @@ export const summary: Texts = {
   num_uncounted_requests: "Successful requests whose output tokens are not known",
   num_requests_without_content: "Successful requests whose answer had no content, and so no TTFT",
   total_hidden_reasoning_tokens: "Tokens of reasoning that the server counted and did not stream",
+  num_unknown_first_chunks: "Measured requests of which it is not known how many tokens came with the first chunk",
+  unknown_first_chunk_share:
+    "The mean share of their tokens that these may be: inter-token latency may be low by as much; null where there are none",
   total_input_tokens: "Tokens of the prompts of successful requests",
-  total_output_tokens: "Tokens of successful answers",
+  total_output_tokens: "Tokens of successful answers; null when those of one are not known",
   total_chunks: "Chunks of successful answers",
   inter_chunk_burst_share:
     "Share of the chunks, but for the first of each answer, that came together with the one before",

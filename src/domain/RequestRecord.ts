@@ -31,6 +31,8 @@ const ServerCount = Schema.NullOr(Schema.Int.check(Schema.isGreaterThanOrEqualTo
  * - `tokenizer_output_tokens` is the tokenizer's count of the text; `usage_…` are the server's own counts, `null` where it
  *   gave none, or something else than a whole number from 0
  * - `first_chunk_tokens`: how many tokens came at the moment of the first, by whoever counts; `null` when that is not known
+ * - `first_chunk_share`: only there when the server counts, does not say how many tokens came at the moment of the first, and these may
+ *   be several: their share of all. Time per token may be low by as much
  * - `hidden_reasoning_tokens`: those of `usage_output_tokens` that were never streamed; `null` when the server says nothing of reasoning
  * - `sampled` is `false` for a request that counts in the totals only
  * - `credential_renewed`: `true` when the server rejected the credential and the request was written once more with another; its
@@ -78,6 +80,7 @@ export const RequestRecord = Schema.Struct({
   token_source: Schema.NullOr(TokenSource),
   tokenizer_output_tokens: Count,
   first_chunk_tokens: Count,
+  first_chunk_share: Schema.optionalKey(Schema.Finite),
   hidden_reasoning_tokens: Count,
   usage_input_tokens: ServerCount,
   usage_output_tokens: ServerCount,

@@ -152,8 +152,12 @@ export interface CachedInput extends Schema.Schema.Type<typeof CachedInput> {}
  * - `quantile_error`: by how much of itself a quantile above may be off at most: 0 when all values were kept, 0.001 when there were
  *   so many that histograms took their place. The gaps between chunks are always in a histogram
  * - `token_source`: whose counts the output tokens are; `null` when no request succeeded
- * - `num_uncounted_requests`: successful requests whose output tokens are not known: those without `usage` where the server counts
+ * - `num_uncounted_requests`: successful requests whose output tokens are not known: those without `usage` where the server counts.
+ *   From the first of them on, what needs the tokens of every answer is `null`: `total_output_tokens`,
+ *   `mean_output_throughput_token_per_s` and `busy_output_throughput_token_per_s`; distributions are of the counted ones
  * - `num_requests_without_content`: successful requests whose answer had nothing in it: they have no TTFT
+ * - `num_unknown_first_chunks`: measured requests of which it is not known how many tokens came with the first chunk, where these may be
+ *   several; `unknown_first_chunk_share`: the mean share of their tokens that these may be: inter-token latency may be low by as much
  * - `total_hidden_reasoning_tokens`: generated and never streamed, by the server's count; in no other number
  * - `finish_reason_frequency`: of the successful requests
  * - `num_unsampled_requests`: requests that are in the totals and in no distribution
@@ -218,8 +222,10 @@ export const Summary = Schema.Struct({
   num_uncounted_requests: Schema.Int,
   num_requests_without_content: Schema.Int,
   total_hidden_reasoning_tokens: Schema.Int,
+  num_unknown_first_chunks: Schema.Int,
+  unknown_first_chunk_share: Num,
   total_input_tokens: Schema.Int,
-  total_output_tokens: Schema.Int,
+  total_output_tokens: Schema.NullOr(Schema.Int),
   total_chunks: Schema.Int,
   inter_chunk_burst_share: Num,
   mean_tokens_per_chunk: Num,

@@ -86,8 +86,9 @@ export const make = Effect.fnUntraced(function* (options: {
     const first = RequestSink.firstOf(measurement)
     return Effect.flatMap(count(text), (output) => {
       if (output === null || first === text) return Effect.succeed({ output, first: output })
-      // What came first matters only where the tokenizer leads
-      if (decision.current() === "server") return Effect.succeed({ output, first: null })
+      if (decision.current() === "server" && !RequestSink.isFirstUnknown(measurement)) {
+        return Effect.succeed({ output, first: null })
+      }
       return Effect.map(count(first), (first) => ({ output, first }))
     })
   }

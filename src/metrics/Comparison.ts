@@ -256,10 +256,12 @@ const ratios = (
 ) => {
   const side = (series: RequestSeries, stream: number): Side => {
     const { closedLoop, elapsed, length, wallSeconds } = series
+    const nothing = { length: 0, plan: { length: 1, needed: 0 }, points: [null], estimates: [] }
     if (length === 0 || (metric.per === "second" && (wallSeconds === null || wallSeconds <= 0))) {
-      return { count: 0, length: 0, plan: { length: 1, needed: 0 }, points: [null], estimates: [] }
+      return { ...nothing, count: 0 }
     }
     const numerators = metric.numerators(series)
+    if (numerators === null) return { ...nothing, count: length }
     const denominators = metric.per === "second" ? elapsed : new Float64Array(length).fill(1)
     const plan = Bootstrap.planRatioBlocks(numerators, denominators)
     const options = { ...settings, blockLength: plan.length, stream }

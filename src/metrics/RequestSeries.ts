@@ -56,6 +56,7 @@ export interface RequestRow {
  * - `ordered`: whether that order is known; otherwise it is the one in which they came
  * - `failed`, `succeeded`, `sent`: 1 or 0
  * - `outputTokens`: of the requests that succeeded, 0 for the others
+ * - `uncounted`: how many requests succeeded and have no known tokens: totals of tokens are then unknown
  * - `elapsed`: the part of the wall time that goes with each request, in seconds, all together the wall time. In an open
  *   loop that is the time until the next one was sent; in a closed loop, where a request is sent when another has ended, the
  *   time that it was in flight, divided by how many were on average
@@ -74,6 +75,7 @@ export interface RequestSeries {
   readonly succeeded: Float64Array
   readonly sent: Float64Array
   readonly outputTokens: Float64Array
+  readonly uncounted: number
   readonly elapsed: Float64Array
   readonly closedLoop: { readonly places: number; readonly inFlight: Float64Array } | null
   readonly distributions: { readonly [Key in DistributionKey]: Float64Array }
@@ -116,6 +118,7 @@ export const make = (rows: ReadonlyArray<RequestRow>, { places, wallSeconds }: R
     succeeded: column(({ succeeded }) => (succeeded ? 1 : 0)),
     sent: column(({ sent }) => (sent ? 1 : 0)),
     outputTokens: column(({ outputTokens, succeeded }) => (succeeded ? (outputTokens ?? 0) : 0)),
+    uncounted: rows.filter(({ outputTokens, succeeded }) => succeeded && outputTokens === null).length,
     elapsed: elapsed(loop, starts, wallSeconds ?? 0),
     closedLoop: loop,
     distributions: {

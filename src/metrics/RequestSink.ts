@@ -138,10 +138,53 @@ export const answerOf = ({ parts, text }: Measurement): string =>
  * @category reading
  * @since 0.2.0
  */
-export const firstOf = ({ chunkAt, text }: Measurement): string => {
+export const firstOf = (measurement: Measurement): string =>
+  measurement.text.slice(0, chunksOfFirst(measurement)).join("")
+
+/** How many chunks came at the moment of the first. */
+const chunksOfFirst = ({ chunkAt }: Measurement): number => {
   let chunks = 0
   while (chunks < chunkAt.length && chunkAt[chunks] === chunkAt[0]) chunks++
-  return text.slice(0, chunks).join("")
+  return chunks
+}
+
+/**
+ * Whether it takes the tokenizer to tell how many tokens came at the moment of the first, where the server counts: it says how many
+ * there are in all and not how many then, and chunks hold several.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const isFirstUnknown = (measurement: Measurement): boolean => {
+  const { first, last } = countedByServer(measurement, hiddenReasoningOf(measurement))
+  if (first !== null || last === null) return false
+  const { least, most } = boundsOfFirst(measurement, last)
+  return least < most
+}
+
+/** Every chunk holds a token at least: the least and the most that can have come at the moment of the first, of so many in all. */
+const boundsOfFirst = (measurement: Measurement, tokens: number): { readonly least: number; readonly most: number } => {
+  const chunks = chunksOfFirst(measurement)
+  const later = measurement.chunkAt.length - chunks
+  const most = Math.max(1, tokens - later)
+  return { least: later === 0 ? most : Math.min(Math.max(1, chunks), most), most }
+}
+
+/** The tokenizer and the server agree on an answer when their counts differ by no more than this share of the server's, or by one token. */
+const AGREEMENT = 0.05
+
+const agree = (tokenizer: number, server: number): boolean =>
+  Math.abs(tokenizer - server) <= Math.max(1, AGREEMENT * server)
+
+/** What came at the moment of the first, of so many tokens by the server, as far as chunks and the tokenizer tell; `null` when they do not. */
+const estimatedFirst = (measurement: Measurement, tokens: TokenizerCounts, last: number): number | null => {
+  const { chunkAt } = measurement
+  if (chunkAt.length === 0 || last < chunkAt.length) return null
+  const { least, most } = boundsOfFirst(measurement, last)
+  if (least === most) return least
+  const { first, output } = tokens
+  if (first === null || output === null || output === 0 || !agree(output, last)) return null
+  return Math.min(most, Math.max(least, Math.round((first * last) / output)))
 }
 
 /** Reasoning that the server counted and kept to itself: all of it, unless reasoning was streamed. `null` when it says nothing of it. */
@@ -161,13 +204,8 @@ const countedBy = (
 ): TokenizerCounts & { readonly last: number | null } => {
   switch (source) {
     case "server": {
-      const output = minus(measurement.usage?.outputTokens ?? null, hidden)
-      const last = minus(measurement.lastUsageTokens, hidden)
-      return {
-        output,
-        first: minus(measurement.firstUsageTokens, hidden),
-        last: last !== null && last !== output ? last : output === null ? null : output - endMarkOf(measurement, output)
-      }
+      const { first, last, output } = countedByServer(measurement, hidden)
+      return { output, last, first: first ?? (last === null ? null : estimatedFirst(measurement, tokens, last)) }
     }
     case "tokenizer":
       return { ...tokens, last: tokens.output }
@@ -175,6 +213,23 @@ const countedBy = (
       return { output: null, first: null, last: null }
   }
 }
+
+/** What the server itself tells. */
+const countedByServer = (measurement: Measurement, hidden: number | null) => {
+  const output = minus(measurement.usage?.outputTokens ?? null, hidden)
+  const last = minus(measurement.lastUsageTokens, hidden)
+  return {
+    output,
+    first: minus(measurement.firstUsageTokens, hidden),
+    last: last !== null && last !== output ? last : output === null ? null : output - endMarkOf(measurement, output)
+  }
+}
+
+/** The share of the tokens that came at the moment of the first: by the tokenizer, or by chunks where it has not counted. */
+const shareOfFirst = (measurement: Measurement, { first, output }: TokenizerCounts): number =>
+  first === null || output === null || output === 0
+    ? chunksOfFirst(measurement) / measurement.chunkAt.length
+    : first / output
 
 /** How servers say that a model has come to its end by itself. */
 const BY_ITSELF = /^(stop|eos_token)$/i
@@ -240,6 +295,8 @@ export interface TokenizerCounts {
  *   tokens, whoever counts
  * - `inter_token_latency_s` = (last − first content) / (tokens at the moment of the last − tokens at the moment of the first): all
  *   output tokens and one, where these are not known; `null` when no token came later
+ *   Where the server counts and does not say how many came first, they are the tokenizer's count of these, scaled to the server's tokens, if
+ *   both agree on the answer; if not, they are taken for one per chunk
  * - a request that never reached the socket has no `sent_offset_s`, no lag and no latencies
  *
  * @category conversions
@@ -277,8 +334,14 @@ export const toOutcome = (
   const latency = seconds(sentAt, endedAt)
   const generation = seconds(first, last)
   const firstTokens = counted.first === null ? null : Math.max(1, counted.first)
+  const isVague = source === "server" && firstTokens === null && isFirstUnknown(measurement)
   const perToken =
-    generation === null || counted.last === null ? null : ratio(generation, counted.last - (firstTokens ?? 1))
+    generation === null || counted.last === null
+      ? null
+      : ratio(
+          generation,
+          counted.last - (firstTokens ?? (isVague ? boundsOfFirst(measurement, counted.last).least : 1))
+        )
   const connection = measurement.sent?.connection ?? null
   const lostAfter = measurement.sent?.lostAfter
   const reason = error?.reason
@@ -322,6 +385,7 @@ export const toOutcome = (
     token_source: source,
     tokenizer_output_tokens: tokens.output,
     first_chunk_tokens: first === undefined ? null : firstTokens,
+    ...(isVague ? { first_chunk_share: shareOfFirst(measurement, tokens) } : {}),
     hidden_reasoning_tokens: hidden,
     usage_input_tokens: usage?.inputTokens ?? null,
     usage_output_tokens: usage?.outputTokens ?? null,

@@ -87,7 +87,8 @@ const Recent = Schema.NullOr(Schema.Struct({ count: Schema.Finite, p50: Schema.F
  * - `grade`: the verdict so far, or in the end; `null` when it is not known
  * - `elapsedSeconds`, `inFlight`, `recent…`: as in `LiveSnapshot`
  * - `started`, …: totals, which never fall from one reading to the next; `chunksReceived` of all requests, as they come
- * - `inputTokens`, `outputTokens`, `chunks`: of the requests that succeeded
+ * - `inputTokens`, `outputTokens`, `chunks`: of the requests that succeeded; `uncounted`: how many of these have no known output tokens,
+ *   so that `outputTokens` is too small
  * - `cacheableTokens`, `cachedTokens`: of those of them whose `usage` says how much of the prompt was cached: its tokens as the server
  *   counts, and how many of these were cached
  * - `errors`: requests that did not, by kind; `code` is `""` where there is none
@@ -112,6 +113,7 @@ export const Reading = Schema.Struct({
   inputTokens: Schema.Finite,
   outputTokens: Schema.Finite,
   chunks: Schema.Finite,
+  uncounted: Schema.Finite,
   cacheableTokens: Schema.Finite,
   cachedTokens: Schema.Finite,
   errors: Schema.Array(Schema.Struct({ reason: Schema.String, code: Schema.String, count: Schema.Finite })),
@@ -143,7 +145,7 @@ export interface Reading extends Schema.Schema.Type<typeof Reading> {}
 export class RunMetrics {
   readonly #buckets = makeBuckets()
   readonly #errors = new ErrorTally()
-  readonly #totals = { inputTokens: 0, outputTokens: 0, chunks: 0, cacheableTokens: 0, cachedTokens: 0 }
+  readonly #totals = { inputTokens: 0, outputTokens: 0, chunks: 0, uncounted: 0, cacheableTokens: 0, cachedTokens: 0 }
   readonly #most = { started: 0, completed: 0, failed: 0, cancelled: 0, late: 0, queued: 0, dropped: 0, chunks: 0 }
 
   /** Adds a request that has ended, well or badly. */
@@ -155,7 +157,8 @@ export class RunMetrics {
     const buckets = this.#buckets
     const totals = this.#totals
     totals.inputTokens += record.number_input_tokens
-    totals.outputTokens += record.number_output_tokens ?? 0
+    if (record.number_output_tokens === null) totals.uncounted++
+    else totals.outputTokens += record.number_output_tokens
     totals.chunks += record.number_chunks
     const { usage_cached_input_tokens: cached, usage_input_tokens: input } = record
     if (cached !== null && input !== null) {
@@ -182,6 +185,7 @@ export class RunMetrics {
     this.#totals.inputTokens += totals.inputTokens
     this.#totals.outputTokens += totals.outputTokens
     this.#totals.chunks += totals.chunks
+    this.#totals.uncounted += totals.uncounted
     this.#totals.cacheableTokens += totals.cacheableTokens
     this.#totals.cachedTokens += totals.cachedTokens
     this.#errors.append(errors)

@@ -176,6 +176,8 @@ export class SummarySink {
     const endToEnd = columns.end_to_end_latency_s.ranked()
     const inFlight = flights.flight()
     const meanInFlight = perWallSecond(inFlight.requestSeconds)
+    // A sum without the tokens of some answers is not the run's
+    const outputTokens = totals.uncounted === 0 ? totals.outputTokens : null
     const expectedInFlight = totals.completed === 0 ? null : perWallSecond(totals.requestSeconds)
 
     return {
@@ -189,7 +191,7 @@ export class SummarySink {
       error_rate: started === 0 ? 0 : errors / started,
       number_errors: errors,
       error_code_frequency: this.parts.errors.byCode(),
-      mean_output_throughput_token_per_s: perWallSecond(totals.outputTokens),
+      mean_output_throughput_token_per_s: outputTokens === null ? null : perWallSecond(outputTokens),
       num_completed_requests: totals.completed,
       num_completed_requests_per_min: perWallSecond(totals.completed * 60),
 
@@ -228,8 +230,10 @@ export class SummarySink {
       num_uncounted_requests: totals.uncounted,
       num_requests_without_content: totals.withoutContent,
       total_hidden_reasoning_tokens: totals.hiddenReasoningTokens,
+      num_unknown_first_chunks: totals.vagueFirst,
+      unknown_first_chunk_share: quotient(totals.firstShares, totals.vagueFirst),
       total_input_tokens: totals.inputTokens,
-      total_output_tokens: totals.outputTokens,
+      total_output_tokens: outputTokens,
       total_chunks: totals.chunks,
       inter_chunk_burst_share: quotient(totals.chunksTogether, Histogram.count(this.parts.gaps)),
       mean_tokens_per_chunk: quotient(totals.tokensInChunks, totals.chunksWithTokens),
@@ -244,7 +248,7 @@ export class SummarySink {
 
       wall_time_s: wall,
       busy_time_s: inFlight.busySeconds,
-      busy_output_throughput_token_per_s: quotient(totals.outputTokens, inFlight.busySeconds),
+      busy_output_throughput_token_per_s: outputTokens === null ? null : quotient(outputTokens, inFlight.busySeconds),
       request_rate_per_s: (openLoop === null ? null : offeredRate(flights)) ?? perWallSecond(flights.count),
       mean_requests_in_flight: meanInFlight,
       max_requests_in_flight: inFlight.most,
@@ -303,7 +307,11 @@ const addCompleted = (
 const visibleOutput = ({ hidden_reasoning_tokens, usage_output_tokens }: RequestRecord): number | null =>
   usage_output_tokens === null ? null : usage_output_tokens - (hidden_reasoning_tokens ?? 0)
 
-const addMeasured = ({ columns }: SummaryParts, record: RequestRecord): void => {
+const addMeasured = ({ columns, totals }: SummaryParts, record: RequestRecord): void => {
+  if (record.first_chunk_share !== undefined) {
+    totals.vagueFirst++
+    totals.firstShares += record.first_chunk_share
+  }
   columns.inter_token_latency_s.push(record.inter_token_latency_s)
   columns.sum_inter_token_latency_s.push(record.sum_inter_token_latency_s)
   columns.mean_inter_token_latency_s.push(record.mean_inter_token_latency_s)

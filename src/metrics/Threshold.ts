@@ -36,6 +36,7 @@ export interface Threshold {
  * - `value`: the number of the run, infinite where requests that failed count as never ended; `null` when there is none
  * - `outcome`: `unknown` when the run has no such number, or fewer values (`count`) than a percentile needs (`needed`, see
  *   `Comparison.neededFor`)
+ * - `uncounted`: the run, when there is no such number because the tokens of some answers are not known; `null` otherwise
  *
  * @category models
  * @since 0.2.0
@@ -46,6 +47,7 @@ export interface Checked {
   readonly outcome: "passed" | "failed" | "unknown"
   readonly count: number
   readonly needed: number
+  readonly uncounted: Pick<Summary, "num_completed_requests" | "num_uncounted_requests" | "token_source"> | null
 }
 
 /**
@@ -104,7 +106,9 @@ export const check = (
     const needed = isQuantile ? neededFor(last) : 0
     const isKnown = value !== null && (!isQuantile || count >= needed)
     const outcome = !isKnown ? "unknown" : Expression.holds(value, operator, limit) ? "passed" : "failed"
-    return { threshold, value, outcome, count, needed }
+    const isUncounted =
+      value === null && about === "requests" && isSumOfTokens(path) && summary.num_uncounted_requests > 0
+    return { threshold, value, outcome, count, needed, uncounted: isUncounted ? summary : null }
   })
 
 /**
@@ -118,13 +122,31 @@ export const passed = (
   { allowUnknown }: { readonly allowUnknown: boolean }
 ): boolean => checked.every(({ outcome }) => outcome === "passed" || (allowUnknown && outcome === "unknown"))
 
+/** What has no value for an answer whose tokens are not known. */
+const ofCountedAnswers: ReadonlySet<string> = new Set([
+  "inter_token_latency_s",
+  "mean_inter_token_latency_s",
+  "request_output_throughput_token_per_s",
+  "number_output_tokens"
+])
+
+/** What has no value for a run with such an answer. */
+const sumsOfTokens: ReadonlySet<string> = new Set([
+  "mean_output_throughput_token_per_s",
+  "busy_output_throughput_token_per_s",
+  "total_output_tokens"
+])
+
+const isSumOfTokens = (path: ReadonlyArray<string>): boolean => path.length === 1 && sumsOfTokens.has(path[0] ?? "")
+
 /** How many values a quantile is of. */
 const countOf = (path: ReadonlyArray<string>, summary: Summary): number => {
   const counted = walk(summary, [...path.slice(0, -1), "count"])
   if (typeof counted === "number") return counted
-  const { num_completed_requests, num_failed_requests, num_unsampled_requests } = summary
+  const { num_completed_requests, num_failed_requests, num_uncounted_requests, num_unsampled_requests } = summary
   const failed = path[0] === "failed_as_infinite" ? num_failed_requests : 0
-  return Math.max(0, num_completed_requests + failed - num_unsampled_requests)
+  const uncounted = ofCountedAnswers.has(path[0] ?? "") ? num_uncounted_requests : 0
+  return Math.max(0, num_completed_requests + failed - num_unsampled_requests - uncounted)
 }
 
 const answersOf = (path: ReadonlyArray<string>, correctness: CorrectnessSummary | undefined): number | null => {

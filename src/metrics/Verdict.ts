@@ -34,6 +34,7 @@ export {
   ownErrorOf,
   VERY_LATE_SECONDS
 } from "./internal/verdictDispatch.ts"
+export { templateTokensOf } from "./internal/verdictTokens.ts"
 export { defaultLimits, Limit, type LimitName, Limits, Party, partyOf, type Unit } from "./internal/verdictLimits.ts"
 
 /**

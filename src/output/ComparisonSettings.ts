@@ -167,6 +167,13 @@ const ownWarnings = ({ path, series, summarized, summary }: LoadedRun): Readonly
   } else if (typeof stopped === "string") {
     found.push(`${path} did not come to its end by itself (${stopped}).`)
   }
+  if (series.uncounted > 0) {
+    const succeeded = series.succeeded.reduce((sum, one) => sum + one, 0)
+    found.push(
+      `${path}: the tokens of ${series.uncounted} of ${succeeded} answers are not known. Its output throughput is unknown; output tokens, ` +
+        "request throughput and inter-token latency are those of the other answers. --count-tokens tokenizer counts every answer."
+    )
+  }
   if (!series.ordered) {
     found.push(
       `${path} does not say when requests were sent: they are taken in the order of the file, so intervals may be too short.`

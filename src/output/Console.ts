@@ -4,7 +4,7 @@
  * @since 0.1.0
  */
 import type { DetailedDistribution, Distribution, Summary } from "../domain/Summary.ts"
-import type { Grade, Verdict } from "../metrics/Verdict.ts"
+import { type Grade, templateTokensOf, type Verdict } from "../metrics/Verdict.ts"
 import { LATE_SECONDS } from "../metrics/SummarySink.ts"
 import type { CacheRemark } from "./CacheText.ts"
 import { errorKind } from "./internal/errorKind.ts"
@@ -14,6 +14,7 @@ import { cutShort } from "./internal/finishReasons.ts"
 import { style, type Style } from "./internal/style.ts"
 import { table, type TableColumn, type TableRow } from "./internal/table.ts"
 import * as Text from "./internal/text.ts"
+import { NOTABLE_FIRST_SHARE, uncountedAnswers } from "./internal/uncounted.ts"
 import type { Said } from "./CalibrationFields.ts"
 import * as VerdictText from "./VerdictText.ts"
 
@@ -215,20 +216,12 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
   const rows: Array<readonly [label: string, value: string]> = [
     ["requests", `${ok}, ${failed}${cancelled}`],
     ["completed requests", completed(summary)],
-    [
-      "output throughput",
-      `${perSecond(summary.mean_output_throughput_token_per_s)} over ${seconds(summary.wall_time_s)} of wall time`
-    ],
-    [
-      "",
-      `${perSecond(summary.busy_output_throughput_token_per_s)} over ${seconds(summary.busy_time_s)} with requests in flight`
-    ],
-    ["total throughput", `${perSecond(totalThroughput(summary))}, input and output`],
+    ...throughputs(summary),
     [
       "in flight",
       `${Text.number(summary.mean_requests_in_flight)} on average, ${summary.max_requests_in_flight} at most`
     ],
-    ["tokens", `${summary.total_input_tokens} in, ${summary.total_output_tokens} out${countedBy(summary)}`],
+    ["tokens", `${inputTokens(summary)}, ${outputTokens(summary)}`],
     ...cachedInput(summary),
     ...dispatch(summary)
   ]
@@ -246,17 +239,54 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
 const completed = ({ num_completed_requests_per_min: perMinute }: Summary): string =>
   `${Text.number(perMinute === null ? null : perMinute / 60)} requests/s, ${Text.number(perMinute)} per minute`
 
-/**
- * Tokens per second of wall time, those of the prompts too. Where the server counts the answers, and has counted all prompts, it
- * counts these too: two tokenizers' tokens have no sum.
- */
-const totalThroughput = (summary: Summary): number | null => {
-  const { num_completed_requests, token_source, total_input_tokens, total_output_tokens, wall_time_s } = summary
-  const { num_requests_compared, server_tokens } = summary.usage_input_tokens
-  const byServer = token_source === "server" && num_requests_compared === num_completed_requests
-  const tokens = (byServer ? server_tokens : total_input_tokens) + total_output_tokens
-  return wall_time_s === null || wall_time_s <= 0 ? null : tokens / wall_time_s
+const throughputs = (summary: Summary): ReadonlyArray<readonly [label: string, value: string]> => {
+  const uncounted = uncountedAnswers(summary)
+  if (uncounted !== null) {
+    return [
+      ["output throughput", `unknown: ${uncounted}`],
+      ["total throughput", `unknown: ${uncounted}`]
+    ]
+  }
+  return [
+    [
+      "output throughput",
+      `${perSecond(summary.mean_output_throughput_token_per_s)} over ${seconds(summary.wall_time_s)} of wall time`
+    ],
+    [
+      "",
+      `${perSecond(summary.busy_output_throughput_token_per_s)} over ${seconds(summary.busy_time_s)} with requests in flight`
+    ],
+    ["total throughput", totalThroughput(summary)]
+  ]
 }
+
+/** Tokens per second of wall time, those of the prompts too, all by the same count: two tokenizers' tokens have no sum. */
+const totalThroughput = (summary: Summary): string => {
+  const { num_completed_requests, token_source, total_input_tokens, total_output_tokens, wall_time_s } = summary
+  if (total_output_tokens === null || wall_time_s === null || wall_time_s <= 0) return perSecond(null)
+  const isAll = (usage: Summary["usage_output_tokens"]): boolean =>
+    usage.num_requests_compared === num_completed_requests
+  const rate = (input: number, output: number): string =>
+    `${perSecond((input + output) / wall_time_s)}, input and output`
+  if (token_source !== "server") return rate(total_input_tokens, total_output_tokens)
+  const { usage_input_tokens: input, usage_output_tokens: output } = summary
+  if (isAll(input)) return `${rate(input.server_tokens, total_output_tokens)} by the server`
+  return isAll(output)
+    ? `${rate(total_input_tokens, output.tokenizer_tokens)} by the tokenizer`
+    : "unknown: the server did not count the prompts, nor the tokenizer the answers"
+}
+
+/** The tokenizer's count of the prompts, and the server's where it counted all of them otherwise. */
+const inputTokens = ({ num_completed_requests, total_input_tokens, usage_input_tokens }: Summary): string => {
+  const { num_requests_compared, server_tokens } = usage_input_tokens
+  const byServer = num_requests_compared > 0 && num_requests_compared === num_completed_requests
+  return byServer && server_tokens !== total_input_tokens
+    ? `${total_input_tokens} in (${server_tokens} by the server)`
+    : `${total_input_tokens} in`
+}
+
+const outputTokens = (summary: Summary): string =>
+  summary.total_output_tokens === null ? "output unknown" : `${summary.total_output_tokens} out${countedBy(summary)}`
 
 /** What the server had in its cache, if it says so. */
 const cachedInput = ({
@@ -331,7 +361,8 @@ const warnings = (summary: Summary): Array<string> => {
           : "The latencies and the time in flight do not belong to the same requests.")
     )
   }
-  if (summary.num_uncounted_requests > 0) found.push(uncounted(summary))
+  const uncounted = unknownTokens(summary)
+  if (uncounted !== null) found.push(uncounted)
   const empty = EmptyAnswers.remark(summary.num_requests_without_content, summary.num_completed_requests)
   if (empty !== null) found.push(empty)
   const cut = cutShort(summary.finish_reason_frequency)
@@ -344,7 +375,17 @@ const warnings = (summary: Summary): Array<string> => {
   }
   const output = disagreement("Output tokens", summary.usage_output_tokens)
   if (output !== null && isFarOff(summary)) found.push(output)
+  const low = lowTimePerToken(summary)
+  if (low !== null) found.push(low)
   return found
+}
+
+const lowTimePerToken = (summary: Summary): string | null => {
+  const { num_unknown_first_chunks: answers, unknown_first_chunk_share: share } = summary
+  return share === null || share < NOTABLE_FIRST_SHARE
+    ? null
+    : `Inter-token latency may be up to ${Text.percent(share)} too low: the first chunk of ${answers} ${answers === 1 ? "answer" : "answers"} may hold several ` +
+        "tokens, and usage does not say how many. --usage-per-chunk asks the server for it."
 }
 
 /** From this share of chunks on that came together with the one before, something holds them back. */
@@ -369,7 +410,7 @@ const notes = (summary: Summary, verdict: Verdict | undefined): Array<string> =>
   const found: Array<string> = []
   const bursts = isLateClient(verdict) ? null : burstsOf(summary)
   if (bursts !== null) found.push(bursts)
-  if (summary.num_completed_requests > 0 && summary.total_chunks === 0 && summary.total_output_tokens > 0) {
+  if (summary.num_completed_requests > 0 && summary.total_chunks === 0 && summary.total_output_tokens !== 0) {
     found.push("This API gives its answers in one piece: they have no time to first token and no inter-token latency.")
   }
   const tokens = summary.mean_tokens_per_chunk
@@ -397,19 +438,30 @@ const notes = (summary: Summary, verdict: Verdict | undefined): Array<string> =>
   }
   const output = disagreement("Output tokens", summary.usage_output_tokens)
   if (output !== null && !isFarOff(summary)) found.push(output)
+  const template = templateTokensOf(summary.usage_input_tokens)
   const input = disagreement("Input tokens", summary.usage_input_tokens)
-  if (input !== null) found.push(input)
+  if (template !== null) found.push(templateText(template))
+  else if (input !== null) found.push(input)
   return found
 }
 
-const uncounted = ({ num_completed_requests, num_uncounted_requests, token_source }: Summary): string => {
-  const share = `${num_uncounted_requests} of ${num_completed_requests}`
-  return token_source === "server"
-    ? `${share} answers came without usage: their tokens are unknown and in no token number. --count-tokens tokenizer counts every answer.`
-    : `The tokens of ${share} answers could not be counted: they are in no token number.`
+const unknownTokens = (summary: Summary): string | null => {
+  const uncounted = uncountedAnswers(summary)
+  if (uncounted === null) return null
+  const counted = summary.num_completed_requests - summary.num_uncounted_requests
+  return (
+    `${uncounted}: their tokens are unknown, and so are throughputs and totals of tokens. ` +
+    (counted === 0
+      ? ""
+      : `Output tokens, request throughput and inter-token latency above are those of the other ${counted}. `) +
+    (summary.token_source === "server" ? "--count-tokens tokenizer counts every answer." : "")
+  ).trim()
 }
 
-/** Where the tokenizer and the server's usage part. A server adds the words of its chat template to a prompt. */
+const templateText = (tokens: number): string =>
+  `The server counts ${Text.number(tokens)} more input tokens per prompt than the tokenizer, about what a chat template adds.`
+
+/** Where the tokenizer and the server's usage part. */
 const disagreement = (what: string, usage: Summary["usage_output_tokens"]): string | null => {
   const difference = usage.mean_relative_difference
   if (usage.num_requests_different === 0) return null

@@ -227,7 +227,8 @@ const rowOf = (record: Fields): RequestSeries.RequestRow => {
     start,
     succeeded: record["error_code"] === null,
     sent: "sent_offset_s" in record ? record["sent_offset_s"] !== null : true,
-    outputTokens,
+    // null is an answer without a count; a file that has no such key has no tokens
+    outputTokens: "number_output_tokens" in record ? outputTokens : 0,
     inFlight: inFlight(record),
     values:
       record["sampled"] === false

@@ -9,6 +9,7 @@ import type { RenderOptions } from "./Console.ts"
 import { amount } from "./internal/comparisonText.ts"
 import { style } from "./internal/style.ts"
 import * as Text from "./internal/text.ts"
+import { uncountedAnswers } from "./internal/uncounted.ts"
 
 /**
  * A heading and a line for every threshold. Ends with a newline; empty when there are none.
@@ -38,8 +39,11 @@ export const render = (checked: ReadonlyArray<Checked>, options: RenderOptions):
 
 const words = { passed: "met", failed: "MISSED", unknown: "UNKNOWN" } as const
 
-const found = ({ count, needed, outcome, threshold, value }: Checked): string => {
-  if (value === null) return "there is no such number in this run"
+const found = ({ count, needed, outcome, threshold, uncounted, value }: Checked): string => {
+  if (value === null) {
+    const why = uncounted === null ? null : uncountedAnswers(uncounted)
+    return why === null ? "there is no such number in this run" : `unknown: ${why}`
+  }
   const text =
     value === Infinity
       ? "never, for requests that failed"

@@ -183,6 +183,7 @@ const meanings: { readonly [party in Verdict.Party]: (grade: Verdict.Grade, fact
     return `the server did not keep up with the schedule (${facts.join("; ")})`
   },
   tokenizer: () => "tokens were counted by the wrong tokenizer",
+  counts: () => "the tokens of some answers are not known",
   prompts: () => "the server read other prompts than the ones counted",
   provider: () => "the provider threw exceptions"
 }

@@ -50,7 +50,8 @@ import type * as Scope from "effect/Scope"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { isIPv4, isIPv6 } from "node:net"
 import * as handler from "./internal/handler.ts"
-import { ModelServer } from "./ModelServer.ts"
+import { rehearse } from "./internal/rehearsal.ts"
+import { make as makeModel, ModelServer, ModelServerOptions } from "./ModelServer.ts"
 import { PromptTokens } from "./PromptTokens.ts"
 import { HostNotLoopback, ListenFailed, PortInUse, SimulatorError } from "./SimulatorError.ts"
 
@@ -59,6 +60,8 @@ import { HostNotLoopback, ListenFailed, PortInUse, SimulatorError } from "./Simu
  * - `beyondLoopback`: whether `host` may be another than a loopback address (no)
  * - `port`: 0 for any free one (0)
  * - `truth`: whether to keep when each request came and each chunk was sent (no)
+ * - `rehearse`: whether to answer some requests of its own before it listens, on a port and with a model that are then gone, so that the
+ *   first that come do not find cold code (no)
  * - `truthLimit`: most such moments held until they are asked for; beyond it the oldest requests are dropped and counted
  *
  * @category models
@@ -78,6 +81,10 @@ export const HttpFrontOptions = Schema.Struct({
     Schema.withDecodingDefaultKey(Effect.succeed(0))
   ),
   truth: Schema.Boolean.pipe(
+    Schema.withConstructorDefault(Effect.succeed(false)),
+    Schema.withDecodingDefaultKey(Effect.succeed(false))
+  ),
+  rehearse: Schema.Boolean.pipe(
     Schema.withConstructorDefault(Effect.succeed(false)),
     Schema.withDecodingDefaultKey(Effect.succeed(false))
   ),
@@ -145,7 +152,22 @@ export const make = Effect.fn("HttpFront.make")(function* (
   const { host, beyondLoopback } = options
   if (!isLoopback(host) && (!beyondLoopback || host === ""))
     return yield* new SimulatorError({ reason: new HostNotLoopback({ host }) })
-  const model = yield* ModelServer
+  if (options.rehearse) yield* rehearsed
+  return yield* open(yield* ModelServer, options)
+})
+
+/** That it cannot listen is said by the real one. */
+const rehearsed = Effect.gen(function* () {
+  const model = yield* makeModel(ModelServerOptions.make({}))
+  const { url } = yield* open(model, HttpFrontOptions.make({}))
+  yield* rehearse(url)
+}).pipe(Effect.scoped, Effect.ignore)
+
+const open = Effect.fnUntraced(function* (
+  model: ModelServer["Service"],
+  options: HttpFrontOptions
+): Effect.fn.Return<HttpFront["Service"], SimulatorError, Scope.Scope> {
+  const { host } = options
   const clock = yield* Clock.Clock
   const fibers = yield* FiberSet.make()
   const run = yield* FiberSet.runtime(fibers)<never>()

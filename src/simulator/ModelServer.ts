@@ -89,7 +89,7 @@ export interface ModelServerOptions extends Schema.Schema.Type<typeof ModelServe
 /**
  * One request. `id` decides its draws: the same seed and id give the same text and latencies. `ttft`, `itl` and
  * `tokensPerChunk` take the place of the server's options for this request. `arrivedNanos` is when it came, on the monotonic
- * clock, where that was before `generate` runs (a server has to read it first); `ttft` counts from there. `pieces` is a text
+ * clock, where that was before `generate` runs (a server has to read it first); `ttft` and the reading of the prompt count from there. `pieces` is a text
  * to write, token by token, in place of words drawn by chance; it has at least `outputTokens` of them.
  *
  * @category models
@@ -217,6 +217,13 @@ export class ModelServer extends Context.Service<
 /** Most things let happen before other fibers get a turn. */
 const advanceLimit = 4096
 
+/**
+ * Timers of real clocks know whole milliseconds and may be early. What is then left is not slept, which would take one more, but waited
+ * for turn by turn: so long at most, and only after a sleep that was long enough for that to cost little.
+ */
+const MOST_TURNING_NANOS = 1e6
+const LEAST_SLEEP_NANOS = 4e6
+
 const makeJob = (options: ModelServerOptions, request: GenerateRequest, quiet: boolean): batch.Job => {
   const text = draws.make(options.seed, request.id, "text")
   const ttft = request.ttft ?? options.ttft
@@ -331,11 +338,17 @@ export const make = Effect.fnUntraced(function* (
     return waitsUntil - now()
   })
   const scheduler = Effect.gen(function* () {
+    let early = NaN
     while (true) {
       const wait = yield* advance
+      const until = waitsUntil
       if (wait === Infinity) yield* rung
-      else if (wait > 0) yield* Effect.raceFirst(clock.sleep(Duration.nanos(BigInt(Math.ceil(wait)))), rung)
-      else yield* Effect.yieldNow
+      else if (wait <= 0 || (until === early && wait <= MOST_TURNING_NANOS)) yield* Effect.yieldNow
+      else {
+        const slept = Effect.as(clock.sleep(Duration.nanos(BigInt(Math.ceil(wait)))), true)
+        const isTimer = yield* Effect.raceFirst(slept, Effect.as(rung, false))
+        early = isTimer && wait >= LEAST_SLEEP_NANOS ? until : NaN
+      }
     }
   })
   yield* Effect.forkScoped(scheduler)
@@ -351,7 +364,7 @@ export const make = Effect.fnUntraced(function* (
       }
       const at = now()
       catchUp()
-      server.submit(job, Math.min(request.arrivedNanos ?? at, at), at)
+      server.submit(job, Math.min(request.arrivedNanos ?? at, at))
       reschedule()
       return Effect.succeed(job)
     })

@@ -141,8 +141,11 @@ describe.concurrent("whose tokens", { timeout: 90_000 }, () => {
         count_tokens: "auto"
       })
       for (const row of untold.rows) {
-        assert.deepInclude(row, { token_source: "server", number_output_tokens: 21, first_chunk_tokens: null })
-        assert.strictEqual(row["inter_token_latency_s"], perToken(row, 20))
+        // The tokenizer agrees with the server, so its count of what came first is taken
+        assert.deepInclude(row, { token_source: "server", number_output_tokens: 21 })
+        const first = Number(row["first_chunk_tokens"])
+        assert.include([4, 8, 12, 16, 20, 21], first)
+        assert.strictEqual(row["inter_token_latency_s"], perToken(row, 21 - first))
       }
       assert.match(untold.shown, /^tokens +240 in, 84 out, output counted by the server$/m)
       assert.include(untold.shown, "chunks carry 3.50 tokens on average")
@@ -184,8 +187,8 @@ describe.concurrent("whose tokens", { timeout: 90_000 }, () => {
       }
       assert.strictEqual(auto.summary["results_num_uncounted_requests"], source === "tokenizer" ? 0 : 20)
       const asked = yield* results([...load, "--count-tokens=server"])
-      assert.deepInclude(asked.summary, { results_num_uncounted_requests: 20, results_total_output_tokens: 280 })
-      assert.include(asked.shown, "20 of 60 answers came without usage")
+      assert.deepInclude(asked.summary, { results_num_uncounted_requests: 20, results_total_output_tokens: null })
+      assert.include(asked.shown, "20 of 60 answers had no usage")
     })
   )
 

@@ -232,7 +232,7 @@ describe("Correctness.run", () => {
           assert.deepStrictEqual(
             Object.keys(record),
             Object.keys(CorrectnessRecord.fields).filter(
-              (key) => key !== "agent" && key !== "credential_renewed" && key !== "connection_retry_s"
+              (key) => !["agent", "credential_renewed", "connection_retry_s", "first_chunk_share"].includes(key)
             )
           )
           assert.isTrue(Schema.is(CorrectnessRecord)(record))
@@ -261,7 +261,7 @@ describe("Correctness.run", () => {
           assert.deepStrictEqual(
             Object.keys(metrics),
             Object.keys(RequestRecord.fields).filter(
-              (key) => key !== "agent" && key !== "credential_renewed" && key !== "connection_retry_s"
+              (key) => !["agent", "credential_renewed", "connection_retry_s", "first_chunk_share"].includes(key)
             )
           )
           assert.deepStrictEqual(response, {

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Result from "effect/Result"
 import * as Comparison from "../../src/metrics/Comparison.ts"
+import * as Gate from "../../src/metrics/Gate.ts"
 import * as RequestSeries from "../../src/metrics/RequestSeries.ts"
 import { autoregressive, runOf, uniformOf } from "./latencies.ts"
 
@@ -44,6 +46,31 @@ describe("Comparison", () => {
     assert.closeTo(value("request_rate_per_s"), 1, 1e-9)
     assert.closeTo(value("num_completed_requests_per_min"), 60, 1e-9)
     assert.strictEqual(value("error_rate"), 0)
+  })
+
+  it("compares no totals of tokens when those of some answers are not known", () => {
+    const counted = runOf(Array.from({ length: 100 }, () => 0.2))
+    const rows = Array.from({ length: 100 }, (_, start) => ({
+      start,
+      succeeded: true,
+      sent: true,
+      outputTokens: start % 3 === 0 ? null : 10,
+      inFlight: 1,
+      values: { ttft_s: 0.2 }
+    }))
+    const uncounted = RequestSeries.make(rows, { wallSeconds: 100, places: null })
+    assert.deepStrictEqual([counted.uncounted, uncounted.uncounted], [0, 34])
+    const [throughput] = Comparison.compare(counted, uncounted, {
+      seed: 1,
+      resamples: 50,
+      leftOut: new Set(Comparison.metricKeys.filter((key) => key !== "mean_output_throughput_token_per_s"))
+    })
+    assert.deepInclude(throughput?.statistics[0], { candidate: null, absolute: null, relative: null, shown: "unknown" })
+    const rule = Result.getOrThrow(Gate.parse("mean_output_throughput_token_per_s < -5%"))
+    assert.deepInclude(Gate.judge(rule, throughput === undefined ? [] : [throughput], "significant"), {
+      outcome: "unknown",
+      unknown: "missing"
+    })
   })
 
   it("sees a difference, its direction and its size", () => {

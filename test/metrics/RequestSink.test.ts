@@ -141,7 +141,7 @@ describe("RequestSink.toOutcome", () => {
       assert.deepStrictEqual(
         Object.keys(record),
         Object.keys(RequestRecord.fields).filter(
-          (key) => !["agent", "credential_renewed", "connection_retry_s"].includes(key)
+          (key) => !["agent", "credential_renewed", "connection_retry_s", "first_chunk_share"].includes(key)
         )
       )
     }
@@ -205,7 +205,7 @@ describe("RequestSink.toOutcome", () => {
         number_total_tokens: 555,
         tokenizer_output_tokens: 9,
         usage_output_tokens: 5,
-        first_chunk_tokens: null,
+        first_chunk_tokens: 1,
         inter_token_latency_s: 0.1,
         tokens_per_chunk: 1,
         request_output_throughput_token_per_s: 10
@@ -278,11 +278,44 @@ describe("RequestSink.toOutcome", () => {
         first_chunk_tokens: 4,
         inter_token_latency_s: 0.3 / 6
       })
-      // Without it the first chunk is taken for one token
-      assert.deepInclude(rowOf([chunks(4), usage(10, 3)], { source: "server" }), {
+    })
+
+    it("takes the tokenizer's count of what came first where the server gives only the total and both agree", () => {
+      const events = [chunks(4), usage(100, 3)]
+      const of = (outputTokens: number | null, firstTokens: number | null) =>
+        rowOf(events, { source: "server", outputTokens, firstTokens })
+      assert.deepInclude(of(100, 25), { first_chunk_tokens: 25, inter_token_latency_s: 0.3 / 75 })
+      // Scaled to the server's tokens
+      assert.deepInclude(of(96, 24), { first_chunk_tokens: 25, inter_token_latency_s: 0.3 / 75 })
+      assert.notProperty(of(96, 24), "first_chunk_share")
+      // More than 5 % apart, or not counted: one token per chunk, and how much the time per token may be low by
+      assert.deepInclude(of(94, 23), {
         first_chunk_tokens: null,
-        inter_token_latency_s: 0.3 / 9
+        first_chunk_share: 23 / 94,
+        inter_token_latency_s: 0.3 / 99
       })
+      assert.deepInclude(of(null, null), { first_chunk_tokens: null, first_chunk_share: 0.25 })
+      // Short answers: one token more is the mark of the end
+      const short = rowOf([chunks(2), usage(9, 1)], { source: "server", outputTokens: 8, firstTokens: 4 })
+      assert.deepInclude(short, { first_chunk_tokens: 5, inter_token_latency_s: 0.1 / 4 })
+      // Every later chunk has a token at least, and a row that the tokenizer leads needs no share
+      assert.strictEqual(
+        rowOf([chunks(4), usage(5, 3)], { source: "server", outputTokens: 5, firstTokens: 4 }).first_chunk_tokens,
+        2
+      )
+      assert.notProperty(rowOf(events, { source: "tokenizer", outputTokens: 94, firstTokens: 23 }), "first_chunk_share")
+    })
+
+    it("needs no tokenizer for what came first where every chunk is a token", () => {
+      const needs = (...events: ReadonlyArray<TokenEvent>) => RequestSink.isFirstUnknown(measure([sent, ...events]))
+      assert.isFalse(needs(chunks(4), usage(4, 3)))
+      assert.isTrue(needs(chunks(4), usage(8, 3)))
+      assert.isFalse(needs(content("text", ["x", at(0)]), usage(4, 0), content("text", ["x", at(1)]), usage(8, 1)))
+      assert.isFalse(needs(chunks(4)))
+      // Two chunks of one moment are two tokens
+      const together = [content("text", ["a", at(0)], ["b", at(0)], ["c", at(1)]), usage(3, 1)]
+      assert.isFalse(needs(...together))
+      assert.deepInclude(rowOf(together, { source: "server" }), { first_chunk_tokens: 2, inter_token_latency_s: 0.1 })
     })
 
     it("leaves out the mark of the end, which the server counts and does not stream", () => {

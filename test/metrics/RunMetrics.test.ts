@@ -133,11 +133,12 @@ describe("RunMetrics", () => {
       outcome(failure("503", "HttpStatus", "b")),
       outcome(failure("cancelled", "Cancelled", "c", { number_input_tokens: 1e6, number_chunks: 1e6 }))
     ])
-    const { chunks, errors, inputTokens, outputTokens, requests } = read(self)
+    const { chunks, errors, inputTokens, outputTokens, requests, uncounted } = read(self)
     assert.deepStrictEqual(
-      { chunks, errors, inputTokens, outputTokens },
+      { chunks, errors, inputTokens, outputTokens, uncounted },
       {
         chunks: 7,
+        uncounted: 1,
         inputTokens: 57,
         outputTokens: 10,
         errors: [

@@ -333,10 +333,37 @@ describe("SummarySink", () => {
       failure("timeout_idle", "Timeout", "", { token_source: null, number_output_tokens: null })
     )
     const summary = summarize([undecided, byServer(7), byServer(null), byServer(5)])
-    assert.deepInclude(summary, { token_source: "server", num_uncounted_requests: 1, total_output_tokens: 12 })
+    assert.deepInclude(summary, { token_source: "server", num_uncounted_requests: 1 })
+    // What needs the tokens of every answer is not known; distributions are of those that are
+    assert.deepInclude(summary, {
+      total_output_tokens: null,
+      mean_output_throughput_token_per_s: null,
+      busy_output_throughput_token_per_s: null
+    })
     assert.strictEqual(summary.number_output_tokens.mean, 6)
+    assert.deepInclude(summarize([undecided, byServer(7), byServer(5)]), {
+      num_uncounted_requests: 0,
+      total_output_tokens: 12
+    })
     assert.deepInclude(summarize([outcome(record())]), { token_source: "tokenizer", num_uncounted_requests: 0 })
     assert.deepInclude(summarize([undecided]), { token_source: null, num_uncounted_requests: 0 })
+  })
+
+  it("says of how many answers the first chunk is not known, and what share it may be", () => {
+    const outcomes = [
+      outcome(record({ token_source: "server", first_chunk_tokens: null, first_chunk_share: 0.1 })),
+      outcome(record({ token_source: "server", first_chunk_tokens: null, first_chunk_share: 0.05 })),
+      outcome(record({ token_source: "server" }))
+    ]
+    assert.deepInclude(summarize(outcomes), {
+      num_unknown_first_chunks: 2,
+      unknown_first_chunk_share: (0.1 + 0.05) / 2
+    })
+    assert.deepInclude(summarize([]), { num_unknown_first_chunks: 0, unknown_first_chunk_share: null })
+    const sink = new SummarySink.SummarySink()
+    for (const each of outcomes) sink.add(each)
+    const far = Result.getOrThrow(SummarySink.unpack(SummarySink.pack(sink), { requests: 3, seconds: 10 }))
+    assert.deepStrictEqual(far.summary({ wallSeconds: 1 }), sink.summary({ wallSeconds: 1 }))
   })
 
   it("counts why answers ended, those of failed requests not", () => {

@@ -127,6 +127,21 @@ describe("Threshold", () => {
     assert.strictEqual(check("error_rate < 1%")[0], "failed")
   })
 
+  it("does not judge totals of tokens when those of some answers are not known", () => {
+    const sink = new SummarySink()
+    for (let i = 0; i < 100; i++) {
+      sink.add(outcome(record({ token_source: "server", ...(i < 5 ? { number_output_tokens: null } : {}) })))
+    }
+    const [throughput, latency, count] = Threshold.check(
+      ["mean_output_throughput_token_per_s < 1000", "inter_token_latency_s.p90 < 1s", "error_rate < 1%"].map(threshold),
+      sink.summary({ wallSeconds: 10 })
+    )
+    assert.deepInclude(throughput, { value: null, outcome: "unknown" })
+    assert.deepInclude(throughput?.uncounted, { num_uncounted_requests: 5, num_completed_requests: 100 })
+    assert.deepInclude(latency, { outcome: "unknown", count: 95, needed: 100, uncounted: null })
+    assert.deepInclude(count, { outcome: "passed", uncounted: null })
+  })
+
   it("lets a run pass whose thresholds cannot be judged only where that is allowed", () => {
     const unknown = Threshold.check([threshold("error_rate < 1%"), threshold("ttft_s.p99 < 5s")], summary(0))
     assert.isFalse(Threshold.passed(unknown, { allowUnknown: false }))

@@ -168,6 +168,13 @@ const cases: ReadonlyArray<
   ["provider_errors", "1 of 1000", { records: exceptions(1) }, "DEGRADED"],
   ["provider_errors", "11 of 1000", { records: exceptions(11) }, "INVALID"],
   ["own_errors", "exceptions of the provider", { records: exceptions(20) }, "VALID"],
+  ["uncounted_answers", "none", { records: records(10) }, "VALID"],
+  [
+    "uncounted_answers",
+    "1 of 100",
+    { records: records(10, (index) => (index === 3 ? { token_source: "server", number_output_tokens: null } : {})) },
+    "DEGRADED"
+  ],
   ["bad_time", "1 of 10 s", { health: someSeconds(1, { loopUtilization: 1 }) }, "VALID"],
   ["bad_time", "2 of 10 s", { health: someSeconds(2, { loopUtilization: 1 }) }, "DEGRADED"],
   ["invalid_time", "2 of 100 s", spiky(2), "VALID"],

@@ -64,7 +64,7 @@ describe("CalibrationFields", () => {
       kind: "closed",
       in_flight: summary.max_requests_in_flight,
       requests_per_s: summary.num_requests_started / 8,
-      tokens_per_s: summary.total_output_tokens / 8
+      tokens_per_s: (summary.total_output_tokens ?? 0) / 8
     })
     const { command } = CalibrationFields.hint(summary, "--num-concurrent-requests=5")
     assert.match(command ?? "", /^llmperf calibrate --num-concurrent-requests=5 --ttft \d+ms --itl 16ms$/)

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
 import { type Fields } from "../../src/domain/Fields.ts"
+import { type RequestRecord } from "../../src/domain/RequestRecord.ts"
 import * as Comparison from "../../src/metrics/Comparison.ts"
 import * as Gate from "../../src/metrics/Gate.ts"
 import * as RequestSeries from "../../src/metrics/RequestSeries.ts"
@@ -360,15 +361,20 @@ describe("ComparisonSettings", () => {
     const old = ComparisonSettings.compare(loaded({}), loaded({}, { writer: "LLMPerf", itl: "per token with TTFT" }))
     assert.deepStrictEqual([...old.leftOut], ["inter_token_latency_s"])
     assert.lengthOf(old.warnings, 2)
+    const row = { start: 1, succeeded: true, sent: true, outputTokens: null, inFlight: 1, values: {} }
+    assert.match(
+      warned({}, { series: RequestSeries.make([row, { ...row, outputTokens: 5 }], { wallSeconds: 1, places: null }) }),
+      /^b: the tokens of 1 of 2 answers are not known\. Its output throughput is unknown; .* --count-tokens tokenizer/
+    )
     const tokenizers = ComparisonSettings.compare(loaded({ tokenizer: "a" }), loaded({ tokenizer: "b" }))
     assert.match(tokenizers.warnings[0] ?? "", /^tokenizer a against b: tokens of one are not tokens of the other/)
   })
 })
 
 describe("ThresholdReport", () => {
-  const checked = (...texts: ReadonlyArray<string>) => {
+  const checked = (of: Partial<RequestRecord>, ...texts: ReadonlyArray<string>) => {
     const sink = new SummarySink()
-    sink.add(outcome(record({ ttft_s: 0.25 })))
+    sink.add(outcome(record({ ttft_s: 0.25, ...of })))
     return Threshold.check(
       texts.map((text) => Result.getOrThrow(Threshold.parse(text))),
       sink.summary({ wallSeconds: 1 })
@@ -378,7 +384,7 @@ describe("ThresholdReport", () => {
   it("shows every threshold with what was found", () => {
     assert.strictEqual(
       ThresholdReport.render(
-        checked("ttft_s.mean < 0.5s", "error_rate > 1%", "ttft_s.p99 < 1s", "num_late_requests < 1"),
+        checked({}, "ttft_s.mean < 0.5s", "error_rate > 1%", "ttft_s.p99 < 1s", "num_late_requests < 1"),
         screen
       ),
       [
@@ -391,14 +397,18 @@ describe("ThresholdReport", () => {
       ].join("\n")
     )
     assert.strictEqual(
-      ThresholdReport.render(checked("ttft_s.mean < 0.5s"), screen).split("\n")[0],
+      ThresholdReport.render(checked({}, "ttft_s.mean < 0.5s"), screen).split("\n")[0],
       "Thresholds: all met"
     )
     assert.strictEqual(ThresholdReport.render([], screen), "")
+    assert.match(
+      ThresholdReport.render(checked({ number_output_tokens: null }, "total_output_tokens > 5"), screen),
+      /^ {2}UNKNOWN {2}total_output_tokens > 5 {2}unknown: 1 of 1 answers could not be counted$/m
+    )
   })
 
   it("gives objects for the summary", () => {
-    assert.deepStrictEqual(ThresholdReport.document(checked("ttft_s.mean < 500ms", "num_late_requests < 1")), [
+    assert.deepStrictEqual(ThresholdReport.document(checked({}, "ttft_s.mean < 500ms", "num_late_requests < 1")), [
       { threshold: "ttft_s.mean < 500ms", value: 0.25, passed: true, outcome: "passed" },
       { threshold: "num_late_requests < 1", value: null, passed: false, outcome: "unknown" }
     ])

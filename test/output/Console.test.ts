@@ -72,7 +72,7 @@ describe("Console", () => {
     assert.match(text, /^ {2}1 × Could not connect: "refused" é$/m)
     assert.match(text, /Little's law: 2\.31 requests .* is 1\.91 \(-17\.3 %\)/)
     assert.match(text, /Output tokens: .* disagree on 4 of 12 requests, by 1\.1 % on average/)
-    assert.match(text, /^tokens +6666 in, 438 out, output counted by the tokenizer$/m)
+    assert.match(text, /^tokens +6666 in \(\d+ by the server\), 438 out, output counted by the tokenizer$/m)
   })
 
   it("says in words what a server answered in JSON", () => {
@@ -276,12 +276,46 @@ describe("Console", () => {
     const text = shown(byServer, { token_source: "server", number_output_tokens: null }, byServer)
     assert.match(
       text,
-      /^! 1 of 3 answers came without usage: their tokens are unknown and in no token number\. --count-tokens tokenizer/m
+      /^! 1 of 3 answers had no usage: their tokens are unknown, .* those of the other 2\. --count-tokens tokenizer counts every answer\.$/m
     )
+    assert.match(text, /^output throughput +unknown: 1 of 3 answers had no usage$/m)
+    assert.match(text, /^total throughput +unknown: 1 of 3 answers had no usage$/m)
+    assert.match(text, /^tokens +150 in, output unknown$/m)
     assert.match(
       shown({ number_output_tokens: null }, {}),
-      /^! The tokens of 1 of 2 answers could not be counted: they are in no token number\./m
+      /^! 1 of 2 answers could not be counted: .* the other 1\.$/m
     )
+  })
+
+  it("adds up input and output by one count", () => {
+    const byServer = { token_source: "server", number_output_tokens: 10, usage_output_tokens: 10 } as const
+    const both = { ...byServer, usage_input_tokens: 75 }
+    const text = shown(both, both)
+    assert.match(text, /^tokens +100 in \(150 by the server\), 20 out, output counted by the server$/m)
+    assert.match(text, /^total throughput +17\.0 tok\/s, input and output by the server$/m)
+    // The server counts the answers and not all prompts: the tokenizer has counted both
+    const some = shown(both, { ...byServer, tokenizer_output_tokens: 30 })
+    assert.match(some, /^tokens +100 in, 20 out, output counted by the server$/m)
+    assert.match(some, /^total throughput +14\.0 tok\/s, input and output by the tokenizer$/m)
+    const neither = shown(both, { ...byServer, tokenizer_output_tokens: null })
+    assert.match(neither, /^total throughput +unknown: the server did not count the prompts/m)
+  })
+
+  it("says by how much the time per token may be too low", () => {
+    assert.match(
+      shown({ token_source: "server", first_chunk_share: 0.0625 }, {}),
+      /^! Inter-token latency may be up to 6\.3 % too low: the first chunk of 1 answer may hold several .* --usage-per-chunk/m
+    )
+    assert.notInclude(shown({ token_source: "server", first_chunk_share: 0.005 }), "too low")
+  })
+
+  it("takes a few more input tokens per prompt for a chat template", () => {
+    assert.match(
+      shown({ usage_input_tokens: 73 }, { usage_input_tokens: 75 }),
+      /^- The server counts 24\.0 more input tokens per prompt than the tokenizer, about what a chat template adds\.$/m
+    )
+    assert.match(shown({ number_input_tokens: 573, usage_input_tokens: 37 }), /^- Input tokens: .* disagree on 1 of 1/m)
+    assert.notMatch(shown({ usage_input_tokens: 50 }), /chat template|Input tokens/)
   })
 
   it("warns where the tokenizer counts and is far off, and notes where the server counts", () => {

@@ -67,7 +67,7 @@ describe("Ndjson", () => {
         assert.deepStrictEqual(
           Object.keys(parsed),
           Object.keys(RequestRecord.fields).filter(
-            (key) => !["agent", "credential_renewed", "connection_retry_s"].includes(key)
+            (key) => !["agent", "credential_renewed", "connection_retry_s", "first_chunk_share"].includes(key)
           )
         )
         assert.isNull(parsed.ttft_s)

@@ -6,6 +6,7 @@ import { join } from "node:path"
 import * as Quantile from "../../src/metrics/Quantile.ts"
 import * as Analysis from "../../src/engine/Analysis.ts"
 import * as ChunkTimes from "../../src/output/ChunkTimes.ts"
+import { factsOf } from "../../src/output/internal/reportFacts.ts"
 import { failure, record } from "../metrics/records.ts"
 import { measured, start } from "./chunkTimes.ts"
 import { folder, read, requests, summary, writeRun } from "./reportRuns.ts"
@@ -70,6 +71,25 @@ describe("ReportData", () => {
       )
       assert.strictEqual(charts.points.first.length, 480)
       assert.deepStrictEqual(charts.touched, [[2, 4]])
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("knows no rate of tokens, over the run or in a slice, with answers whose tokens are not known", () =>
+    Effect.gen(function* () {
+      const last = requests(500).findLast(({ error_code }) => error_code === null)?.request_id
+      const rows = requests(500).map((row) =>
+        row.request_id === last ? { ...row, token_source: "server" as const, number_output_tokens: null } : row
+      )
+      const { runs } = yield* read(writeRun(yield* folder, "a", rows, summary({ token_source: "server" })))
+      assert.deepInclude(runs[0]?.totals, { uncounted: 1, tokensPerSecond: null })
+      const tokens = runs[0]?.charts.timeline?.tokens ?? []
+      assert.isNull(tokens.at(-1))
+      assert.isAbove(tokens[0] ?? 0, 0)
+      const facts = factsOf(runs[0]!)
+      assert.deepInclude(
+        facts.find(({ label }) => label === "Output tokens per second"),
+        { text: "unknown", more: "1 of 480 answers had no usage", value: null }
+      )
     }).pipe(Effect.scoped)
   )
 

@@ -140,10 +140,24 @@ describe("RunReader", () => {
         [NaN, 0.3, NaN, 0.1]
       )
       assert.deepStrictEqual([...run.series.outputTokens], [0, 10, 10, 10])
+      assert.strictEqual(run.series.uncounted, 0)
 
       // Records of a later run that wrote into the same folder are none of this one
       yield* manifest(path, "two")
       assert.strictEqual((yield* load(path)).series.length, 3)
+    }).pipe(Effect.scoped)
+  )
+
+  it.effect("tells an answer without a count from a file without counts", () =>
+    Effect.gen(function* () {
+      const read = (rows: ReadonlyArray<object>) =>
+        Effect.flatMap(withFiles({ "summary.json": "{}", "individual_responses.json": JSON.stringify(rows) }), load)
+      const uncounted = yield* read(ours(3, (id) => ({ number_output_tokens: id === 2 ? null : 10 })))
+      assert.strictEqual(uncounted.series.uncounted, 1)
+      const old = yield* read(
+        ours(3).map((row) => Object.fromEntries(Object.entries(row).filter(([key]) => key !== "number_output_tokens")))
+      )
+      assert.deepStrictEqual([old.series.uncounted, [...old.series.outputTokens]], [0, [0, 0, 0]])
     }).pipe(Effect.scoped)
   )
 

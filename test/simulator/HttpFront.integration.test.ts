@@ -14,6 +14,7 @@ import * as Fault from "../../src/simulator/Fault.ts"
 import * as HttpFront from "../../src/simulator/HttpFront.ts"
 import * as Latency from "../../src/simulator/Latency.ts"
 import * as ModelServer from "../../src/simulator/ModelServer.ts"
+import { PromptTokens } from "../../src/simulator/PromptTokens.ts"
 import { bodyOf, dataOf, exchange, type Raw, request } from "./rawClient.ts"
 
 const atOnce = { ttft: Latency.constant(0), itl: Latency.constant(0) }
@@ -74,6 +75,20 @@ const eventually = (url: string, path: string, wanted: (body: ReturnType<typeof 
 
 describe("HttpFront", () => {
   describe("the wire", () => {
+    it.live("counts none of the requests that it answers before it listens", () =>
+      Effect.gen(function* () {
+        const prompts: Array<string> = []
+        const { url } = yield* Effect.provideService(serve({}, { rehearse: true }), PromptTokens, (text) => {
+          prompts.push(text)
+          return 1
+        })
+        assert.isAtLeast(new Set(prompts).size, 8)
+        const stats = json(yield* get(url, "/_stats"))
+        assert.deepInclude(stats, { requests: 0, connections: 1 })
+        assert.deepInclude(stats.model, { completed: 0, tokens: 0 })
+      }).pipe(Effect.scoped)
+    )
+
     it.live("streams a chat: role, content, finish reason, usage, [DONE]", () =>
       Effect.gen(function* () {
         const { url } = yield* serve()

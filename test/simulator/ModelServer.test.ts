@@ -202,6 +202,19 @@ describe("ModelServer", () => {
       })
     )
 
+    it.effect("begins to read a prompt when the request came", () =>
+      Effect.gen(function* () {
+        const server = yield* make(engine)
+        yield* TestClock.adjust(30)
+        const first = yield* fork(server, { inputTokens: 100, outputTokens: 2, arrivedNanos: 10e6 })
+        // It came while the first was being read
+        const second = yield* fork(server, { id: 2, inputTokens: 50, outputTokens: 1, arrivedNanos: 12e6 })
+        yield* TestClock.adjust("1 hour")
+        assertMillis(yield* Fiber.join(first), [110, 172])
+        assertMillis(yield* Fiber.join(second), [172])
+      })
+    )
+
     it.effect("takes longer steps for larger batches", () =>
       Effect.gen(function* () {
         const server = yield* make({ ...engine, prefillTokensPerSecond: 1e9 })

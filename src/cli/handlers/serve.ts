@@ -18,6 +18,7 @@ export const handle = Effect.fn("serve")(
       beyondLoopback: input.insecureListen,
       port: input.port,
       truth: input.truth,
+      rehearse: true,
       truthLimit: 2_000_000
     })
     const model = ModelServer.layer(modelOptions(input, input.seed))

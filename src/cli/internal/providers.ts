@@ -183,7 +183,7 @@ const simulated = (input: Input, settings: Settings, options: Options) =>
       const { url } = yield* SimulatorThread.start(
         {
           model: modelOptions(input.sim, settings.seed),
-          http: { host: "127.0.0.1", beyondLoopback: false, port: 0, truth: false, truthLimit: 1 }
+          http: { host: "127.0.0.1", beyondLoopback: false, port: 0, truth: false, rehearse: true, truthLimit: 1 }
         },
         CountingSimulator.thread(settings.tokenizer)
       )

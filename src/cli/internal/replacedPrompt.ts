@@ -1,4 +1,5 @@
 import * as Option from "effect/Option"
+import { textOf } from "../../domain/PromptText.ts"
 import { endpointOf, type Input } from "./providers.ts"
 
 /** The field of the body that holds the prompt, where sampling parameters stand beside it; `null` where they don't. */
@@ -18,20 +19,6 @@ const fieldOf = (input: Input): string | null => {
     default:
       return { chat: "messages", completions: "prompt", responses: "input" }[endpointOf(input)]
   }
-}
-
-/** The text in messages, their parts, or lists of these. */
-const textOf = (value: unknown): string => {
-  if (typeof value === "string") return value
-  if (Array.isArray(value)) {
-    return value
-      .map(textOf)
-      .filter((text) => text !== "")
-      .join("\n")
-  }
-  if (typeof value !== "object" || value === null) return ""
-  if ("text" in value) return textOf(value.text)
-  return "content" in value ? textOf(value.content) : ""
 }
 
 /** The text that sampling parameters put in the place of every prompt; `null` when they do not. */

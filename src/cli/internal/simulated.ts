@@ -4,14 +4,18 @@ import * as Option from "effect/Option"
 import { type Command } from "effect/cli"
 import { type ModelServerOptions } from "../../simulator/ModelServer.ts"
 import { PromptTokens } from "../../simulator/PromptTokens.ts"
+import * as Corpus from "../../workload/Corpus.ts"
 import * as Tokenizer from "../../workload/Tokenizer.ts"
 import { type simulator } from "../flags.ts"
 
-/** Prompts are counted by this tokenizer, as those who send them do. */
+/** Prompts are counted by this tokenizer, as those who send them do. It has seen their words before the first comes. */
 export const countingBy = (tokenizer: string) =>
   Layer.effect(
     PromptTokens,
-    Effect.map(Tokenizer.Tokenizer, ({ count }) => count)
+    Effect.map(Tokenizer.Tokenizer, ({ count }) => {
+      for (const text of [Corpus.text, Corpus.text.toLowerCase()]) count(text)
+      return count
+    })
   ).pipe(Layer.provide(Tokenizer.layer(tokenizer)))
 
 type Input = Command.Command.Config.Infer<ReturnType<typeof simulator>>

@@ -39,6 +39,8 @@ type Columns = ReturnType<typeof makeColumns>
  *   these tokens and those
  * - `byServer`, `byTokenizer`: requests that completed, by whose count their tokens are; in a run one of them is 0
  * - `uncounted`: requests that completed and whose tokens are not known; `withoutContent`: those whose answer had nothing in it
+ * - `vagueFirst`, `firstShares`: measured requests of which it is not known how many tokens came with the first chunk, and the sum of the
+ *   shares that these may be
  */
 const makeTotals = () => ({
   completed: 0,
@@ -59,6 +61,8 @@ const makeTotals = () => ({
   byTokenizer: 0,
   uncounted: 0,
   withoutContent: 0,
+  vagueFirst: 0,
+  firstShares: 0,
   hiddenReasoningTokens: 0,
   cacheKnown: 0,
   cacheableTokens: 0,
@@ -129,7 +133,7 @@ export class SummaryParts {
   /** Why these cannot be so many requests that ended within so many seconds after the start; `null` when they can. */
   misfit(requests: number, seconds: number): string | null {
     const { totals } = this
-    const { cancelled, completed, failed, requestSeconds, ...counts } = totals
+    const { cancelled, completed, failed, firstShares, requestSeconds, ...counts } = totals
     const isCounted = [completed, failed, cancelled, ...Object.values(counts)].every(
       (count) => Number.isSafeInteger(count) && count >= 0
     )
@@ -139,6 +143,7 @@ export class SummaryParts {
       return "more requests than there are"
     if (!(requestSeconds >= 0 && requestSeconds <= completed * seconds))
       return `latencies of ${requestSeconds} s in all`
+    if (!(firstShares >= 0 && firstShares <= totals.vagueFirst)) return `first chunks of ${firstShares} answers`
     if (this.errors.total !== failed + cancelled) return `${this.errors.total} errors of ${failed + cancelled}`
     for (const name of columnNames) {
       const most = within.has(name) ? seconds : MOST_VALUE

@@ -16,11 +16,11 @@ export interface DistributionMetric extends Named {
   readonly key: DistributionKey
 }
 
-/** A sum over all requests, for each second of the run or for each request. */
+/** A sum over all requests, for each second of the run or for each request; `null` where it is not known of all. */
 export interface RatioMetric extends Named {
   readonly kind: "ratio"
   readonly per: "second" | "request"
-  readonly numerators: (series: RequestSeries) => Float64Array
+  readonly numerators: (series: RequestSeries) => Float64Array | null
 }
 
 export type Metric = DistributionMetric | RatioMetric
@@ -50,7 +50,7 @@ export const metrics: ReadonlyArray<Metric> = [
     unit: "tokens/s",
     better: "higher",
     per: "second",
-    numerators: ({ outputTokens }) => outputTokens
+    numerators: ({ outputTokens, uncounted }) => (uncounted > 0 ? null : outputTokens)
   },
   {
     kind: "ratio",

@@ -26,13 +26,14 @@ export interface Limit extends Schema.Schema.Type<typeof Limit> {}
 export type Unit = "s" | "share"
 
 /**
- * Who is behind a reason: the client; the server, which does not keep up with the schedule; the tokenizer; what became of the prompts on
+ * Who is behind a reason: the client; the server, which does not keep up with the schedule; the tokenizer; the counts of
+ * tokens, some of which are not known; what became of the prompts on
  * their way; the provider, which threw an exception.
  *
  * @category models
  * @since 0.2.0
  */
-export const Party = Schema.Literals(["client", "server", "tokenizer", "prompts", "provider"])
+export const Party = Schema.Literals(["client", "server", "tokenizer", "counts", "prompts", "provider"])
 
 /**
  * @category models
@@ -298,6 +299,17 @@ export const checks = {
     advice:
       "No tokenizer is that far off: the server read another prompt than the one counted. It may cut prompts, ignore the field they are in, or add a prompt of its own; --additional-sampling-params may replace them. llmperf probe shows what is sent and what the server counts"
   }),
+  uncounted_answers: check({
+    degraded: 0,
+    invalid: null,
+    party: "counts",
+    unit: "share",
+    what: "share of answers whose tokens are not known",
+    cause: "tokens",
+    says: (amount) => `The tokens of ${amount} of the answers are not known`,
+    advice:
+      "Throughputs and totals of tokens are unknown, inter-token latency is that of the other answers. Where the server sends no usage with some of them, --count-tokens tokenizer counts every answer"
+  }),
   bad_time: check({
     degraded: 0.1,
     invalid: null,
@@ -356,6 +368,7 @@ export const checkNames = Record.keys(checks)
  * - `token_mismatch_of_output`, `token_mismatch_of_input`: by how much the tokenizer's counts of answers and of prompts are off from
  *   the server's, as a share of these: of answers where the tokenizer counts them, of prompts beyond `TEMPLATE_TOKENS` each.
  *   `prompt_mismatch`: by how much the larger count of prompts is above the other, where it is so far that no tokenizer explains it
+ * - `uncounted_answers`: share of the answers whose tokens nobody counted
  * - `bad_time`, `invalid_time`: share of the run in slices that are not VALID, and that are INVALID
  *
  * @category models

@@ -12,6 +12,13 @@ export const tokenFindings = (summary: Summary, limits: Limits): Array<Finding> 
   if (summary.token_source === "tokenizer" && output !== null) {
     found.push({ check: "token_mismatch_of_output", value: output, limit: limits.token_mismatch_of_output })
   }
+  if (summary.num_uncounted_requests > 0) {
+    found.push({
+      check: "uncounted_answers",
+      value: summary.num_uncounted_requests / summary.num_completed_requests,
+      limit: limits.uncounted_answers
+    })
+  }
   return [...found, ...inputFindings(summary.usage_input_tokens, limits)]
 }
 
@@ -28,6 +35,22 @@ const inputFindings = (usage: UsageComparison, limits: Limits): ReadonlyArray<Fi
   const each = (tokens: number): string => (tokens / requests).toFixed(0)
   const says = `The server read ${each(server)} tokens per prompt where ${each(tokenizer)} were counted, ${(apart * 100).toFixed(0)} % apart`
   return [{ check: "prompt_mismatch", value: apart, limit: limits.prompt_mismatch, says }]
+}
+
+/**
+ * So many more tokens than the tokenizer the server counts of each prompt on average, if its chat template can be why; `null` when it
+ * counts no more, or too many.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const templateTokensOf = ({
+  num_requests_compared,
+  server_tokens,
+  tokenizer_tokens
+}: UsageComparison): number | null => {
+  const perPrompt = num_requests_compared === 0 ? 0 : (server_tokens - tokenizer_tokens) / num_requests_compared
+  return perPrompt > 0 && perPrompt <= TEMPLATE_TOKENS ? perPrompt : null
 }
 
 const mismatchOfInput = ({

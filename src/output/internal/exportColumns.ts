@@ -54,6 +54,7 @@ const kinds: { readonly [name in keyof CorrectnessRecord]: Kind } = {
   token_source: "text",
   tokenizer_output_tokens: "integer",
   first_chunk_tokens: "integer",
+  first_chunk_share: "number",
   hidden_reasoning_tokens: "integer",
   usage_input_tokens: "count",
   usage_output_tokens: "count",

@@ -69,6 +69,12 @@ export const metricsOf = (run: Run, reading: Reading): ReadonlyArray<Metric> => 
     counter("requests_completed", "", "Requests that succeeded", reading.completed),
     counter("requests_failed", "", "Requests that failed", reading.failed),
     counter("requests_cancelled", "", "Requests that the client gave up because the run was over", reading.cancelled),
+    counter(
+      "requests_uncounted",
+      "",
+      "Requests that succeeded and whose output tokens are not known",
+      reading.uncounted
+    ),
     counter("requests_late", "", "Requests sent more than 10 ms after they were due", reading.late),
     counter("requests_queued", "", "Requests that waited for a place among those in flight", reading.queued),
     counter("requests_dropped", "", "Requests left out because there was no place in flight", reading.dropped),
@@ -81,7 +87,7 @@ export const metricsOf = (run: Run, reading: Reading): ReadonlyArray<Metric> => 
       }))
     },
     counter("input_tokens", "tokens", "Tokens of the prompts of successful requests", reading.inputTokens),
-    counter("output_tokens", "tokens", "Tokens of successful answers", reading.outputTokens),
+    counter("output_tokens", "tokens", "Tokens of successful answers, of those that are known", reading.outputTokens),
     counter("chunks", "", "Chunks of successful answers", reading.chunks),
     counter("chunks_received", "", "Chunks with content of all answers, as they come", reading.chunksReceived),
     counter(

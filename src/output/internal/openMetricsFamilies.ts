@@ -100,6 +100,14 @@ export const gauges: { readonly [key: string]: Described } = {
     unit: "tokens",
     help: "Reasoning that the server counted and did not stream"
   },
+  num_unknown_first_chunks: bare(
+    "requests_first_chunk_unknown",
+    "Requests of which it is not known how many tokens came with the first chunk"
+  ),
+  unknown_first_chunk_share: ratio(
+    "first_chunk_unknown",
+    "Share of their tokens that these may be: inter-token latency may be low by as much"
+  ),
   total_chunks: bare("chunks", "Chunks of successful answers"),
   inter_chunk_burst_share: ratio(
     "burst_chunk",

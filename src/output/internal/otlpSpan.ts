@@ -230,7 +230,7 @@ export const runOf = (startEpochSeconds: number, wallSeconds: number, summary: S
     num_cancelled_requests: summary.num_cancelled_requests,
     num_unsent_requests: summary.num_unsent_requests,
     total_input_tokens: summary.total_input_tokens,
-    total_output_tokens: summary.total_output_tokens
+    ...present({ total_output_tokens: summary.total_output_tokens })
   },
   numbers: present({
     error_rate: summary.error_rate,

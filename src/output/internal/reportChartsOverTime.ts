@@ -227,11 +227,16 @@ const tokensNote = (runs: Runs): string => {
   return some.length === 0 ? spread : `${spread} Of ${some.join(", ")}: when its chunks arrived.`
 }
 
+const uncountedNote = (runs: Runs): string =>
+  runs.some(({ timeline }) => timeline?.tokens.includes(null) === true)
+    ? " Left out: times at which an answer came whose tokens are not known."
+    : ""
+
 export const throughput = (runs: Runs): Chart | null =>
   simple(runs, (timeline) => timeline.tokens, {
     name: "throughput",
     title: "Output tokens per second",
-    note: tokensNote(runs),
+    note: tokensNote(runs) + uncountedNote(runs),
     unit: "Tokens per second",
     read: (value) => (value === null ? "–" : `${number(value)} tokens/s`)
   })

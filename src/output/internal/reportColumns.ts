@@ -7,6 +7,7 @@ import { errorKind } from "./errorKind.ts"
  * - `due`: when the request was to be sent; `first`: to its first token; `total`: until its end, whatever became of it
  * - `outcome`: −1 when it succeeded, otherwise the place of its reason among `reasons`
  * - `measured`: 0 for a request that is in the totals only
+ * - `uncounted`: 1 for an answer whose tokens are not known
  */
 export interface RunColumns {
   readonly size: number
@@ -25,6 +26,7 @@ export interface RunColumns {
   readonly outputTokens: ReadonlyArray<number>
   readonly outcome: ReadonlyArray<number>
   readonly measured: ReadonlyArray<number>
+  readonly uncounted: ReadonlyArray<number>
   readonly reasons: ReadonlyArray<string>
 }
 
@@ -65,6 +67,7 @@ export const makeColumns = () => {
   const outputTokens: Array<number> = []
   const outcome: Array<number> = []
   const measured: Array<number> = []
+  const uncounted: Array<number> = []
   const reasons = new Map<string, number>()
   let ours = false
 
@@ -99,6 +102,7 @@ export const makeColumns = () => {
     outputTokens.push(number("number_output_tokens"))
     outcome.push(record["error_code"] === null ? -1 : reasonIndex(record))
     measured.push(record["sampled"] === false ? 0 : 1)
+    uncounted.push(record["error_code"] === null && record["number_output_tokens"] === null ? 1 : 0)
   }
 
   const columns = (): RunColumns => {
@@ -122,6 +126,7 @@ export const makeColumns = () => {
       outputTokens,
       outcome,
       measured,
+      uncounted,
       reasons: [...reasons.keys()]
     }
   }

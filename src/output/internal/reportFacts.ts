@@ -2,6 +2,7 @@ import type { ReportRun } from "../ReportData.ts"
 import { cutShort } from "./finishReasons.ts"
 import { counted, number, percent, seconds } from "./reportText.ts"
 import { resultOf } from "./reportTotals.ts"
+import { NOTABLE_FIRST_SHARE, uncountedAnswers } from "./uncounted.ts"
 
 /** A number of the headline. `more` says what belongs to it; `value` is what is compared between runs. */
 export interface Fact {
@@ -34,6 +35,31 @@ const finishReasonsOf = (run: ReportRun): { readonly [reason: string]: unknown }
   return typeof frequency === "object" && frequency !== null ? { ...frequency } : {}
 }
 
+const perToken = (fact: Fact, { summary }: ReportRun): Fact => {
+  const low = resultOf(summary, "unknown_first_chunk_share")
+  return low === null || low < NOTABLE_FIRST_SHARE
+    ? fact
+    : { ...fact, more: `${fact.more}; may be up to ${percent(low)} too low (see --usage-per-chunk)` }
+}
+
+const outputRate = (run: ReportRun): Fact => {
+  const { outputTokens, succeeded, tokensPerSecond, uncounted } = run.totals
+  const label = "Output tokens per second"
+  const why = uncountedAnswers({
+    num_completed_requests: succeeded,
+    num_uncounted_requests: uncounted,
+    token_source: namedOf(run, "token_source") === "server" ? "server" : null
+  })
+  return why === null
+    ? {
+        label,
+        text: number(tokensPerSecond),
+        more: `${counted(outputTokens, "token")} in all${countedBy(run)}`,
+        value: tokensPerSecond
+      }
+    : { label, text: "unknown", more: why, value: null }
+}
+
 /** The headline of a run. */
 export const factsOf = (run: ReportRun): ReadonlyArray<Fact> => {
   const { totals } = run
@@ -47,14 +73,9 @@ export const factsOf = (run: ReportRun): ReadonlyArray<Fact> => {
   const errors = totals.failed + totals.cancelled
   return [
     latency("Time to first token", "Time to first token"),
-    latency("Inter-token latency (TPOT)", "Inter-token latency"),
+    perToken(latency("Inter-token latency (TPOT)", "Inter-token latency"), run),
     latency("End-to-end latency", "End-to-end latency"),
-    {
-      label: "Output tokens per second",
-      text: number(totals.tokensPerSecond),
-      more: `${counted(totals.outputTokens, "token")} in all${countedBy(run)}`,
-      value: totals.tokensPerSecond
-    },
+    outputRate(run),
     {
       label: "Requests that succeeded",
       text: number(totals.succeeded),

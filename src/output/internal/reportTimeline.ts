@@ -13,7 +13,7 @@ type Values = ReadonlyArray<number | null>
  *   those that succeeded
  * - `inFlight`: the mean number of requests in flight
  * - `tokens`: output tokens per second; those of an answer evenly over its chunks where it is known when these came, otherwise
- *   spread evenly from its first token to its end
+ *   spread evenly from its first token to its end; `null` while an answer came whose tokens are not known
  * - `first50`, `first99`: TTFT of the requests sent in the slice; `lag50`, `lag99`, `lagMost`: their dispatch lag. Seconds
  * - `errors`: for each reason, how many requests ended with it
  */
@@ -130,6 +130,7 @@ export const timeline = (
   const ended = zeros()
   const inFlight = zeros()
   const tokens = chunks === null ? zeros() : chunks.tokens
+  const unknown = zeros()
   const first = grouped(length)
   const lag = grouped(length)
   const errors = columns.reasons.map(zeros)
@@ -152,6 +153,9 @@ export const timeline = (
     increase(ended, end)
     const firstAt = start + (columns.first[i] ?? NaN)
     const produced = columns.outputTokens[i] ?? NaN
+    if (columns.uncounted[i] === 1 && !Number.isNaN(end)) {
+      unknown.fill(1, sliceAt(Number.isNaN(firstAt) ? start : firstAt), sliceAt(end) + 1)
+    }
     const isChunked = chunks?.requests.has(columns.id[i] ?? NaN) === true
     if (produced > 0 && !isChunked && !Number.isNaN(end))
       spread(tokens, step, Number.isNaN(firstAt) ? start : firstAt, end, produced)
@@ -170,7 +174,7 @@ export const timeline = (
     sent: perSecond(sent),
     ended: perSecond(ended),
     inFlight: perSecond(inFlight),
-    tokens: perSecond(tokens),
+    tokens: perSecond(tokens).map((rate, i) => (unknown[i] === 1 ? null : rate)),
     first50: quantilesOf(firsts, 0.5),
     first99: quantilesOf(firsts, 0.99),
     lag50: quantilesOf(lags, 0.5),

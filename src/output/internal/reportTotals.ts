@@ -6,6 +6,7 @@ import { spanOf } from "./reportTimeline.ts"
  * What the headline says of a run. Seconds, tokens, requests.
  *
  * - `wall`: how long the run took, by its summary, or from its first request to the end of its last
+ * - `uncounted`: answers whose tokens are not known; there is then no `tokensPerSecond`
  * - `late`: sent more than 10 ms after they were due; `null` in a closed loop
  */
 export interface Totals {
@@ -17,6 +18,7 @@ export interface Totals {
   readonly wall: number | null
   readonly requestsPerSecond: number | null
   readonly outputTokens: number
+  readonly uncounted: number
   readonly tokensPerSecond: number | null
   readonly meanInFlight: number | null
   readonly late: number | null
@@ -36,6 +38,7 @@ export const totals = (columns: RunColumns, summary: Fields, isOpen: boolean): T
   const counts = columns.reasons.map(() => 0)
   let succeeded = 0
   let outputTokens = 0
+  let uncounted = 0
   let busy = 0
   let late = 0
   for (let i = 0; i < columns.size; i++) {
@@ -47,6 +50,7 @@ export const totals = (columns: RunColumns, summary: Fields, isOpen: boolean): T
       succeeded += 1
       const tokens = columns.outputTokens[i] ?? NaN
       if (tokens > 0) outputTokens += tokens
+      uncounted += columns.uncounted[i] ?? 0
     } else counts[outcome] = (counts[outcome] ?? 0) + 1
   }
   const cancelled = columns.reasons.reduce(
@@ -68,7 +72,8 @@ export const totals = (columns: RunColumns, summary: Fields, isOpen: boolean): T
     wall,
     requestsPerSecond: rate(succeeded),
     outputTokens,
-    tokensPerSecond: rate(outputTokens),
+    uncounted,
+    tokensPerSecond: uncounted > 0 ? null : rate(outputTokens),
     meanInFlight: busy > 0 ? rate(busy) : null,
     late: isOpen ? late : null,
     reasons: columns.reasons

@@ -73,8 +73,8 @@ export interface Counts {
 
 export interface Batch {
   readonly counts: Counts
-  /** `arrived` is `now` or a little before; the request takes its place as of then if one is free. */
-  readonly submit: (job: Job, arrived: number, now: number) => void
+  /** `arrived` is now or a little before; the request takes its place as of then if one is free. */
+  readonly submit: (job: Job, arrived: number) => void
   readonly cancel: (job: Job, now: number) => void
   /** The next moment at which anyone must be told of something, or a moment before it. */
   readonly nextDue: () => number | undefined
@@ -111,6 +111,7 @@ export const make = (limits: Limits): Batch => {
   const prefilling = new Set<Job>()
   const decoding = new Set<Job>()
   let step: Step | undefined
+  let lastStepEnded = -Infinity
   /** Of those in flight: requests that are told of each chunk, and running ones with a schedule of their own. */
   let loud = 0
   let scheduled = 0
@@ -217,6 +218,7 @@ export const make = (limits: Limits): Batch => {
       }
     }
     step = undefined
+    lastStepEnded = at
     admit(at)
     ensureStep(at)
   }
@@ -286,7 +288,7 @@ export const make = (limits: Limits): Batch => {
 
   return {
     counts,
-    submit: (job, arrived, now) => {
+    submit: (job, arrived) => {
       job.state = "queued"
       job.arrivedNanos = arrived
       queue.add(job)
@@ -295,7 +297,8 @@ export const make = (limits: Limits): Batch => {
       if (job.quiet !== true) loud += 1
       counts.peakInFlight = Math.max(counts.peakInFlight, counts.inFlight)
       admit(arrived)
-      ensureStep(now)
+      // What it takes to read and to count a prompt is a part of the time that the model takes for it
+      ensureStep(Math.max(arrived, lastStepEnded))
     },
     cancel: (job, now) => {
       if (job.state === "queued") {

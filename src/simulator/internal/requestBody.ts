@@ -1,5 +1,5 @@
 import * as Schema from "effect/Schema"
-import { textOf } from "./promptText.ts"
+import { textOf } from "../../domain/PromptText.ts"
 
 const optional = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 

@@ -11,7 +11,7 @@ import {
   type Reason,
   type Words
 } from "../dialect.ts"
-import * as promptText from "../promptText.ts"
+import * as PromptText from "../../../domain/PromptText.ts"
 import { type Answer, json } from "../refusal.ts"
 import * as sse from "../sse.ts"
 
@@ -60,7 +60,7 @@ const read: Dialect["read"] = ({ body, headers }) => {
     return error(400, "invalid_request_error", "The body needs model, max_tokens and messages with role and content")
   }
   const { max_tokens, messages, model, stream, system } = decoded.value
-  const prompt = promptText.textOf([system, ...messages])
+  const prompt = PromptText.textOf([system, ...messages])
   return {
     model,
     stream: stream === true,

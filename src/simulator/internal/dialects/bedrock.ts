@@ -14,7 +14,7 @@ import {
   type Reason,
   type Words
 } from "../dialect.ts"
-import * as promptText from "../promptText.ts"
+import * as PromptText from "../../../domain/PromptText.ts"
 import { type Answer, json } from "../refusal.ts"
 import * as sigV4Check from "../sigV4Check.ts"
 
@@ -65,7 +65,7 @@ const read: Dialect["read"] = (incoming) => {
     return error(400, "invalid_request_error", "The body needs messages with role and a list of content blocks")
   }
   const { inferenceConfig, messages, system } = decoded.value
-  const prompt = promptText.textOf([system, ...messages])
+  const prompt = PromptText.textOf([system, ...messages])
   return {
     model: decodeURIComponent(model),
     stream: operation === "converse-stream",

@@ -11,7 +11,7 @@ import {
   type Incoming,
   type Words
 } from "../dialect.ts"
-import * as promptText from "../promptText.ts"
+import * as PromptText from "../../../domain/PromptText.ts"
 import { type Answer, json } from "../refusal.ts"
 
 /**
@@ -125,7 +125,7 @@ export const readContent = ({ body, query }: Incoming, model: string, stream: bo
     return error(400, "Invalid JSON payload received: it needs contents with parts, and maxOutputTokens above 0.")
   }
   const { contents, generationConfig, systemInstruction } = decoded.value
-  const prompt = promptText.textOf([...(systemInstruction?.parts ?? []), ...contents.flatMap(({ parts }) => parts)])
+  const prompt = PromptText.textOf([...(systemInstruction?.parts ?? []), ...contents.flatMap(({ parts }) => parts)])
   const asked: ContentAsked = {
     model,
     stream,

@@ -10,7 +10,7 @@ import {
   type Identity,
   type Words
 } from "../dialect.ts"
-import * as promptText from "../promptText.ts"
+import * as PromptText from "../../../domain/PromptText.ts"
 import { json } from "../refusal.ts"
 
 /** Ollama's own API: lines of JSON. https://github.com/ollama/ollama/blob/main/docs/api.md */
@@ -78,7 +78,7 @@ const askedOf = ({ model, options, stream }: Schema.Struct.Type<typeof common>, 
 const chat: Endpoint = {
   name: "ollama-chat",
   path: "/api/chat",
-  ask: (body) => Option.map(decodeChat(body), (read) => askedOf(read, promptText.textOf(read.messages))),
+  ask: (body) => Option.map(decodeChat(body), (read) => askedOf(read, PromptText.textOf(read.messages))),
   say: ({ reasoning, text, tool }, identity) => ({
     message: {
       role: "assistant",
@@ -93,7 +93,7 @@ const generate: Endpoint = {
   name: "ollama-generate",
   path: "/api/generate",
   ask: (body) =>
-    Option.map(decodeGenerate(body), (read) => askedOf(read, promptText.textOf([read.system, read.prompt]))),
+    Option.map(decodeGenerate(body), (read) => askedOf(read, PromptText.textOf([read.system, read.prompt]))),
   say: ({ reasoning, text, tool }) => ({
     response: text + tool,
     ...(reasoning === "" ? {} : { thinking: reasoning })

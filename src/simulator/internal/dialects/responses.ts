@@ -11,7 +11,7 @@ import {
   type Words
 } from "../dialect.ts"
 import * as openAi from "../openAi.ts"
-import * as promptText from "../promptText.ts"
+import * as PromptText from "../../../domain/PromptText.ts"
 import { type Answer, json } from "../refusal.ts"
 import * as sse from "../sse.ts"
 
@@ -53,7 +53,7 @@ const read: Dialect["read"] = ({ body }) => {
     return error(400, "invalid_request_error", "The body needs model and input, a text or a list of items")
   }
   const { input, instructions, max_output_tokens, model, stream } = decoded.value
-  const prompt = promptText.textOf([instructions, input])
+  const prompt = PromptText.textOf([instructions, input])
   return {
     model,
     stream: stream === true,

@@ -12,7 +12,7 @@ import {
   type Reason,
   type Words
 } from "../dialect.ts"
-import * as promptText from "../promptText.ts"
+import * as PromptText from "../../../domain/PromptText.ts"
 import { type Answer, json } from "../refusal.ts"
 import * as sigV4Check from "../sigV4Check.ts"
 
@@ -92,7 +92,7 @@ const read: Dialect["read"] = (incoming) => {
   if (isForTgi(sent) && (sent.parameters?.temperature ?? 1) <= 0) {
     return modelError("Input validation error: `temperature` must be strictly positive")
   }
-  const prompt = promptText.textOf("messages" in sent ? sent.messages : sent.inputs)
+  const prompt = PromptText.textOf("messages" in sent ? sent.messages : sent.inputs)
   const asked: SageMakerAsked = {
     model: decodeURIComponent(endpoint),
     stream: operation === "invocations-response-stream",

@@ -2,7 +2,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { type Asked, type Dialect, type Frames, type Identity, type Reason } from "../dialect.ts"
 import * as openAi from "../openAi.ts"
-import * as promptText from "../promptText.ts"
+import * as PromptText from "../../../domain/PromptText.ts"
 import { type Answer, json } from "../refusal.ts"
 import { anthropic } from "./anthropic.ts"
 import { contentFrames, error, errorInfo, readContent, unescaped, wholeContent } from "./gemini.ts"
@@ -139,7 +139,7 @@ const readRaw: Dialect["read"] = ({ body, path }) => {
   if (publisher === "anthropic" && anthropic_version !== "vertex-2023-10-16") {
     return error(400, "anthropic_version: must be vertex-2023-10-16")
   }
-  const prompt = promptText.textOf(messages)
+  const prompt = PromptText.textOf(messages)
   const asked: RawAsked = {
     // An endpoint's id with settings says more than a name that the endpoint itself would pass on.
     model: name.includes(";") ? name : (model ?? name),

@@ -1,4 +1,15 @@
-/** The text in a part of a request: a string, the `text` or `content` of an object, or those of the parts of a list. */
+/**
+ * The text of a prompt, whatever the form in which a request holds it.
+ *
+ * @since 0.2.0
+ */
+
+/**
+ * The text in a part of a request: a string, the `text` or `content` of an object, or those of the parts of a list.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
 export const textOf = (value: unknown): string => {
   if (typeof value === "string") return value
   if (Array.isArray(value)) {

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { textOf } from "../../../src/simulator/internal/promptText.ts"
+import { textOf } from "../../src/domain/PromptText.ts"
 
-describe("promptText", () => {
+describe("PromptText", () => {
   it("finds the texts of messages and their parts, in order", () => {
     assert.strictEqual(textOf("one"), "one")
     assert.strictEqual(
