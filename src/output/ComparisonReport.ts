@@ -108,7 +108,7 @@ export const render = (report: Report, options: RenderOptions): string => {
         const { outcome, rule } = judgement
         const longest = Math.max(...judgements.map(({ outcome }) => verdicts[outcome].length))
         const mark = outcome === "passed" ? marks.green : lets(outcome, report) ? marks.yellow : marks.red
-        const words = `fail if ${rule.text}: ${judgedIn(metrics, judgement)}`
+        const words = `fail if ${rule.text}: ${judgedIn(metrics, judgement)}${fate(judgement, report)}`
         return wrapped(words, `${verdicts[outcome].padEnd(longest)}  `).map(mark)
       })
     ]
@@ -244,6 +244,10 @@ const judgedIn = (metrics: ReadonlyArray<MetricComparison>, judgement: Judgement
     metrics.find(({ metric }) => metric === judgement.rule.metric)
   )
 
+/** What a rule does that cannot be judged. */
+const fate = ({ outcome }: Judgement, report: Report): string =>
+  outcome === "unknown" ? `; ${Words.ofUnknown("comparison", report)}` : ""
+
 /**
  * The same as Markdown, for a comment on a pull request. Ends with a newline.
  *
@@ -262,7 +266,7 @@ export const markdown = (report: Report): string =>
       })
       const rules = judgements.map(
         (judgement) =>
-          `| ${inMarkdown(judgement.outcome, report)} | ${code(judgement.rule.text)} | ${escapeMarkdown(judgedIn(metrics, judgement))} |`
+          `| ${inMarkdown(judgement.outcome, report)} | ${code(judgement.rule.text)} | ${escapeMarkdown(judgedIn(metrics, judgement) + fate(judgement, report))} |`
       )
       return [
         `### ${code(run.path)} against ${code(report.baseline.path)}`,
@@ -311,7 +315,7 @@ export const junit = (report: Report): string => {
     const cases = judgements.map((judgement) => {
       const { outcome, rule } = judgement
       const attributes = { classname: `llmperf.compare.${run.path}`, name: `fail if ${rule.text}`, time: "0" }
-      const words = judgedIn(metrics, judgement)
+      const words = judgedIn(metrics, judgement) + fate(judgement, report)
       if (outcome === "passed") return Xml.element("testcase", attributes, [])
       const message = `${rule.text}: ${words}`
       if (lets(outcome, report)) {

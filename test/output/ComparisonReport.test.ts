@@ -125,7 +125,7 @@ describe("ComparisonReport", () => {
       /\n- Left out, as within 1 %.*: scheduled TTFT\.\n/,
       /\nFAILED {3}fail if ttft_s\.p99 > \+5%: \+15 %, 95 % CI \+/,
       /\npassed {3}fail if error_rate > \+5pp: \+2\.0 pp, 95 % CI /,
-      /\nUNKNOWN {2}fail if dispatch_lag_s\.p50 > \+5ms: cannot be judged: the runs do not both have this number\n$/
+      /\nUNKNOWN {2}fail if dispatch_lag_s\.p50 > \+5ms: cannot be judged: the runs do not both have this number; fails the\n +comparison \(--allow-unknown lets it pass\)\n$/
     ]) {
       assert.match(text, part)
     }
@@ -361,35 +361,59 @@ describe("ComparisonSettings", () => {
 })
 
 describe("ThresholdReport", () => {
+  const strict = { ...screen, allowUnknown: false }
+
   const checked = (...texts: ReadonlyArray<string>) => {
     const sink = new SummarySink()
-    sink.add(outcome(record({ ttft_s: 0.25 })))
+    for (let i = 0; i < 30; i++) sink.add(outcome(record({ ttft_s: 0.25 })))
     return Threshold.check(
       texts.map((text) => Result.getOrThrow(Threshold.parse(text))),
-      sink.summary({ wallSeconds: 1 })
+      { summary: sink.summary({ wallSeconds: 1 }) }
     )
   }
 
   it("shows every threshold with what was found", () => {
     assert.strictEqual(
       ThresholdReport.render(
-        checked("ttft_s.mean < 0.5s", "error_rate > 1%", "ttft_s.p99 < 1s", "num_late_requests < 1"),
-        screen
+        checked(
+          "ttft_s.mean < 0.5s",
+          "error_rate > 1%",
+          "num_completed_requests >= 5",
+          "ttft_s.p99 < 1s",
+          "num_late_requests < 1"
+        ),
+        strict
       ),
       [
-        "Thresholds: 1 of 4 missed, 2 of 4 cannot be judged",
-        "  met      ttft_s.mean < 0.5s     250.0 ms",
-        "  MISSED   error_rate > 1%        0.00 %",
-        "  UNKNOWN  ttft_s.p99 < 1s        250.0 ms, but p99 needs 1000 values, and there is 1",
-        "  UNKNOWN  num_late_requests < 1  there is no such number in this run",
+        "Thresholds: 1 of 5 missed, 2 of 5 cannot be judged",
+        "  met      ttft_s.mean < 0.5s           250.0 ms",
+        "  MISSED   error_rate > 1%              0.00 %",
+        "  met      num_completed_requests >= 5  30",
+        "  UNKNOWN  ttft_s.p99 < 1s              250.0 ms, but p99 needs 1000 values, and there are 30: fails the run",
+        "                                        (--allow-unknown lets it pass)",
+        "  UNKNOWN  num_late_requests < 1        there is no such number in this run: fails the run (--allow-unknown lets it",
+        "                                        pass)",
         ""
       ].join("\n")
     )
     assert.strictEqual(
-      ThresholdReport.render(checked("ttft_s.mean < 0.5s"), screen).split("\n")[0],
+      ThresholdReport.render(checked("ttft_s.mean < 0.5s"), strict).split("\n")[0],
       "Thresholds: all met"
     )
-    assert.strictEqual(ThresholdReport.render([], screen), "")
+    assert.strictEqual(ThresholdReport.render([], strict), "")
+    assert.match(
+      ThresholdReport.render(checked("num_late_requests < 1"), { ...screen, allowUnknown: true }),
+      / in this run: passes with --allow-unknown\n$/
+    )
+  })
+
+  it("says in a line each which thresholds make the run fail", () => {
+    const all = checked("error_rate > 1%", "ttft_s.mean < 1s", "ttft_s.p99 < 1s")
+    assert.deepStrictEqual(ThresholdReport.failures(all, { allowUnknown: false }), [
+      "Threshold missed: error_rate > 1% (0.00 %).",
+      "Threshold cannot be judged: ttft_s.p99 < 1s (250.0 ms, but p99 needs 1000 values, and there are 30). It fails the run (--allow-unknown lets it pass)."
+    ])
+    assert.lengthOf(ThresholdReport.failures(all, { allowUnknown: true }), 1)
   })
 
   it("gives objects for the summary", () => {
