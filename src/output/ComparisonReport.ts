@@ -217,25 +217,39 @@ const inWords = ({ echoes, metrics }: Seen): ReadonlyArray<string> => {
     if (names.length === 0) return []
     return [names[0] === "value" ? metric.label : `${metric.label} (${names.join(", ")})`]
   })
-  const few = new Map<string, Array<string>>()
-  for (const { count, label, statistics } of metrics) {
-    for (const { enough, needed, statistic } of statistics) {
-      if (enough) continue
-      const what = statistic === "value" ? "a total" : statistic
-      const want = `There are too few values for ${what}, ${count.baseline} and ${count.candidate} where it wants ${needed}`
-      few.set(want, [...(few.get(want) ?? []), label])
-    }
-  }
   return [
     ...changed,
     ...(alike.length === 0 ? [] : [`No difference that this sample can show: ${alike.join("; ")}.`]),
-    ...[...few].map(([want, labels]) => `${want}: ${labels.join(", ")}.`),
+    ...tooFew(metrics),
     ...(echoes.length === 0
       ? []
       : [
           `Left out, as within 1 % of the same without schedule or reasoning: ${echoes.map(({ label }) => label).join(", ")}.`
         ])
   ]
+}
+
+/** What needs larger samples: `Too few values, 40 and 40: p90 needs 100, p99 needs 1000 (TTFT, dispatch lag)`. */
+const tooFew = (metrics: ReadonlyArray<MetricComparison>): ReadonlyArray<string> => {
+  const few = metrics.flatMap(({ count, label, statistics }) =>
+    statistics
+      .filter(({ enough }) => !enough)
+      .map(({ needed, statistic }) => ({
+        counts: `${count.baseline} and ${count.candidate}`,
+        label,
+        need: `${Words.statisticName(statistic)} needs ${needed}`
+      }))
+  )
+  return [...Map.groupBy(few, ({ counts }) => counts)].map(([counts, all]) => {
+    const needs = [...Map.groupBy(all, ({ need }) => need)].map(([need, those]) => ({
+      need,
+      labels: those.map(({ label }) => label).join(", ")
+    }))
+    const parts = [...Map.groupBy(needs, ({ labels }) => labels)].map(
+      ([labels, those]) => `${those.map(({ need }) => need).join(", ")} (${labels})`
+    )
+    return `Too few values, ${counts}: ${parts.join("; ")}.`
+  })
 }
 
 const judgedIn = (metrics: ReadonlyArray<MetricComparison>, judgement: Judgement): string =>

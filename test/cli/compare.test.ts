@@ -33,7 +33,7 @@ describe("compare", () => {
       assert.deepStrictEqual([exitCode, stderr, unreported], [0, "", ""])
       assert.match(stdout, /\nTTFT p50 \(ms\) +\d+\.\d +\d+\.\d +\+20 % /)
       assert.match(stdout, /\n- TTFT p50 is 20 % higher \(95 % CI \d+…\d+ %\)\./)
-      assert.match(stdout, /There are too few values for p99, 300 and 300 where it wants 1000: TTFT/)
+      assert.match(stdout, /Too few values, 300 and 300: p99 needs 1000 \(TTFT, /)
       const again = yield* llmperf(["compare", before, join(after, summary)])
       assert.strictEqual(again.stdout, stdout)
       const seeded = yield* llmperf(["compare", before, join(after, summary), "--seed", "5", "--resamples", "50"])

@@ -272,13 +272,15 @@ describe("ComparisonReport", () => {
 })
 
 describe("ComparisonSettings", () => {
+  let scale = 1
+  // No two runs measure the same latencies
   const loaded = (summary: Fields, more: Partial<RunReader.LoadedRun> = {}): RunReader.LoadedRun => ({
     path: "a",
     summary,
     summarized: true,
     writer: "llmperf",
     itl: "between tokens",
-    series: run(10, 1),
+    series: run(10, scale++),
     ...more
   })
 
@@ -303,6 +305,20 @@ describe("ComparisonSettings", () => {
     assert.deepStrictEqual(warnings, ["model m against n"])
   })
 
+  it("notices a run that is compared with itself", () => {
+    const series = run(10, 1)
+    const warned = (a: Fields, b: Fields, other = series) =>
+      ComparisonSettings.compare(loaded(a, { series }), loaded(b, { path: "copy", series: other })).warnings.join("\n")
+    const itself = "copy is the same run as a: it is compared with itself."
+    const one = { run_id: "r", start_time: 5, seed: 7 }
+    assert.strictEqual(warned(one, one), itself)
+    assert.strictEqual(warned({}, {}), itself)
+    // Another run with the same --run-id, another part of the same run, other latencies of LLMPerf
+    assert.notInclude(warned(one, { ...one, start_time: 6 }), itself)
+    assert.notInclude(warned({ ...one, analysis_from_s: 0 }, { ...one, analysis_from_s: 9 }), itself)
+    assert.strictEqual(warned({}, {}, run(10, 1.1)), "")
+  })
+
   it("has nothing to say of runs that are alike", () => {
     const settings = ComparisonSettings.compare(
       loaded({ model: "m", stop: ["a"], verdict: "VALID", stopped: null }),
@@ -313,9 +329,15 @@ describe("ComparisonSettings", () => {
 
   it("says when both runs sent the same prompts, and when one of them found more in a cache", () => {
     const share = (value: number) => ({ results_usage_cached_input_tokens_share: value })
-    const warned = (a: Fields, b: Fields) => ComparisonSettings.compare(loaded(a), loaded(b)).warnings.join("\n")
+    const warned = (a: Fields, b: Fields) =>
+      ComparisonSettings.compare(loaded(a), loaded(b, { path: "b" })).warnings.join("\n")
     const same = { seed: 7, tokenizer: "llama", shared_prompts: "same-prompts", mean_input_tokens: 550 }
-    assert.match(warned(same, same), /^Both runs sent the same prompts \(seed 7\).*does not say\.$/)
+    assert.match(warned(same, same), /^Both runs sent the same prompts \(seed 7\).*Neither run says how much/)
+    assert.match(
+      warned({ ...same, ...share(0.98) }, same),
+      /same prompts.* 98\.0 % of the input tokens of a came from the server's cache, b does not say\.$/
+    )
+    assert.match(warned(same, { ...same, ...share(0) }), / a does not say, 0\.0 % of the input tokens of b came/)
     assert.match(
       warned({ ...same, ...share(0) }, { ...same, ...share(0.983) }),
       /^Both runs sent the same prompts \(seed 7\)\. The server had 0\.0 % and 98\.3 % of the input tokens in its cache/

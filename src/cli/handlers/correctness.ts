@@ -106,7 +106,10 @@ const conclude = Effect.fnUntraced(function* (
     result,
     (screen) => {
       const judged = ThresholdReport.render(checked, { ...screen, allowUnknown: input.allowUnknown })
-      const shown = Report.render({ ...result, title: titleOf(config), remarks }, screen)
+      const shown = Report.render(
+        { ...result, title: titleOf(config), remarks, cache: Outcome.cacheOf(result) },
+        screen
+      )
       return judged === "" ? shown : `${shown}\n${judged}`
     },
     Outcome.gates(result, checked, input)

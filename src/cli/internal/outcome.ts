@@ -136,6 +136,10 @@ export const whileRunning =
         )
     )
 
+/** What is to be said of the server's cache. */
+export const cacheOf = ({ document }: Pick<RunResult, "document">): CacheText.CacheRemark | null =>
+  CacheText.ofSummary(Object.fromEntries(document))
+
 interface Shown {
   readonly json: boolean
   readonly quiet: boolean
@@ -218,11 +222,7 @@ export const conclude = Effect.fnUntraced(function* (
     remarks: remarks(result, { flag, seconds: load.config.timeoutSeconds }),
     agents: result.agents.map(lineOf),
     verdict: result.verdict,
-    cache: CacheText.remark(
-      result.summary.usage_cached_input_tokens,
-      result.sharedPrompts,
-      result.summary.number_input_tokens.mean ?? 0
-    ),
+    cache: cacheOf(result),
     calibration: more.calibration,
     files: result.files
   }
