@@ -148,6 +148,11 @@ const samePrompts = (baseline: Fields, candidate: Fields): boolean =>
 /** Shares that differ by less may come of what a chat template puts before every prompt, and change a TTFT by no more. */
 const UNEQUAL_SHARES = 0.05
 
+const shareOf = ({ path }: LoadedRun, share: number | null | undefined): string =>
+  typeof share === "number"
+    ? `${Text.percent(share)} of the input tokens of ${path} came from the server's cache`
+    : `${path} does not say`
+
 /** What a cache may have done to one of the runs and not to the other. */
 const cacheWarnings = (
   baseline: LoadedRun,
@@ -159,10 +164,6 @@ const cacheWarnings = (
     return typeof share === "number" ? share : null
   })
   const known = typeof before === "number" && typeof after === "number"
-  const shareOf = ({ path }: LoadedRun, share: number | null | undefined): string =>
-    typeof share === "number"
-      ? `${Text.percent(share)} of the input tokens of ${path} came from the server's cache`
-      : `${path} does not say`
   if (known && Math.max(before, after) <= CacheText.NOTABLE_SHARE) return []
   const shares = known ? `${Text.percent(before)} and ${Text.percent(after)} of the input tokens` : ""
   const unequal = known && Math.abs(after - before) > UNEQUAL_SHARES
