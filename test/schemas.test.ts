@@ -207,7 +207,7 @@ describe("docs/schemas", () => {
           dispatch: { ...new Verdict.DispatchTally().report(), own_errors: { EMFILE: 2 } },
           limits: { ...Verdict.defaultLimits, steal: { degraded: 0.5, invalid: null } }
         }),
-        thresholds: ThresholdReport.document(Threshold.check(thresholds, summary))
+        thresholds: ThresholdReport.document(Threshold.check(thresholds, { summary }))
       }),
       []
     )

@@ -1,10 +1,10 @@
 /**
- * What the exit status of the program means.
+ * What the exit status of the program means; `docs/exit-codes.md` says it for each command.
  *
  * | code | meaning |
  * | --- | --- |
  * | 0 | all is well |
- * | 1 | the run failed: every request did, more of the answers are wrong than `--max-mismatch-rate` allows, `--when-full abort` ended it, an agent or worker was lost, a `--threshold` was missed or a `--fail-if` holds, either cannot be judged without `--allow-unknown`, or the verdict is INVALID with `--strict` |
+ * | 1 | the run failed: every request did, `--abort-on-errors` ended it, more of the answers are wrong than `--max-mismatch-rate` allows, `--when-full abort` ended it, an agent or worker was lost, a `--threshold` was missed or a `--fail-if` holds, either cannot be judged without `--allow-unknown`, or the verdict is INVALID with `--strict` |
  * | 2 | wrong use: flags, files, credentials; nothing was sent |
  * | 3 | results cannot be written |
  * | 130 | interrupted; what had ended was saved |

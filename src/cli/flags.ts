@@ -297,14 +297,14 @@ export const workload = {
   maxSampledRequestsPerSecond: Setting.optional(
     "max-sampled-requests-per-second",
     Setting.naturalInt("requests/s"),
-    "Open loop: measure at most so many requests of each second; the others are sent and counted, but are in no distribution"
+    "Open loop: measure at most N requests of each second; the others are sent and counted, but are in no distribution"
   ),
-  maxInFlight: Setting.optional("max-in-flight", Setting.inFlight, "Open loop: most requests in flight"),
+  maxInFlight: Setting.optional("max-in-flight", Setting.inFlight, "Open loop: limit of requests in flight"),
   whenFull: Setting.noted(
     "when-full",
     Setting.oneOf("queue", "drop", "abort"),
     "queue",
-    "What becomes of a request that is due while --max-in-flight are in flight: it waits, is left out, or ends the test"
+    "What to do when the limit of --max-in-flight is reached: make the request wait, drop it, or abort the test"
   ),
   requestTimeout: Setting.withDefault(
     "request-timeout",
@@ -320,7 +320,7 @@ export const workload = {
     "Limit for a server that sends nothing, before or in an answer",
     "180s"
   ),
-  runId: Setting.optional("run-id", runId, "Name of this run; by default made from time and chance"),
+  runId: Setting.optional("run-id", runId, "Name of this run (default: timestamp + random suffix)"),
   tokenizer,
   countTokens: Setting.noted(
     "count-tokens",

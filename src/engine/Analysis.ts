@@ -281,5 +281,5 @@ const remarks = (
   ...(written.unsampled > 0 && unsampled === 0 && cut.only !== "sampled"
     ? [`${written.unsampled} requests that were not measured have no record here: their records.ndjson is missing.`]
     : []),
-  "Gaps between chunks are in no record: inter-chunk latency cannot be made anew."
+  "Inter-chunk latency is unavailable: the gaps were not stored."
 ]

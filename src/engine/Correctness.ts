@@ -13,7 +13,6 @@ import * as Stream from "effect/Stream"
 import { CorrectnessRecord, type CorrectnessSummary, type Mismatch } from "../domain/CorrectnessResults.ts"
 import { type RequestRecord } from "../domain/RequestRecord.ts"
 import { type CorrectnessConfig } from "../domain/RunConfig.ts"
-import { type Summary } from "../domain/Summary.ts"
 import { CorrectnessSink, judge } from "../metrics/CorrectnessSink.ts"
 import { type Ended } from "../metrics/Ended.ts"
 import * as RequestSink from "../metrics/RequestSink.ts"
@@ -38,7 +37,7 @@ import { type RunResult } from "./RunResult.ts"
  */
 export interface Options extends Run.Options {
   readonly config: CorrectnessConfig
-  readonly ofAnswers?: ((summary: Summary, correctness: CorrectnessSummary) => ResultFiles.Fields) | undefined
+  readonly ofAnswers?: ((run: Output.RunEnd, correctness: CorrectnessSummary) => ResultFiles.Fields) | undefined
 }
 
 /**
@@ -97,7 +96,7 @@ export const run = Effect.fn("Correctness.run")(function* (
   }
   const correctness = Output.make("correctness", {
     add,
-    fields: ({ summary }) => Effect.sync(() => ofAnswers?.(summary, answers.summary()) ?? {})
+    fields: (run) => Effect.sync(() => ofAnswers?.(run, answers.summary()) ?? {})
   })
   const result = yield* Run.run({
     ...others,

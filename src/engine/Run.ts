@@ -17,6 +17,7 @@ import * as Stream from "effect/Stream"
 import { type RequestRecord } from "../domain/RequestRecord.ts"
 import { type SharedPrompts } from "../domain/SharedPrompts.ts"
 import * as Ended from "../metrics/Ended.ts"
+import * as HealthSummary from "../metrics/HealthSummary.ts"
 import * as LiveStats from "../metrics/LiveStats.ts"
 import { type Measurement } from "../metrics/RequestSink.ts"
 import * as Verdict from "../metrics/Verdict.ts"
@@ -213,7 +214,8 @@ export const run = Effect.fnUntraced(function* <E, R>(
   const evidence = { health: account.health, dispatch: account.dispatch, limits: options.limits }
   const verdict = Verdict.judge({ ...evidence, summary, openLoop })
   const agents = account.agents.map((agent) => agentResult(agent, { wallSeconds, openLoop, limits: options.limits }))
-  const end = { start, wallSeconds, summary, openLoop, agentSpans: account.spans }
+  const health = HealthSummary.make(account.health, account.dispatch)
+  const end = { start, wallSeconds, summary, openLoop, health, agentSpans: account.spans }
   const ofOutputs = yield* Effect.forEach(outputs, ({ fields }) => fields(end))
   const stopped = notSent - live.dropped > 0 || summary.num_cancelled_requests > 0 ? stop.reason() : null
   const known = facts()
@@ -245,7 +247,8 @@ export const run = Effect.fnUntraced(function* <E, R>(
     lost,
     agents,
     uncounted: account.uncounted,
-    verdict
+    verdict,
+    health
   }
 
   if (directory === null || records === null) {

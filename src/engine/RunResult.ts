@@ -5,6 +5,7 @@
  */
 import { type SharedPrompts } from "../domain/SharedPrompts.ts"
 import { type Summary } from "../domain/Summary.ts"
+import { type HealthSummary } from "../metrics/HealthSummary.ts"
 import { type Verdict } from "../metrics/Verdict.ts"
 import type * as ResultFiles from "../output/ResultFiles.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
@@ -58,6 +59,7 @@ export interface AgentResult {
  * - `agents`: those on other machines
  * - `uncounted`: why answers could not be counted, `null` when all could
  * - `verdict`: whether the numbers are the server's
+ * - `health`: how the client was
  * - `files`: the paths of what was written, the summary first; empty without a results folder
  *
  * @category models
@@ -73,5 +75,6 @@ export interface RunResult {
   readonly agents: ReadonlyArray<AgentResult>
   readonly uncounted: TokenizerError | null
   readonly verdict: Verdict
+  readonly health: HealthSummary
   readonly files: ReadonlyArray<string>
 }

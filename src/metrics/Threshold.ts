@@ -7,9 +7,11 @@
 import * as Result from "effect/Result"
 import { CorrectnessSummary } from "../domain/CorrectnessResults.ts"
 import type { Summary } from "../domain/Summary.ts"
-import { neededFor, quantileOf } from "./Comparison.ts"
+import { neededFor, quantileOf, type StatisticName } from "./Comparison.ts"
 import * as Expression from "./Expression.ts"
+import * as HealthSummary from "./HealthSummary.ts"
 import { SummarySink } from "./SummarySink.ts"
+import * as Verdict from "./Verdict.ts"
 
 /**
  * - `text`: as it was given
@@ -34,7 +36,9 @@ export interface Threshold {
  * A threshold and what became of it.
  *
  * - `value`: the number of the run, infinite where requests that failed count as never ended; `null` when there is none
- * - `outcome`: `unknown` when the run has no such number, or fewer values (`count`) than a percentile needs (`needed`, see
+ * - `statistic`: what the number estimates, as in a comparison: a quantile, a `mean`, or a rate of the whole run (`value`). `null` for
+ *   counts, sums, extremes and shares, which are exact whatever the length of the run
+ * - `outcome`: `unknown` when the run has no such number, or fewer values (`count`) than the statistic needs (`needed`, see
  *   `Comparison.neededFor`)
  * - `uncounted`: the run, when there is no such number because the tokens of some answers are not known; `null` otherwise
  *
@@ -44,6 +48,7 @@ export interface Threshold {
 export interface Checked {
   readonly threshold: Threshold
   readonly value: number | null
+  readonly statistic: StatisticName | null
   readonly outcome: "passed" | "failed" | "unknown"
   readonly count: number
   readonly needed: number
@@ -51,9 +56,23 @@ export interface Checked {
 }
 
 /**
+ * The numbers that thresholds are about. `health`: those of the client, where they are known; `correctness`: those of the answers of a
+ * correctness test.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Numbers {
+  readonly summary: Summary
+  readonly health?: HealthSummary.HealthSummary | undefined
+  readonly correctness?: CorrectnessSummary | undefined
+}
+
+/**
  * Reads a threshold. Names are those of the summary, with a dot before each further part: `ttft_s.p99`,
- * `end_to_end_latency_s.mean`, `failed_as_infinite.ttft_s.p99`, `error_rate`, `error_code_frequency.429`. Durations take
- * `s`, `ms`, `us`, `min`, and need one; shares take `%`, and a bare number is a share of one.
+ * `end_to_end_latency_s.mean`, `failed_as_infinite.ttft_s.p99`, `error_rate`, `error_code_frequency.429`,
+ * `health_loop_delay_s.p99`; or as they stand in its file: `results_ttft_s_quantiles_p99`. Durations take `s`, `ms`, `us`, `min`, and
+ * need one; shares take `%`, and a bare number is a share of one.
  *
  * With `answers`, which is for a correctness test, names are first those of its own numbers, such as `answer_mismatch_rate`
  * and `num_mismatched_requests`. Two of these are names of the requests' numbers too: with `results_` before it, as in the file
@@ -87,29 +106,35 @@ export const parse = (
   })
 
 /**
- * Checks every threshold against a summary, and against that of a correctness test where it is about answers.
+ * Checks every threshold against the numbers of a run.
  *
  * @category checking
  * @since 0.2.0
  */
-export const check = (
-  thresholds: ReadonlyArray<Threshold>,
-  summary: Summary,
-  correctness?: CorrectnessSummary
-): ReadonlyArray<Checked> =>
-  thresholds.map((threshold) => {
+export const check = (thresholds: ReadonlyArray<Threshold>, numbers: Numbers): ReadonlyArray<Checked> => {
+  const ofRun = namedOf(numbers)
+  return thresholds.map((threshold) => {
     const { about, limit, operator, path } = threshold
-    const value = about === "requests" ? valueOf(path, summary) : answersOf(path, correctness)
-    const last = path.at(-1) ?? ""
-    const isQuantile = quantileOf(last) !== null
-    const count = countOf(path, summary)
-    const needed = isQuantile ? neededFor(last) : 0
-    const isKnown = value !== null && (!isQuantile || count >= needed)
+    const value =
+      about === "requests" ? valueOf(path, ofRun, numbers.summary) : numberOf(walk(numbers.correctness, path))
+    const statistic = about === "requests" ? statisticOf(path) : null
+    const count = countOf(path, ofRun, numbers.summary)
+    const needed = statistic === null ? 0 : neededFor(statistic)
+    const isKnown = value !== null && count >= needed
     const outcome = !isKnown ? "unknown" : Expression.holds(value, operator, limit) ? "passed" : "failed"
     const isUncounted =
-      value === null && about === "requests" && isSumOfTokens(path) && summary.num_uncounted_requests > 0
-    return { threshold, value, outcome, count, needed, uncounted: isUncounted ? summary : null }
+      value === null && about === "requests" && isSumOfTokens(path) && numbers.summary.num_uncounted_requests > 0
+    return {
+      threshold,
+      value,
+      statistic,
+      outcome,
+      count,
+      needed,
+      uncounted: isUncounted ? numbers.summary : null
+    }
   })
+}
 
 /**
  * Whether the run as a whole has passed: every threshold has, or cannot be judged where that is allowed.
@@ -139,9 +164,24 @@ const sumsOfTokens: ReadonlySet<string> = new Set([
 
 const isSumOfTokens = (path: ReadonlyArray<string>): boolean => path.length === 1 && sumsOfTokens.has(path[0] ?? "")
 
-/** How many values a quantile is of. */
-const countOf = (path: ReadonlyArray<string>, summary: Summary): number => {
-  const counted = walk(summary, [...path.slice(0, -1), "count"])
+/** All that has a name, `health_` before the numbers of the client. */
+const namedOf = ({ health, summary }: Numbers): { readonly [key: string]: unknown } => ({
+  ...summary,
+  ...Object.fromEntries(Object.entries(health ?? {}).map(([key, value]) => [`health_${key}`, value]))
+})
+
+/** What a number is an estimate of, `null` when it is exact. */
+const statisticOf = (path: ReadonlyArray<string>): StatisticName | null => {
+  const last = path.at(-1) ?? ""
+  if (quantileOf(last) !== null) return last
+  if (last === "mean" || last === "stddev" || last.startsWith("mean_")) return "mean"
+  return path.length === 1 && /_per_(?:s|min)$/.test(last) ? "value" : null
+}
+
+/** How many values a quantile or a mean is of. */
+const countOf = (path: ReadonlyArray<string>, ofRun: unknown, summary: Summary): number => {
+  const parent = walk(ofRun, path.slice(0, -1))
+  const counted = field(parent, "count") ?? field(parent, "num_requests_compared")
   if (typeof counted === "number") return counted
   const { num_completed_requests, num_failed_requests, num_uncounted_requests, num_unsampled_requests } = summary
   const failed = path[0] === "failed_as_infinite" ? num_failed_requests : 0
@@ -149,25 +189,30 @@ const countOf = (path: ReadonlyArray<string>, summary: Summary): number => {
   return Math.max(0, num_completed_requests + failed - num_unsampled_requests - uncounted)
 }
 
-const answersOf = (path: ReadonlyArray<string>, correctness: CorrectnessSummary | undefined): number | null => {
-  const found = walk(correctness, path)
-  return typeof found === "number" ? found : null
-}
+const numberOf = (found: unknown): number | null => (typeof found === "number" ? found : null)
 
-const valueOf = (path: ReadonlyArray<string>, summary: Summary): number | null => {
-  const found = walk(summary, path)
-  if (typeof found === "number") return found
+const valueOf = (path: ReadonlyArray<string>, ofRun: unknown, summary: Summary): number | null => {
+  const found = walk(ofRun, path)
   if (path[0] === "failed_as_infinite" && found === null && summary.num_failed_requests > 0) return Infinity
-  return found === undefined && isFrequency(path) ? 0 : null
+  return found === undefined && isFrequency(path) ? 0 : numberOf(found)
 }
 
 /** The keys: LLMPerf's prefix and the word `quantiles` may be given or not. */
-const pathOf = (name: string): ReadonlyArray<string> =>
-  name
-    .replace(/^results_/, "")
-    .replace(/\.p99\.9$/, ".p999")
-    .split(".")
-    .filter((part) => part !== "quantiles")
+const pathOf = (name: string): ReadonlyArray<string> => {
+  const bare = name.replace(/^results_/, "").replace(/\.p99\.9$/, ".p999")
+  return (asInFile(blank(), bare) ?? bare.split(".")).filter((part) => part !== "quantiles")
+}
+
+/** The keys of a number whose name is written as in the file of a summary, where `_` joins them. */
+const asInFile = (object: unknown, name: string): ReadonlyArray<string> | null => {
+  if (typeof object !== "object" || object === null || Array.isArray(object)) return null
+  for (const [key, inner] of Object.entries(object)) {
+    if (key === name) return [key]
+    const rest = name.startsWith(`${key}_`) ? asInFile(inner, name.slice(key.length + 1)) : null
+    if (rest !== null) return [key, ...rest]
+  }
+  return null
+}
 
 const answerKeys = Object.keys(CorrectnessSummary.fields)
 
@@ -189,15 +234,19 @@ const field = (object: unknown, key: string): unknown =>
     : undefined
 
 const isFrequency = (path: ReadonlyArray<string>): boolean =>
-  path.length === 2 && (path[0] ?? "").endsWith("_frequency")
+  path.length === 2 && /(?:_frequency|^health_own_errors)$/.test(path[0] ?? "")
 
 /** What a summary has, whatever the numbers. */
-const blank = (): Summary => new SummarySink().summary({ wallSeconds: 0 })
+const blank = () =>
+  namedOf({
+    summary: new SummarySink().summary({ wallSeconds: 0 }),
+    health: HealthSummary.make(null, new Verdict.DispatchTally().report())
+  })
 
 /** What should stand in the place of a name that names no number; `null` when it does name one. */
 const problemOf = (path: ReadonlyArray<string>, answers: boolean): string | null => {
-  const summary = blank()
-  const found = walk(summary, path)
+  const ofRun = blank()
+  const found = walk(ofRun, path)
   if (typeof found === "number" || found === null || isFrequency(path)) return null
   if (found !== undefined) {
     const parts = partsOf(found)
@@ -205,9 +254,9 @@ const problemOf = (path: ReadonlyArray<string>, answers: boolean): string | null
       ? "the name of a number, and this is none"
       : `one of its numbers: ${parts.map((part) => [...path, part].join(".")).join(", ")}`
   }
-  const known = partsOf(walk(summary, path.slice(0, -1)))
+  const known = partsOf(walk(ofRun, path.slice(0, -1)))
   if (path.length > 1 && known.length > 0) return `one of ${known.join(", ")} after the dot`
-  const keys = [...(answers ? answerKeys : []), ...Object.keys(summary)]
+  const keys = [...(answers ? answerKeys : []), ...Object.keys(ofRun)]
   const near = [...new Set(keys)].filter((key) => related(key, path[0] ?? ""))
   return near.length === 0
     ? `the name of a number of the summary, such as ${answers ? "answer_mismatch_rate" : "ttft_s.p99"} or error_rate`
@@ -226,9 +275,13 @@ const related = (key: string, name: string): boolean => {
 
 const unitOf = (path: ReadonlyArray<string>): Threshold["unit"] => {
   const last = path.at(-1) ?? ""
-  if (last === "error_rate" || last.endsWith("mismatch_rate") || last.endsWith("relative_difference")) return "share"
-  return path.some((key) => key.endsWith("_s") && !key.endsWith("_per_s")) && last !== "count" ? "s" : ""
+  if (SHARE.test(last)) return "share"
+  return path.some((key) => SECONDS.test(key)) && last !== "count" ? "s" : ""
 }
+
+const SHARE =
+  /(?:^|_)(?:share|error_rate|mismatch_rate|relative_difference|quantile_error|utilization|machine_cpu|steal|free_memory|events_waiting)(?:_mean|_max|_min)?$/
+const SECONDS = /(?<!_per)_s(?:_mean|_max)?$/
 
 const scaleOf = (unit: Threshold["unit"], given: string): number | null => {
   if (given === "") return 1

@@ -3,8 +3,11 @@
  *
  * @since 0.2.0
  */
-import type { SharedPrompts } from "../domain/SharedPrompts.ts"
+import * as Schema from "effect/Schema"
+import type { Fields } from "../domain/Fields.ts"
+import { SharedPrompts } from "../domain/SharedPrompts.ts"
 import type { CachedInput } from "../domain/Summary.ts"
+import { resultOf } from "./internal/resultOf.ts"
 import * as Text from "./internal/text.ts"
 
 /**
@@ -50,17 +53,22 @@ const becauseOf: { readonly [Reason in SharedPrompts]: readonly [because: string
 
 /**
  * A remark on the share of input tokens that came from the server's cache, `null` when it is at most 1 % or not known. `shared`: why
- * prompts begin alike, `null` when each begins with words of its own. `promptTokens`: how many tokens a prompt has on average,
- * without a template; 0 when that is not known.
+ * prompts begin alike, `null` when each begins with words of its own, `undefined` when that is not known. `promptTokens`: how many
+ * tokens a prompt has on average, without a template; 0 when that is not known.
  *
  * @category rendering
  * @since 0.2.0
  */
-export const remark = (cached: CachedInput, shared: SharedPrompts | null, promptTokens = 0): CacheRemark | null => {
+export const remark = (
+  cached: CachedInput,
+  shared: SharedPrompts | null | undefined,
+  promptTokens = 0
+): CacheRemark | null => {
   const { num_requests, share, total_cached_tokens, total_tokens } = cached
   if (share === null || share <= NOTABLE_SHARE) return null
   const perRequest = total_cached_tokens / num_requests
   const found = `${Text.percent(share)} of the input tokens came from the server's cache (${Text.number(perRequest)} per request)`
+  if (shared === undefined) return { text: `${found}. ${WARM}`, isWarning: true }
   if (shared !== null) {
     const [because, isWarning] = becauseOf[shared]
     return { text: `${found}: ${because}`, isWarning }
@@ -76,3 +84,26 @@ export const remark = (cached: CachedInput, shared: SharedPrompts | null, prompt
         isWarning: true
       }
 }
+
+/**
+ * The remark on a finished run, by its summary as it stands in the file.
+ *
+ * @category rendering
+ * @since 0.2.0
+ */
+export const ofSummary = (summary: Fields): CacheRemark | null => {
+  const cached = (name: string): number | null => resultOf(summary, `usage_cached_input_tokens_${name}`)
+  const shared = summary["shared_prompts"]
+  return remark(
+    {
+      num_requests: cached("num_requests") ?? 0,
+      total_tokens: cached("total_tokens") ?? 0,
+      total_cached_tokens: cached("total_cached_tokens") ?? 0,
+      share: cached("share")
+    },
+    shared === null || isSharedPrompts(shared) ? shared : undefined,
+    resultOf(summary, "number_input_tokens_mean") ?? 0
+  )
+}
+
+const isSharedPrompts = Schema.is(SharedPrompts)

@@ -108,7 +108,7 @@ export const render = (report: Report, options: RenderOptions): string => {
         const { outcome, rule } = judgement
         const longest = Math.max(...judgements.map(({ outcome }) => verdicts[outcome].length))
         const mark = outcome === "passed" ? marks.green : lets(outcome, report) ? marks.yellow : marks.red
-        const words = `fail if ${rule.text}: ${judgedIn(metrics, judgement)}`
+        const words = `fail if ${rule.text}: ${judgedIn(metrics, judgement)}${fate(judgement, report)}`
         return wrapped(words, `${verdicts[outcome].padEnd(longest)}  `).map(mark)
       })
     ]
@@ -217,19 +217,10 @@ const inWords = ({ echoes, metrics }: Seen): ReadonlyArray<string> => {
     if (names.length === 0) return []
     return [names[0] === "value" ? metric.label : `${metric.label} (${names.join(", ")})`]
   })
-  const few = new Map<string, Array<string>>()
-  for (const { count, label, statistics } of metrics) {
-    for (const { enough, needed, statistic } of statistics) {
-      if (enough) continue
-      const what = statistic === "value" ? "a total" : statistic
-      const want = `There are too few values for ${what}, ${count.baseline} and ${count.candidate} where it wants ${needed}`
-      few.set(want, [...(few.get(want) ?? []), label])
-    }
-  }
   return [
     ...changed,
     ...(alike.length === 0 ? [] : [`No difference that this sample can show: ${alike.join("; ")}.`]),
-    ...[...few].map(([want, labels]) => `${want}: ${labels.join(", ")}.`),
+    ...tooFew(metrics),
     ...(echoes.length === 0
       ? []
       : [
@@ -238,11 +229,38 @@ const inWords = ({ echoes, metrics }: Seen): ReadonlyArray<string> => {
   ]
 }
 
+/** What needs larger samples: `Too few values, 40 and 40: p90 needs 100, p99 needs 1000 (TTFT, dispatch lag)`. */
+const tooFew = (metrics: ReadonlyArray<MetricComparison>): ReadonlyArray<string> => {
+  const few = metrics.flatMap(({ count, label, statistics }) =>
+    statistics
+      .filter(({ enough }) => !enough)
+      .map(({ needed, statistic }) => ({
+        counts: `${count.baseline} and ${count.candidate}`,
+        label,
+        need: `${Words.statisticName(statistic)} needs ${needed}`
+      }))
+  )
+  return [...Map.groupBy(few, ({ counts }) => counts)].map(([counts, all]) => {
+    const needs = [...Map.groupBy(all, ({ need }) => need)].map(([need, those]) => ({
+      need,
+      labels: those.map(({ label }) => label).join(", ")
+    }))
+    const parts = [...Map.groupBy(needs, ({ labels }) => labels)].map(
+      ([labels, those]) => `${those.map(({ need }) => need).join(", ")} (${labels})`
+    )
+    return `Too few values, ${counts}: ${parts.join("; ")}.`
+  })
+}
+
 const judgedIn = (metrics: ReadonlyArray<MetricComparison>, judgement: Judgement): string =>
   Words.judged(
     judgement,
     metrics.find(({ metric }) => metric === judgement.rule.metric)
   )
+
+/** What a rule does that cannot be judged. */
+const fate = ({ outcome }: Judgement, report: Report): string =>
+  outcome === "unknown" ? `; ${Words.ofUnknown("comparison", report)}` : ""
 
 /**
  * The same as Markdown, for a comment on a pull request. Ends with a newline.
@@ -262,7 +280,7 @@ export const markdown = (report: Report): string =>
       })
       const rules = judgements.map(
         (judgement) =>
-          `| ${inMarkdown(judgement.outcome, report)} | ${code(judgement.rule.text)} | ${escapeMarkdown(judgedIn(metrics, judgement))} |`
+          `| ${inMarkdown(judgement.outcome, report)} | ${code(judgement.rule.text)} | ${escapeMarkdown(judgedIn(metrics, judgement) + fate(judgement, report))} |`
       )
       return [
         `### ${code(run.path)} against ${code(report.baseline.path)}`,
@@ -311,7 +329,7 @@ export const junit = (report: Report): string => {
     const cases = judgements.map((judgement) => {
       const { outcome, rule } = judgement
       const attributes = { classname: `llmperf.compare.${run.path}`, name: `fail if ${rule.text}`, time: "0" }
-      const words = judgedIn(metrics, judgement)
+      const words = judgedIn(metrics, judgement) + fate(judgement, report)
       if (outcome === "passed") return Xml.element("testcase", attributes, [])
       const message = `${rule.text}: ${words}`
       if (lets(outcome, report)) {

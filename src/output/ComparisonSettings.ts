@@ -74,7 +74,9 @@ export const compare = (baseline: LoadedRun, candidate: LoadedRun): Settings => 
     ...of(surroundings),
     ...ownWarnings(baseline),
     ...ownWarnings(candidate),
-    ...cacheWarnings(baseline, candidate, refusals)
+    ...(sameRun(baseline, candidate)
+      ? [`${candidate.path} is the same run as ${baseline.path}: it is compared with itself.`]
+      : cacheWarnings(baseline, candidate, refusals))
   ]
   const leftOut = new Set<string>()
   if (isDifferent("tokenizer", baseline.summary, candidate.summary)) {
@@ -108,6 +110,31 @@ export const compare = (baseline: LoadedRun, candidate: LoadedRun): Settings => 
   return { refusals, warnings, leftOut }
 }
 
+/**
+ * Whether both are one run, be it a copy of its files: by its id and start, where that is known, else by its requests. Different parts
+ * of a run, as `llmperf analyze` takes them, are not the same.
+ */
+const sameRun = (baseline: LoadedRun, candidate: LoadedRun): boolean => {
+  const [a, b] = [baseline.summary, candidate.summary]
+  const keys = ["run_id", "start_time", ...Object.keys({ ...a, ...b }).filter((key) => key.startsWith("analysis_"))]
+  return typeof a["run_id"] === "string" || typeof b["run_id"] === "string"
+    ? keys.every((key) => valueInWords(a[key]) === valueInWords(b[key]))
+    : sameLatencies(baseline, candidate)
+}
+
+/** No two measurements are alike to the last digit in every request. */
+const sameLatencies = ({ series }: LoadedRun, other: LoadedRun): boolean => {
+  const keys = ["ttft_s", "end_to_end_latency_s"] as const
+  const measured = keys.filter((key) => series.distributions[key].some(Number.isFinite))
+  return (
+    measured.length > 0 &&
+    series.length === other.series.length &&
+    keys.every((key) =>
+      series.distributions[key].every((value, index) => Object.is(value, other.series.distributions[key][index]))
+    )
+  )
+}
+
 /** What else decides the prompts, besides the load. */
 const decidePrompts = ["seed", "tokenizer", "schedule_file", "shared_prompts"] as const
 
@@ -120,6 +147,11 @@ const samePrompts = (baseline: Fields, candidate: Fields): boolean =>
 
 /** Shares that differ by less may come of what a chat template puts before every prompt, and change a TTFT by no more. */
 const UNEQUAL_SHARES = 0.05
+
+const shareOf = ({ path }: LoadedRun, share: number | null | undefined): string =>
+  typeof share === "number"
+    ? `${Text.percent(share)} of the input tokens of ${path} came from the server's cache`
+    : `${path} does not say`
 
 /** What a cache may have done to one of the runs and not to the other. */
 const cacheWarnings = (
@@ -143,7 +175,11 @@ const cacheWarnings = (
     return known
       ? [`${sent}; the server had ${shares} in its cache.`]
       : [
-          `${sent}: what the first left in a cache of the server, the second may have found there. The server does not say.`
+          `${sent}: what one left in a cache of the server, the other may have found there. ${
+            typeof before === "number" || typeof after === "number"
+              ? `${shareOf(baseline, before)}, ${shareOf(candidate, after)}.`
+              : "Neither run says how much of its input was cached."
+          }`
         ]
   }
   return unequal ? [unequalText] : []

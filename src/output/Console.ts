@@ -7,6 +7,7 @@ import type { DetailedDistribution, Distribution, Summary } from "../domain/Summ
 import { type Grade, templateTokensOf, type Verdict } from "../metrics/Verdict.ts"
 import { LATE_SECONDS } from "../metrics/SummarySink.ts"
 import type { CacheRemark } from "./CacheText.ts"
+import { cacheLines } from "./internal/cacheLines.ts"
 import { errorKind } from "./internal/errorKind.ts"
 import { allFailed, failures, nothingCompleted } from "./internal/failures.ts"
 import * as EmptyAnswers from "./internal/emptyAnswers.ts"
@@ -117,10 +118,10 @@ export const render = (report: Report, options: RenderOptions): string => {
   if (report.agents !== undefined && report.agents.length > 0) sections.push(agents(report.agents, columns, marks))
   const warned = warnings(summary)
   if (warned.length > 0) {
-    sections.push(warned.flatMap((warning) => hanging("! ", warning, columns).map(marks.yellow)))
+    sections.push(warned.flatMap((warning) => Text.hanging("! ", warning, columns).map(marks.yellow)))
   }
   const noted = notes(summary, report.verdict)
-  if (noted.length > 0) sections.push(noted.flatMap((note) => hanging("- ", note, columns).map(marks.dim)))
+  if (noted.length > 0) sections.push(noted.flatMap((note) => Text.hanging("- ", note, columns).map(marks.dim)))
   const client = [
     ...(report.verdict === undefined
       ? []
@@ -139,13 +140,6 @@ const calibration = ({ command, text }: Said, columns: number): ReadonlyArray<st
   ...Text.wrap(text, columns),
   ...(command === null ? [] : [`  ${command}`])
 ]
-
-const cacheLines = (remark: CacheRemark | null, columns: number, marks: Style): ReadonlyArray<string> => {
-  if (remark === null) return []
-  return remark.isWarning
-    ? hanging("! ", remark.text, columns).map(marks.yellow)
-    : hanging("- ", remark.text, columns).map(marks.dim)
-}
 
 const tableColumns: ReadonlyArray<TableColumn> = [
   { title: "p25", priority: 6 },
@@ -475,8 +469,5 @@ const disagreement = (what: string, usage: Summary["usage_output_tokens"]): stri
 /** Whether the output tokens above are of another tokenizer than the model's. */
 const isFarOff = ({ token_source, usage_output_tokens: usage }: Summary): boolean =>
   token_source === "tokenizer" && (usage.mean_relative_difference ?? 1) > USAGE_TOLERANCE
-
-const hanging = (mark: string, text: string, columns: number): Array<string> =>
-  Text.wrap(text, columns - mark.length).map((line, index) => (index === 0 ? mark : " ".repeat(mark.length)) + line)
 
 const signedPercent = (share: number): string => `${share > 0 ? "+" : ""}${Text.percent(share)}`

@@ -6,7 +6,9 @@
 import type { CorrectnessSummary, Mismatch } from "../domain/CorrectnessResults.ts"
 import type { Summary } from "../domain/Summary.ts"
 import type { Verdict } from "../metrics/Verdict.ts"
+import type { CacheRemark } from "./CacheText.ts"
 import type { RenderOptions } from "./Console.ts"
+import { cacheLines } from "./internal/cacheLines.ts"
 import { failures, nothingCompleted } from "./internal/failures.ts"
 import { style, type Style } from "./internal/style.ts"
 import * as Text from "./internal/text.ts"
@@ -14,7 +16,7 @@ import * as VerdictText from "./VerdictText.ts"
 
 /**
  * What is shown: a title, what became of the answers, some of those that are not right, the numbers of the run, remarks of
- * the caller, and the files that were written.
+ * the caller, what the server had in its cache (`cache`), and the files that were written.
  *
  * @category models
  * @since 0.2.0
@@ -26,6 +28,7 @@ export interface Report {
   readonly summary: Summary
   readonly remarks?: ReadonlyArray<string> | undefined
   readonly verdict?: Verdict | undefined
+  readonly cache?: CacheRemark | null | undefined
   readonly files?: ReadonlyArray<string> | undefined
 }
 
@@ -52,7 +55,11 @@ export const render = (report: Report, options: RenderOptions): string => {
   sections.push(totals(correctness, summary, columns, marks))
   if (correctness.num_mismatched_requests > 0) sections.push(wrongAnswers(report, columns, marks))
   if (summary.number_errors > 0) sections.push(failures(summary, columns, marks))
-  if (verdict !== undefined) sections.push(VerdictText.lines(verdict, summary, { columns, color: options.color }))
+  const client = [
+    ...(verdict === undefined ? [] : VerdictText.lines(verdict, summary, { columns, color: options.color })),
+    ...cacheLines(report.cache ?? null, columns, marks)
+  ]
+  if (client.length > 0) sections.push(client)
   if (files.length > 0) sections.push([marks.bold("Files"), ...files.map((file) => `  ${file}`)])
   return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`
 }

@@ -30,10 +30,10 @@ import type * as ResultFiles from "./ResultFiles.ts"
  * - `llmApi`, `model`, `endpoint`: what is asked, as the flags of these names say it
  * - `origin`: scheme, host and port of the server that is asked; `null` when there is no socket
  * - `samplingParams`: what is put into every request body
- * - `streams`: whether answers are asked for as streams; they are, if nothing is said
- * - `capacity`: how many spans may wait, here and in the thread; those that find no place are dropped. 65,536 if nothing is said,
+ * - `streams`: whether answers are asked for as streams (default: yes)
+ * - `capacity`: how many spans may wait, here and in the thread; those that find no place are dropped. Default: 65,536,
  *   which is 50 MB
- * - `finishSeconds`: how long the end may take, 5 if nothing is said; a fifth of it when a run is given up
+ * - `finishSeconds`: how long the end may take (default: 5); a fifth of it when a run is given up
  *
  * @category models
  * @since 0.2.0

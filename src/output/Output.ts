@@ -11,6 +11,7 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import { type Summary } from "../domain/Summary.ts"
 import { type Ended } from "../metrics/Ended.ts"
+import { type HealthSummary } from "../metrics/HealthSummary.ts"
 import { type RunStart } from "../metrics/RequestSink.ts"
 import type * as OtlpSpans from "./OtlpSpans.ts"
 import { type OutputError } from "./OutputError.ts"
@@ -37,6 +38,7 @@ export interface RunInfo {
  * What is known of a run when all its requests have ended.
  *
  * - `wallSeconds`: from its start until its last request had ended
+ * - `health`: how the client was
  * - `agentSpans`: what became of the spans that other threads and machines have sent, `null` when they sent none
  *
  * @category models
@@ -47,6 +49,7 @@ export interface RunEnd {
   readonly wallSeconds: number
   readonly summary: Summary
   readonly openLoop: boolean
+  readonly health: HealthSummary
   readonly agentSpans: OtlpSpans.Report | null
 }
 

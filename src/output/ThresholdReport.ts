@@ -6,18 +6,30 @@
 import * as Schema from "effect/Schema"
 import type { Checked } from "../metrics/Threshold.ts"
 import type { RenderOptions } from "./Console.ts"
-import { amount } from "./internal/comparisonText.ts"
+import { amount, ofUnknown, statisticName } from "./internal/comparisonText.ts"
 import { style } from "./internal/style.ts"
 import * as Text from "./internal/text.ts"
 import { uncountedAnswers } from "./internal/uncounted.ts"
 
 /**
- * A heading and a line for every threshold. Ends with a newline; empty when there are none.
+ * What becomes of thresholds that cannot be judged: whether they let the run pass.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export interface Options {
+  readonly allowUnknown: boolean
+}
+
+const MIN_COLUMNS = 30
+
+/**
+ * A heading and each threshold with what was found. Ends with a newline; empty when there are none.
  *
  * @category rendering
  * @since 0.2.0
  */
-export const render = (checked: ReadonlyArray<Checked>, options: RenderOptions): string => {
+export const render = (checked: ReadonlyArray<Checked>, options: RenderOptions & Options): string => {
   if (checked.length === 0) return ""
   const marks = style(options.color)
   const countOf = (wanted: Checked["outcome"]): number => checked.filter(({ outcome }) => outcome === wanted).length
@@ -29,17 +41,33 @@ export const render = (checked: ReadonlyArray<Checked>, options: RenderOptions):
   const width = Math.max(...checked.map(({ threshold }) => Text.width(threshold.text)))
   const longest = Math.max(...checked.map(({ outcome }) => words[outcome].length))
   const markOf = { passed: marks.green, failed: marks.red, unknown: marks.yellow }
-  const lines = checked.map((one) =>
-    markOf[one.outcome](
-      `  ${words[one.outcome].padEnd(longest)}  ${Text.padEnd(one.threshold.text, width)}  ${found(one)}`
+  const lines = checked.flatMap((one) => {
+    const head = `  ${words[one.outcome].padEnd(longest)}  ${Text.padEnd(one.threshold.text, width)}  `
+    const unknown = one.outcome === "unknown" ? `: ${ofUnknown("run", options)}` : ""
+    return Text.wrap(`${found(one)}${unknown}`, Math.max(MIN_COLUMNS, options.columns - Text.width(head))).map(
+      (line, index) => markOf[one.outcome]((index === 0 ? head : Text.padEnd("", Text.width(head))) + line)
     )
-  )
+  })
   return `${[marks.bold(heading), ...lines].join("\n")}\n`
 }
 
+/**
+ * A line for each threshold that makes the run fail, for where nothing else is shown.
+ *
+ * @category rendering
+ * @since 0.2.0
+ */
+export const failures = (checked: ReadonlyArray<Checked>, options: Options): ReadonlyArray<string> =>
+  checked.flatMap((one) => {
+    const condition = `${one.threshold.text} (${found(one)})`
+    if (one.outcome === "failed") return [`Threshold missed: ${condition}.`]
+    if (one.outcome === "passed" || options.allowUnknown) return []
+    return [`Threshold cannot be judged: ${condition}. It ${ofUnknown("run", options)}.`]
+  })
+
 const words = { passed: "met", failed: "MISSED", unknown: "UNKNOWN" } as const
 
-const found = ({ count, needed, outcome, threshold, uncounted, value }: Checked): string => {
+const found = ({ count, needed, outcome, statistic, threshold, uncounted, value }: Checked): string => {
   if (value === null) {
     const why = uncounted === null ? null : uncountedAnswers(uncounted)
     return why === null ? "there is no such number in this run" : `unknown: ${why}`
@@ -48,10 +76,12 @@ const found = ({ count, needed, outcome, threshold, uncounted, value }: Checked)
     value === Infinity
       ? "never, for requests that failed"
       : threshold.unit === ""
-        ? Text.number(value)
+        ? Number.isInteger(value)
+          ? String(value)
+          : Text.number(value)
         : amount(threshold.unit, value)
-  if (outcome !== "unknown") return text
-  return `${text}, but ${threshold.path.at(-1)} needs ${needed} values, and there ${count === 1 ? "is" : "are"} ${count}`
+  if (outcome !== "unknown" || statistic === null) return text
+  return `${text}, but ${statisticName(statistic)} needs ${needed} values, and there ${count === 1 ? "is" : "are"} ${count}`
 }
 
 /**

@@ -19,10 +19,13 @@ const killed = Effect.gen(function* () {
     planned: 10,
     openLoop: false,
     parameters: { model: "org/m" },
-    details: { run_id: "night" },
+    details: { run_id: "night", shared_prompts: "llmperf" },
     metadata: {}
   }).pipe(Effect.provide(NodeServices.layer))
-  const rows = [1, 2, 3].map((id) => record({ request_id: id, x_request_id: `night-${id}`, end_offset_s: id }))
+  const usage = { usage_input_tokens: 100, usage_cached_input_tokens: 95 }
+  const rows = [1, 2, 3].map((id) =>
+    record({ ...usage, request_id: id, x_request_id: `night-${id}`, end_offset_s: id })
+  )
   rows.push(failure(500, "HttpStatus", "broken", { request_id: 4, x_request_id: "night-4" }))
   const lines = rows.map((row) => `${JSON.stringify(row)}\n`)
   writeFileSync(join(directory, "records.ndjson"), `${lines.join("")}{"error_co`)
@@ -49,6 +52,9 @@ describe("recover", () => {
         ["records.ndjson", "run.json", responses, summary].toSorted()
       )
       assert.lengthOf(JSON.parse(readFileSync(join(directory, responses), "utf8")), 4)
+      const warned = /\n! 95\.0 % of the input tokens came from the server's cache [^]*--prompt-mode llmperf/
+      assert.match(stdout, warned)
+      assert.match((yield* llmperf(["analyze", directory])).stdout, warned)
     }).pipe(Effect.scoped)
   )
 

@@ -37,7 +37,7 @@ describe("thresholdFlags", () => {
   it.effect("ends with 1 when one is missed", () =>
     Effect.gen(function* () {
       const check = (...texts: ReadonlyArray<string>) =>
-        Effect.map(thresholdsOf({ threshold: texts }), (thresholds) => Threshold.check(thresholds, summary))
+        Effect.map(thresholdsOf({ threshold: texts }), (thresholds) => Threshold.check(thresholds, { summary }))
       const strict = { allowUnknown: false }
       yield* endBy(yield* check("error_rate < 1%"), strict)
       yield* endBy([], strict)

@@ -77,7 +77,7 @@ describe("Analysis", () => {
         assert.isAbove(gaps.count, 0)
         assert.deepStrictEqual([bursts, none], [0, null])
         assert.deepStrictEqual([made.count, made.mean, made.quantiles.p50], [0, null, null])
-        assert.match(remarks.join("\n"), /Gaps between chunks are in no record/)
+        assert.match(remarks.join("\n"), /Inter-chunk latency is unavailable/)
 
         // The files of the run are as they were
         for (const [each, before] of files) assert.strictEqual(readFileSync(join(folder, each), "utf8"), before)

@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as Result from "effect/Result"
+import * as Comparison from "../../src/metrics/Comparison.ts"
 import { CorrectnessSink } from "../../src/metrics/CorrectnessSink.ts"
 import * as Expression from "../../src/metrics/Expression.ts"
+import * as HealthSummary from "../../src/metrics/HealthSummary.ts"
 import { SummarySink } from "../../src/metrics/SummarySink.ts"
 import * as Threshold from "../../src/metrics/Threshold.ts"
+import { evidence } from "./health.ts"
 import { failure, outcome, record } from "./records.ts"
 
 /** The threshold, or where and why it cannot be read. */
@@ -36,6 +39,22 @@ describe("Threshold", () => {
       ["mean_output_throughput_token_per_s >= 1e3", ["mean_output_throughput_token_per_s", ">=", 1000, ""]],
       ["request_output_throughput_token_per_s.mean > 20", ["request_output_throughput_token_per_s.mean", ">", 20, ""]],
       ["littles_law.relative_difference > -5%", ["littles_law.relative_difference", ">", -0.05, "share"]],
+      ["usage_cached_input_tokens.share < 5%", ["usage_cached_input_tokens.share", "<", 0.05, "share"]],
+      ["inter_chunk_burst_share < 10%", ["inter_chunk_burst_share", "<", 0.1, "share"]],
+      ["quantile_error <= 0.1%", ["quantile_error", "<=", 0.001, "share"]],
+      [
+        "usage_input_tokens.mean_relative_difference < 5%",
+        ["usage_input_tokens.mean_relative_difference", "<", 0.05, "share"]
+      ],
+      ["health_loop_delay_s.p99 < 20ms", ["health_loop_delay_s.p99", "<", 0.02, "s"]],
+      ["health_machine_cpu_max < 90%", ["health_machine_cpu_max", "<", 0.9, "share"]],
+      ["health_free_memory_min > 0.1", ["health_free_memory_min", ">", 0.1, "share"]],
+      ["health_connection_wait_s_max < 1s", ["health_connection_wait_s_max", "<", 1, "s"]],
+      ["health_late_requests <= 0", ["health_late_requests", "<=", 0, ""]],
+      ["health_own_errors.EMFILE <= 0", ["health_own_errors.EMFILE", "<=", 0, ""]],
+      ["health_loop_delay_s_quantiles_p99 < 20ms", ["health_loop_delay_s.p99", "<", 0.02, "s"]],
+      ["results_ttft_s_quantiles_p99 < 1s", ["ttft_s.p99", "<", 1, "s"]],
+      ["usage_cached_input_tokens_share < 5%", ["usage_cached_input_tokens.share", "<", 0.05, "share"]],
       ["error_code_frequency.429 < 3", ["error_code_frequency.429", "<", 3, ""]],
       ["failed_as_infinite.ttft_s.p99 < 2s", ["failed_as_infinite.ttft_s.p99", "<", 2, "s"]],
       ["num_late_requests <= 0", ["num_late_requests", "<=", 0, ""]],
@@ -92,7 +111,7 @@ describe("Threshold", () => {
 
   it("checks a summary", () => {
     const passed = (text: string, failures = 0) =>
-      Threshold.passed(Threshold.check([threshold(text)], summary(failures)), { allowUnknown: false })
+      Threshold.passed(Threshold.check([threshold(text)], { summary: summary(failures) }), { allowUnknown: false })
     assert.isTrue(passed("ttft_s.p50 < 0.51s"))
     assert.isFalse(passed("ttft_s.p50 < 0.505s"))
     assert.isTrue(passed("ttft_s.p50 <= 0.505s"))
@@ -108,7 +127,7 @@ describe("Threshold", () => {
   it("does not judge a number that is not there, or a percentile with fewer than ten requests beyond it", () => {
     const round = (value: number | null) => (value === null ? null : Number(value.toFixed(3)))
     const check = (text: string, failures = 50) => {
-      const [found] = Threshold.check([threshold(text)], summary(failures))
+      const [found] = Threshold.check([threshold(text)], { summary: summary(failures) })
       return [found?.outcome, round(found?.value ?? null), found?.count, found?.needed]
     }
     assert.deepStrictEqual(check("num_late_requests < 5").slice(0, 2), ["unknown", null])
@@ -122,7 +141,7 @@ describe("Threshold", () => {
     assert.deepStrictEqual(check("failed_as_infinite.ttft_s.p90 < 1min"), ["failed", Infinity, 150, 100])
     assert.deepStrictEqual(check("failed_as_infinite.ttft_s.p95 < 1min", 100).slice(0, 2), ["failed", Infinity])
     assert.deepStrictEqual(check("failed_as_infinite.ttft_s.p99 < 1min").slice(0, 2), ["unknown", Infinity])
-    // What is of the run as a whole is what it is
+    // Counts, shares and extremes are exact
     assert.strictEqual(check("ttft_s.max < 5s")[0], "passed")
     assert.strictEqual(check("error_rate < 1%")[0], "failed")
   })
@@ -134,7 +153,7 @@ describe("Threshold", () => {
     }
     const [throughput, latency, count] = Threshold.check(
       ["mean_output_throughput_token_per_s < 1000", "inter_token_latency_s.p90 < 1s", "error_rate < 1%"].map(threshold),
-      sink.summary({ wallSeconds: 10 })
+      { summary: sink.summary({ wallSeconds: 10 }) }
     )
     assert.deepInclude(throughput, { value: null, outcome: "unknown" })
     assert.deepInclude(throughput?.uncounted, { num_uncounted_requests: 5, num_completed_requests: 100 })
@@ -142,11 +161,48 @@ describe("Threshold", () => {
     assert.deepInclude(count, { outcome: "passed", uncounted: null })
   })
 
+  it("wants as many values of a mean or a rate as a comparison does", () => {
+    const sink = new SummarySink()
+    for (let i = 1; i <= 29; i++) sink.add(outcome(record({ request_id: i })))
+    const check = (text: string) => {
+      const [found] = Threshold.check([threshold(text)], { summary: sink.summary({ wallSeconds: 10 }) })
+      return [found?.outcome, found?.statistic, found?.count, found?.needed]
+    }
+    const { neededFor } = Comparison
+    assert.deepStrictEqual(check("ttft_s.mean < 1min"), ["unknown", "mean", 29, neededFor("mean")])
+    assert.deepStrictEqual(check("dispatch_lag_s.stddev < 1min"), ["unknown", "mean", 29, 30])
+    assert.deepStrictEqual(check("mean_tokens_per_chunk > 0").slice(0, 2), ["unknown", "mean"])
+    assert.deepStrictEqual(check("request_rate_per_s > 1"), ["unknown", "value", 29, neededFor("value")])
+    for (const exact of ["num_completed_requests >= 5", "ttft_s.max < 1min", "error_rate <= 0"]) {
+      assert.deepStrictEqual(check(exact).slice(0, 2), ["passed", null], exact)
+    }
+    sink.add(outcome(record({ request_id: 30 })))
+    assert.strictEqual(check("ttft_s.mean < 1min")[0], "passed")
+    assert.strictEqual(check("num_completed_requests_per_min > 1")[0], "passed")
+  })
+
+  it("checks the numbers of the client", () => {
+    const { dispatch, health } = evidence()
+    const check = (text: string, known = true) => {
+      const [found] = Threshold.check([threshold(text)], {
+        summary: summary(0),
+        health: known ? HealthSummary.make(health, dispatch) : undefined
+      })
+      return found?.outcome
+    }
+    assert.strictEqual(check("health_loop_utilization_max <= 100%"), "passed")
+    assert.strictEqual(check("health_late_requests < 0"), "failed")
+    assert.strictEqual(check("health_own_errors.EMFILE <= 0"), "passed")
+    assert.strictEqual(check("health_loop_utilization_max <= 100%", false), "unknown")
+  })
+
   it("lets a run pass whose thresholds cannot be judged only where that is allowed", () => {
-    const unknown = Threshold.check([threshold("error_rate < 1%"), threshold("ttft_s.p99 < 5s")], summary(0))
+    const unknown = Threshold.check([threshold("error_rate < 1%"), threshold("ttft_s.p99 < 5s")], {
+      summary: summary(0)
+    })
     assert.isFalse(Threshold.passed(unknown, { allowUnknown: false }))
     assert.isTrue(Threshold.passed(unknown, { allowUnknown: true }))
-    const failed = Threshold.check([threshold("error_rate < 1%")], summary(50))
+    const failed = Threshold.check([threshold("error_rate < 1%")], { summary: summary(50) })
     assert.isFalse(Threshold.passed(failed, { allowUnknown: true }))
     assert.isTrue(Threshold.passed([], { allowUnknown: false }))
   })
@@ -178,7 +234,7 @@ describe("Threshold", () => {
     }
     const check = (text: string, correctness = sink.summary()) => {
       const parsed = Result.getOrThrow(Threshold.parse(text, { answers: true }))
-      const [checked] = Threshold.check([parsed], summary(1), correctness)
+      const [checked] = Threshold.check([parsed], { summary: summary(1), correctness })
       return [checked?.value, checked?.outcome]
     }
     assert.deepStrictEqual(check("num_completed_requests >= 4"), [4, "passed"])

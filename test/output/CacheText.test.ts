@@ -41,6 +41,29 @@ describe("remark", () => {
     assert.isFalse(CacheText.remark(cached(6 * 60, 6 * 75, 6), null, 15)?.isWarning)
   })
 
+  it("says no more than it knows of a run that does not say why prompts begin alike", () => {
+    const remark = CacheText.remark(cached(9_830), undefined)
+    assert.isTrue(remark?.isWarning)
+    assert.match(remark?.text ?? "", /per request\)\. TTFT and throughput are those of a warm cache\.$/)
+  })
+
+  it("reads a summary as it stands in the file, with and without prefix", () => {
+    const numbers = { num_requests: 20, total_tokens: 10_000, total_cached_tokens: 9_830, share: 0.983 }
+    for (const prefix of ["", "results_"]) {
+      const fields = Object.fromEntries(
+        Object.entries(numbers).map(([key, value]) => [`${prefix}usage_cached_input_tokens_${key}`, value])
+      )
+      for (const [shared_prompts, words] of [
+        ["llmperf", /--prompt-mode llmperf/],
+        [null, /same seed/],
+        [undefined, /\)\. TTFT/]
+      ] as const) {
+        assert.match(CacheText.ofSummary({ ...fields, shared_prompts })?.text ?? "", words)
+      }
+    }
+    assert.isNull(CacheText.ofSummary({}))
+  })
+
   it("does not say that a run had the same seed as if it knew", () => {
     assert.match(CacheText.remark(cached(9_830), null)?.text ?? "", /by a run with the same seed, or/)
   })

@@ -126,7 +126,7 @@ describe("ComparisonReport", () => {
       /\n- Left out, as within 1 %.*: scheduled TTFT\.\n/,
       /\nFAILED {3}fail if ttft_s\.p99 > \+5%: \+15 %, 95 % CI \+/,
       /\npassed {3}fail if error_rate > \+5pp: \+2\.0 pp, 95 % CI /,
-      /\nUNKNOWN {2}fail if dispatch_lag_s\.p50 > \+5ms: cannot be judged: the runs do not both have this number\n$/
+      /\nUNKNOWN {2}fail if dispatch_lag_s\.p50 > \+5ms: cannot be judged: the runs do not both have this number; fails the\n +comparison \(--allow-unknown lets it pass\)\n$/
     ]) {
       assert.match(text, part)
     }
@@ -273,13 +273,15 @@ describe("ComparisonReport", () => {
 })
 
 describe("ComparisonSettings", () => {
+  let scale = 1
+  // No two runs measure the same latencies
   const loaded = (summary: Fields, more: Partial<RunReader.LoadedRun> = {}): RunReader.LoadedRun => ({
     path: "a",
     summary,
     summarized: true,
     writer: "llmperf",
     itl: "between tokens",
-    series: run(10, 1),
+    series: run(10, scale++),
     ...more
   })
 
@@ -304,6 +306,20 @@ describe("ComparisonSettings", () => {
     assert.deepStrictEqual(warnings, ["model m against n"])
   })
 
+  it("notices a run that is compared with itself", () => {
+    const series = run(10, 1)
+    const warned = (a: Fields, b: Fields, other = series) =>
+      ComparisonSettings.compare(loaded(a, { series }), loaded(b, { path: "copy", series: other })).warnings.join("\n")
+    const itself = "copy is the same run as a: it is compared with itself."
+    const one = { run_id: "r", start_time: 5, seed: 7 }
+    assert.strictEqual(warned(one, one), itself)
+    assert.strictEqual(warned({}, {}), itself)
+    // Another run with the same --run-id, another part of the same run, other latencies of LLMPerf
+    assert.notInclude(warned(one, { ...one, start_time: 6 }), itself)
+    assert.notInclude(warned({ ...one, analysis_from_s: 0 }, { ...one, analysis_from_s: 9 }), itself)
+    assert.strictEqual(warned({}, {}, run(10, 1.1)), "")
+  })
+
   it("has nothing to say of runs that are alike", () => {
     const settings = ComparisonSettings.compare(
       loaded({ model: "m", stop: ["a"], verdict: "VALID", stopped: null }),
@@ -314,9 +330,15 @@ describe("ComparisonSettings", () => {
 
   it("says when both runs sent the same prompts, and when one of them found more in a cache", () => {
     const share = (value: number) => ({ results_usage_cached_input_tokens_share: value })
-    const warned = (a: Fields, b: Fields) => ComparisonSettings.compare(loaded(a), loaded(b)).warnings.join("\n")
+    const warned = (a: Fields, b: Fields) =>
+      ComparisonSettings.compare(loaded(a), loaded(b, { path: "b" })).warnings.join("\n")
     const same = { seed: 7, tokenizer: "llama", shared_prompts: "same-prompts", mean_input_tokens: 550 }
-    assert.match(warned(same, same), /^Both runs sent the same prompts \(seed 7\).*does not say\.$/)
+    assert.match(warned(same, same), /^Both runs sent the same prompts \(seed 7\).*Neither run says how much/)
+    assert.match(
+      warned({ ...same, ...share(0.98) }, same),
+      /same prompts.* 98\.0 % of the input tokens of a came from the server's cache, b does not say\.$/
+    )
+    assert.match(warned(same, { ...same, ...share(0) }), / a does not say, 0\.0 % of the input tokens of b came/)
     assert.match(
       warned({ ...same, ...share(0) }, { ...same, ...share(0.983) }),
       /^Both runs sent the same prompts \(seed 7\)\. The server had 0\.0 % and 98\.3 % of the input tokens in its cache/
@@ -372,43 +394,72 @@ describe("ComparisonSettings", () => {
 })
 
 describe("ThresholdReport", () => {
-  const checked = (of: Partial<RequestRecord>, ...texts: ReadonlyArray<string>) => {
+  const strict = { ...screen, allowUnknown: false }
+
+  const checkedOf = (of: Partial<RequestRecord>, ...texts: ReadonlyArray<string>) => {
     const sink = new SummarySink()
-    sink.add(outcome(record({ ttft_s: 0.25, ...of })))
+    for (let i = 0; i < 30; i++) sink.add(outcome(record({ ttft_s: 0.25, ...of })))
     return Threshold.check(
       texts.map((text) => Result.getOrThrow(Threshold.parse(text))),
-      sink.summary({ wallSeconds: 1 })
+      { summary: sink.summary({ wallSeconds: 1 }) }
     )
   }
+
+  const checked = (...texts: ReadonlyArray<string>) => checkedOf({}, ...texts)
 
   it("shows every threshold with what was found", () => {
     assert.strictEqual(
       ThresholdReport.render(
-        checked({}, "ttft_s.mean < 0.5s", "error_rate > 1%", "ttft_s.p99 < 1s", "num_late_requests < 1"),
-        screen
+        checked(
+          "ttft_s.mean < 0.5s",
+          "error_rate > 1%",
+          "num_completed_requests >= 5",
+          "ttft_s.p99 < 1s",
+          "num_late_requests < 1"
+        ),
+        strict
       ),
       [
-        "Thresholds: 1 of 4 missed, 2 of 4 cannot be judged",
-        "  met      ttft_s.mean < 0.5s     250.0 ms",
-        "  MISSED   error_rate > 1%        0.00 %",
-        "  UNKNOWN  ttft_s.p99 < 1s        250.0 ms, but p99 needs 1000 values, and there is 1",
-        "  UNKNOWN  num_late_requests < 1  there is no such number in this run",
+        "Thresholds: 1 of 5 missed, 2 of 5 cannot be judged",
+        "  met      ttft_s.mean < 0.5s           250.0 ms",
+        "  MISSED   error_rate > 1%              0.00 %",
+        "  met      num_completed_requests >= 5  30",
+        "  UNKNOWN  ttft_s.p99 < 1s              250.0 ms, but p99 needs 1000 values, and there are 30: fails the run",
+        "                                        (--allow-unknown lets it pass)",
+        "  UNKNOWN  num_late_requests < 1        there is no such number in this run: fails the run (--allow-unknown lets it",
+        "                                        pass)",
         ""
       ].join("\n")
     )
     assert.strictEqual(
-      ThresholdReport.render(checked({}, "ttft_s.mean < 0.5s"), screen).split("\n")[0],
+      ThresholdReport.render(checked("ttft_s.mean < 0.5s"), strict).split("\n")[0],
       "Thresholds: all met"
     )
-    assert.strictEqual(ThresholdReport.render([], screen), "")
+    assert.strictEqual(ThresholdReport.render([], strict), "")
     assert.match(
-      ThresholdReport.render(checked({ number_output_tokens: null }, "total_output_tokens > 5"), screen),
-      /^ {2}UNKNOWN {2}total_output_tokens > 5 {2}unknown: 1 of 1 answers could not be counted$/m
+      ThresholdReport.render(checked("num_late_requests < 1"), { ...screen, allowUnknown: true }),
+      / in this run: passes with --allow-unknown\n$/
     )
   })
 
+  it("names the answers without a count where a total is not known", () => {
+    assert.match(
+      ThresholdReport.render(checkedOf({ number_output_tokens: null }, "total_output_tokens > 5"), strict),
+      /^ {2}UNKNOWN {2}total_output_tokens > 5 {2}unknown: 30 of 30 answers could not be counted: fails the run/m
+    )
+  })
+
+  it("says in a line each which thresholds make the run fail", () => {
+    const all = checked("error_rate > 1%", "ttft_s.mean < 1s", "ttft_s.p99 < 1s")
+    assert.deepStrictEqual(ThresholdReport.failures(all, { allowUnknown: false }), [
+      "Threshold missed: error_rate > 1% (0.00 %).",
+      "Threshold cannot be judged: ttft_s.p99 < 1s (250.0 ms, but p99 needs 1000 values, and there are 30). It fails the run (--allow-unknown lets it pass)."
+    ])
+    assert.lengthOf(ThresholdReport.failures(all, { allowUnknown: true }), 1)
+  })
+
   it("gives objects for the summary", () => {
-    assert.deepStrictEqual(ThresholdReport.document(checked({}, "ttft_s.mean < 500ms", "num_late_requests < 1")), [
+    assert.deepStrictEqual(ThresholdReport.document(checked("ttft_s.mean < 500ms", "num_late_requests < 1")), [
       { threshold: "ttft_s.mean < 500ms", value: 0.25, passed: true, outcome: "passed" },
       { threshold: "num_late_requests < 1", value: null, passed: false, outcome: "unknown" }
     ])

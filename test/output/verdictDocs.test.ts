@@ -53,7 +53,7 @@ describe("docs/verdict.md", () => {
       for (const key of document.keys()) {
         if (!key.startsWith("health_")) continue
         // `health_a_mean`, `_max`: the second is told by its end
-        const beginning = key.replace(/_(p\d+|mean|max)$/, "")
+        const beginning = key.replace(/_(p\d+|mean|max|count)$/, "")
         assert.isTrue(text.includes(`\`${key}\``) || text.includes(`\`${beginning}_`), key)
       }
     })

@@ -10,7 +10,7 @@ export const analyze = Command.make("analyze", analyzeFlags, (input) =>
   )
 ).pipe(
   Command.withDescription(
-    "Make the summary of a run anew from its records: of a part of it, without its beginning, or with other requests measured. Nothing is sent, and the files of the run stay as they are."
+    "Recompute a run's summary from its records: for a part of the run, without its beginning, or with other requests measured. Nothing is sent, and the files of the run stay as they are."
   ),
   Command.withShortDescription("Summarize a part of a run"),
   Command.withExamples([

@@ -42,7 +42,16 @@ export const handle = Effect.fn("analyze")(
     })
     const files = Option.isSome(input.out) ? Object.values(yield* Analysis.publish(input.out.value, analysis)) : []
     yield* Outcome.show(input, analysis, (screen) =>
-      Report.render({ title: titleOf(analysis), summary: analysis.summary, remarks: analysis.remarks, files }, screen)
+      Report.render(
+        {
+          title: titleOf(analysis),
+          summary: analysis.summary,
+          remarks: analysis.remarks,
+          cache: Outcome.cacheOf(analysis),
+          files
+        },
+        screen
+      )
     )
   },
   Effect.catchTags({

@@ -29,7 +29,7 @@ const settingsOf = Effect.fnUntraced(function* (
   const settings = ComparisonSettings.compare(baseline, candidate)
   if (settings.refusals.length > 0 && !allowDifferent) {
     return yield* usage(
-      `${candidate.path} was not put under the load of ${baseline.path}: ${settings.refusals.join("; ")}. To compare them all the same, use --allow-different.`
+      `${candidate.path} and ${baseline.path} used different loads: ${settings.refusals.join("; ")}. To compare them all the same, use --allow-different.`
     )
   }
   const differences = settings.refusals.map((refusal) => `The loads differ: ${refusal}.`)

@@ -72,10 +72,10 @@ const runTest = Effect.fnUntraced(function* (
     ...hooks,
     userStop: stop,
     config,
-    ofAnswers: (summary, correctness) =>
+    ofAnswers: (run, correctness) =>
       thresholds.length === 0
         ? {}
-        : { thresholds: ThresholdReport.document(Threshold.check(thresholds, summary, correctness)) }
+        : { thresholds: ThresholdReport.document(Threshold.check(thresholds, { ...run, correctness })) }
   })
 }, Effect.scoped)
 
@@ -100,12 +100,20 @@ const conclude = Effect.fnUntraced(function* (
   thresholds: ReadonlyArray<Threshold.Threshold>
 ) {
   const remarks = Outcome.remarks(result, { flag: "--timeout", seconds: config.timeoutSeconds })
-  const checked = Threshold.check(thresholds, result.summary, result.correctness)
-  yield* Outcome.show(input, result, (screen) => {
-    const judged = ThresholdReport.render(checked, screen)
-    const shown = Report.render({ ...result, title: titleOf(config), remarks }, screen)
-    return judged === "" ? shown : `${shown}\n${judged}`
-  })
+  const checked = Threshold.check(thresholds, result)
+  yield* Outcome.show(
+    input,
+    result,
+    (screen) => {
+      const judged = ThresholdReport.render(checked, { ...screen, allowUnknown: input.allowUnknown })
+      const shown = Report.render(
+        { ...result, title: titleOf(config), remarks, cache: Outcome.cacheOf(result) },
+        screen
+      )
+      return judged === "" ? shown : `${shown}\n${judged}`
+    },
+    Outcome.gates(result, checked, input)
+  )
   yield* Outcome.end(result, input.strict)
   const failed = failedCondition(input, result)
   if (failed !== undefined) return yield* new CommandError({ description: failed, exitCode: ExitCode.failed })

@@ -179,7 +179,7 @@ const runLoad = Effect.fnUntraced(function* (
   network: Network.Network,
   { collector, liveRun }: Told,
   userStop: Effect.Effect<void>,
-  ofSummary: (summary: Summary) => ResultFiles.Fields
+  ofRun: (run: Output.RunEnd) => ResultFiles.Fields
 ) {
   const { quiet } = input
   if (!quiet) yield* sayExpected(load)
@@ -209,7 +209,7 @@ const runLoad = Effect.fnUntraced(function* (
   const spans = collector === null ? null : yield* Spans.start(input, collector, load.config)
   const outputs = [
     ...(liveRun === null ? [] : [liveRun.output]),
-    Output.make("calibration and thresholds", { fields: ({ summary }) => Effect.sync(() => ofSummary(summary)) }),
+    Output.make("calibration and thresholds", { fields: (run) => Effect.sync(() => ofRun(run)) }),
     ...(spans === null ? [] : [spans.output])
   ]
   const run =
@@ -275,13 +275,11 @@ export const handle = Effect.fn("loadTest")(
       )
       const calibration = yield* calibrationOf(input, load, senders, tokenizer)
       const told = { liveRun, collector }
-      const ofSummary = (summary: Summary) => ({
-        ...(calibration === null ? CalibrationFields.fields(null) : calibration(summary).fields),
-        ...(thresholds.length === 0
-          ? {}
-          : { thresholds: ThresholdReport.document(Threshold.check(thresholds, summary)) })
+      const ofRun = (run: Output.RunEnd) => ({
+        ...(calibration === null ? CalibrationFields.fields(null) : calibration(run.summary).fields),
+        ...(thresholds.length === 0 ? {} : { thresholds: ThresholdReport.document(Threshold.check(thresholds, run)) })
       })
-      const result = yield* runLoad(input, load, senders, network, told, stop, ofSummary)
+      const result = yield* runLoad(input, load, senders, network, told, stop, ofRun)
       return { calibration: calibration?.(result.summary).said, load, senders, result }
     }).pipe(Effect.provide(layer))
     if (!input.quiet) yield* Effect.forEach(result.untold, (remark) => Console.error(remark), { discard: true })
@@ -296,7 +294,7 @@ export const handle = Effect.fn("loadTest")(
         strict: input.strict,
         allowUnknown: input.allowUnknown,
         calibration,
-        thresholds: Threshold.check(thresholds, result.summary)
+        thresholds: Threshold.check(thresholds, result)
       }
     )
   },

@@ -23,7 +23,8 @@ const remarks = ({ manifest, notSent, summary }: Recovery.Recovered): ReadonlyAr
 
 const render = (recovered: Recovery.Recovered, screen: Screen.Screen): string => {
   const { answers, files, manifest, summary, verdict } = recovered
-  const report = { title: titleOf(manifest), summary, verdict, remarks: remarks(recovered), files }
+  const cache = Outcome.cacheOf(recovered)
+  const report = { title: titleOf(manifest), summary, verdict, cache, remarks: remarks(recovered), files }
   return answers === null
     ? Report.render(report, screen)
     : CorrectnessReport.render({ ...report, correctness: answers.summary, mismatches: answers.mismatches }, screen)

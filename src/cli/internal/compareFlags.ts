@@ -22,7 +22,7 @@ export const compareFlags = {
   allowUnknown: Setting.toggle(
     "allow-unknown",
     false,
-    "Let a --fail-if pass that cannot be judged, as a percentile with fewer than ten requests beyond it"
+    "Let a --fail-if pass that cannot be judged: a percentile with fewer than ten requests beyond it, or a mean of fewer than 30"
   ),
   format: Setting.withDefault(
     "format",
@@ -35,7 +35,7 @@ export const compareFlags = {
   resamples: Setting.optional(
     "resamples",
     Setting.positiveInt("times", 1_000_000),
-    "How often the runs are drawn anew for the intervals; left out, 2000 times, and less often above 20,000 requests"
+    "Number of bootstrap resamples for the intervals (default: 2000, fewer above 20,000 requests)"
   ),
   seed: Setting.withDefault(
     "seed",

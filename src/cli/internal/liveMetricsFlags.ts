@@ -23,16 +23,16 @@ export const liveMetricsFlags = {
   prometheusPort: Setting.optional(
     "prometheus-port",
     port,
-    "Serve metrics of the run while it goes, at /metrics of this port, for Prometheus"
+    "Serve metrics at /metrics of this port during the run, for Prometheus"
   ),
   prometheusHost: Setting.optional(
     "prometheus-host",
     Setting.text("host"),
-    `The address to serve them on, ${LOCAL_HOST} if nothing is said: nothing but this machine gets an answer. 0.0.0.0 answers everybody`
+    `The address to serve them on (default: ${LOCAL_HOST}, this machine only); 0.0.0.0 serves all interfaces`
   ),
   otlp: Setting.optional(
     "otlp",
     collector,
-    "Send metrics while the run goes, and a span for every request, to this OpenTelemetry collector (OTLP over HTTP). OTEL_EXPORTER_OTLP_HEADERS holds its key"
+    "Send metrics during the run, and a span for every request, to this OpenTelemetry collector (OTLP over HTTP). OTEL_EXPORTER_OTLP_HEADERS holds its key"
   )
 }

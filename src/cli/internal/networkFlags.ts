@@ -16,7 +16,7 @@ export const network = {
   insecure: Setting.toggle(
     "insecure",
     false,
-    "Talk to any server, whatever its certificate: somebody in between could read the key and all answers"
+    "Verify no certificate: a man in the middle could read the key and the responses"
   ),
   clientCert: Setting.optional(
     "client-cert",

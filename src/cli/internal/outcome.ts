@@ -135,6 +135,10 @@ export const whileRunning =
         )
     )
 
+/** What is to be said of the server's cache. */
+export const cacheOf = ({ document }: Pick<RunResult, "document">): CacheText.CacheRemark | null =>
+  CacheText.ofSummary(Object.fromEntries(document))
+
 interface Shown {
   readonly json: boolean
   readonly quiet: boolean
@@ -142,30 +146,47 @@ interface Shown {
 
 /**
  * Prints the summary as data, if it is asked for, and the table. With `--json`, standard output belongs to the data. With `--quiet`
- * there is no table, and one line when every request failed.
+ * there is no table: one line when every request failed, and one for each of `gates`, the conditions that make the run fail.
  */
 export const show = Effect.fnUntraced(function* (
   { json, quiet }: Shown,
   { document, summary }: Pick<RunResult, "document" | "summary">,
-  render: (screen: Screen.Screen) => string
+  render: (screen: Screen.Screen) => string,
+  gates: ReadonlyArray<string> = []
 ) {
   if (json) yield* Console.log(ResultFiles.stringify(document).trimEnd())
   if (quiet) {
     const failed = Report.allFailed(summary)
-    return yield* failed === null ? Effect.void : Console.error(failed)
+    const lines = failed === null ? gates : [failed, ...gates]
+    return yield* Effect.forEach(lines, (line) => Console.error(line), { discard: true })
   }
   const text = render(yield* Screen.detect(json ? "stderr" : "stdout")).trimEnd()
   yield* json ? Console.error(text) : Console.log(text)
 })
 
+/** What `--strict` fails. */
+const isRefused = ({ verdict }: Pick<RunResult, "verdict">, strict: boolean): boolean =>
+  strict && verdict.grade === "INVALID"
+
+/** A line for each condition that makes the run fail. */
+export const gates = (
+  result: Pick<RunResult, "verdict">,
+  checked: ReadonlyArray<Threshold.Checked>,
+  { allowUnknown, strict }: { readonly allowUnknown: boolean; readonly strict: boolean }
+): ReadonlyArray<string> => [
+  ...ThresholdReport.failures(checked, { allowUnknown }),
+  ...(isRefused(result, strict) ? [`The run is INVALID, and --strict is given: ${whyOf(result)}.`] : [])
+]
+
+const whyOf = ({ verdict }: Pick<RunResult, "verdict">): string =>
+  verdict.reasons.find(({ grade }) => grade === "INVALID")?.sentence ?? "see its verdict"
+
 /**
  * Ends with the exit code of a run that was interrupted, stopped early, lost an agent or its rows, of which every request failed, or whose numbers
  * are not to be trusted, where that is wanted.
  */
-export const end = Effect.fnUntraced(function* (
-  { agents, lost, stopped, summary, verdict }: RunResult,
-  strict: boolean
-) {
+export const end = Effect.fnUntraced(function* (result: RunResult, strict: boolean) {
+  const { agents, lost, stopped, summary } = result
   if (stopped === "interrupted") return yield* new Ended({ exitCode: ExitCode.interrupted })
   const { num_completed_requests: completed, num_requests_started: started } = summary
   const isPartial =
@@ -173,8 +194,8 @@ export const end = Effect.fnUntraced(function* (
     stopped === "errors" ||
     lost.length > 0 ||
     agents.some(({ missingRows }) => missingRows.length > 0)
-  const isRefused = strict && verdict.grade === "INVALID"
-  if (isPartial || isRefused || (completed === 0 && started > 0)) return yield* new Ended({ exitCode: ExitCode.failed })
+  if (isPartial || isRefused(result, strict) || (completed === 0 && started > 0))
+    return yield* new Ended({ exitCode: ExitCode.failed })
 })
 
 interface More {
@@ -200,19 +221,20 @@ export const conclude = Effect.fnUntraced(function* (
     remarks: remarks(result, { flag, seconds: load.config.timeoutSeconds }),
     agents: result.agents.map(lineOf),
     verdict: result.verdict,
-    cache: CacheText.remark(
-      result.summary.usage_cached_input_tokens,
-      result.sharedPrompts,
-      result.summary.number_input_tokens.mean ?? 0
-    ),
+    cache: cacheOf(result),
     calibration: more.calibration,
     files: result.files
   }
   const { allowUnknown = false, strict = false, thresholds = [] } = more
-  yield* show(input, result, (screen) => {
-    const judged = ThresholdReport.render(thresholds, screen)
-    return `${Report.render(shown, screen)}${judged === "" ? "" : `\n${judged}`}`
-  })
+  yield* show(
+    input,
+    result,
+    (screen) => {
+      const judged = ThresholdReport.render(thresholds, { ...screen, allowUnknown })
+      return `${Report.render(shown, screen)}${judged === "" ? "" : `\n${judged}`}`
+    },
+    gates(result, thresholds, { allowUnknown, strict })
+  )
   yield* end(result, strict)
   yield* endBy(thresholds, { allowUnknown })
 })

@@ -44,38 +44,38 @@ const profile = (
 /** How a file of requests is read and changed, for every command that takes one. */
 export const scheduleEdits = {
   map: Setting.optional("map", mapping, "Which columns or keys hold what, for a file of no known format"),
-  from: Setting.optional("from", Setting.duration, "Leave out what is due before; this becomes the start"),
-  to: Setting.optional("to", Setting.positiveDuration, "Leave out what is due then or later, in time of the file"),
-  speed: Setting.optional("speed", factor, "Replay so many times as fast"),
-  loop: Setting.optional("loop", passes, "Play it so many times, or over and over for a duration"),
+  from: Setting.optional("from", Setting.duration, "Leave out what is due before this time, which becomes the start"),
+  to: Setting.optional("to", Setting.positiveDuration, "Leave out what is due at this time of the file or later"),
+  speed: Setting.optional("speed", factor, "Replay speed-up factor"),
+  loop: Setting.optional("loop", passes, "Repeat N times, or until this duration has passed"),
   maxRate: Setting.optional(
     "max-rate",
     Setting.positiveInt("requests/s"),
-    "Keep at most so many requests of every second, evenly picked"
+    "Keep at most N requests of each second, evenly spaced"
   ),
-  limit: Setting.optional("limit", Setting.positiveInt("requests"), "Keep the first so many requests"),
-  scaleInput: Setting.optional("scale-input", factor, "Make prompts so many times as long"),
-  scaleOutput: Setting.optional("scale-output", factor, "Make answers so many times as long")
+  limit: Setting.optional("limit", Setting.positiveInt("requests"), "Keep only the first N requests"),
+  scaleInput: Setting.optional("scale-input", factor, "Factor for the length of prompts"),
+  scaleOutput: Setting.optional("scale-output", factor, "Factor for the length of answers")
 }
 
 /** When requests arrive, for every command that draws them. */
 export const arrivals = {
-  requestRate: Setting.optional("request-rate", ratePerSecond, "Mean rate of the requests"),
+  requestRate: Setting.optional("request-rate", ratePerSecond, "Mean request rate"),
   ramp: Setting.optional(
     "ramp",
     profile(Arrival.parseRamp, "FROM:TO:DURATION with rates per second, such as 1:20:5m", "from:to:duration"),
-    "A rate that changes in a straight line and then stays"
+    "Rate that changes linearly, then stays constant"
   ),
   stages: Setting.optional(
     "stages",
     profile(Arrival.parseStages, "RATE@DURATION,… with rates per second, such as 5@1m,0@10s,20@30s", "rate@duration,…"),
-    "One rate after another"
+    "Constant rates, one after another"
   ),
   arrival: Setting.noted(
     "arrival",
     Setting.oneOf("constant", "poisson", "gamma", "burst"),
     "poisson",
-    "How requests lie in time"
+    "Arrival process"
   ),
   burstiness: Setting.optional(
     "burstiness",

@@ -16,7 +16,7 @@ export const thresholdFlags = {
   allowUnknown: Setting.toggle(
     "allow-unknown",
     false,
-    "Let a --threshold pass that cannot be judged, as a percentile with fewer than ten requests beyond it"
+    "Let a --threshold pass that cannot be judged: a percentile with fewer than ten requests beyond it, or a mean of fewer than 30"
   )
 }
 

@@ -3,7 +3,8 @@ import {
   type Difference,
   type MetricComparison,
   neededFor,
-  type StatisticComparison
+  type StatisticComparison,
+  type StatisticName
 } from "../../metrics/Comparison.ts"
 import type { Judgement } from "../../metrics/Gate.ts"
 import * as Text from "./text.ts"
@@ -150,10 +151,17 @@ export const judged = ({ difference, rule, unknown }: Judgement, metric: MetricC
   }
 }
 
+/** `p99`, `a mean`, `a total`. */
+export const statisticName = (statistic: StatisticName): string =>
+  statistic === "value" ? "a total" : statistic === "mean" ? "a mean" : statistic
+
+/** What a gate does that cannot be judged. */
+export const ofUnknown = (what: "run" | "comparison", { allowUnknown }: { readonly allowUnknown: boolean }): string =>
+  allowUnknown ? "passes with --allow-unknown" : `fails the ${what} (--allow-unknown lets it pass)`
+
 /** `p99 needs 1000 requests, and there are 5 and 7`. */
-const fewFor = (name: string, { count, statistics }: MetricComparison): string => {
+const fewFor = (name: StatisticName, { count, statistics }: MetricComparison): string => {
   const needed = statistics.find(({ statistic }) => statistic === name)?.needed ?? neededFor(name)
-  const of = name === "value" ? "a total" : name === "mean" ? "a mean" : name
   const why = needed > neededFor(name) ? " where neighbouring requests are so much alike" : ""
-  return `${of} needs ${needed} requests${why}, and there are ${count.baseline} and ${count.candidate}`
+  return `${statisticName(name)} needs ${needed} requests${why}, and there are ${count.baseline} and ${count.candidate}`
 }

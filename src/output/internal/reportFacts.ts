@@ -1,7 +1,7 @@
 import type { ReportRun } from "../ReportData.ts"
 import { cutShort } from "./finishReasons.ts"
 import { counted, number, percent, seconds } from "./reportText.ts"
-import { resultOf } from "./reportTotals.ts"
+import { resultOf } from "./resultOf.ts"
 import { NOTABLE_FIRST_SHARE, uncountedAnswers } from "./uncounted.ts"
 
 /** A number of the headline. `more` says what belongs to it; `value` is what is compared between runs. */

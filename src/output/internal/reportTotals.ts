@@ -1,5 +1,6 @@
 import { type Fields } from "../../domain/Fields.ts"
 import { type RunColumns } from "./reportColumns.ts"
+import { resultOf } from "./resultOf.ts"
 import { spanOf } from "./reportTimeline.ts"
 
 /**
@@ -27,12 +28,6 @@ export interface Totals {
 
 /** See `num_late_requests`. */
 const LATE_SECONDS = 0.01
-
-/** A result by its name in LLMPerf's format: those of a replay have no prefix. */
-export const resultOf = (summary: Fields, name: string): number | null => {
-  const value = summary[`results_${name}`] ?? summary[name]
-  return typeof value === "number" && Number.isFinite(value) ? value : null
-}
 
 export const totals = (columns: RunColumns, summary: Fields, isOpen: boolean): Totals => {
   const counts = columns.reasons.map(() => 0)

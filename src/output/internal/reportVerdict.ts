@@ -1,14 +1,11 @@
 import * as Schema from "effect/Schema"
-import { SharedPrompts } from "../../domain/SharedPrompts.ts"
 import { CheckName, Grade } from "../../metrics/Verdict.ts"
 import * as CacheText from "../CacheText.ts"
 import type { ReportRun } from "../ReportData.ts"
 import * as VerdictText from "../VerdictText.ts"
 import * as EmptyAnswers from "./emptyAnswers.ts"
 import { escape, number, percent, seconds } from "./reportText.ts"
-import { resultOf } from "./reportTotals.ts"
-
-const isSharedPrompts = Schema.is(SharedPrompts)
+import { resultOf } from "./resultOf.ts"
 
 const marks: { readonly [grade in Grade]: string } = { VALID: "✓", DEGRADED: "!", INVALID: "✕" }
 
@@ -75,19 +72,9 @@ const calibrationOf = ({ summary }: ReportRun): string => {
   return `Calibrated: at this load the client adds ${twice("added_ttft")} to TTFT, and sees a token ${twice("token_delay")} after it was sent.${disturbed}`
 }
 
-/** What the server had in its cache. A correctness test, a replay and a load test say so alike. */
+/** What the server had in its cache. */
 const cacheOf = ({ summary }: ReportRun): string => {
-  const found = (name: string): number | null => resultOf(summary, `usage_cached_input_tokens_${name}`)
-  const remark = CacheText.remark(
-    {
-      num_requests: found("num_requests") ?? 0,
-      total_tokens: found("total_tokens") ?? 0,
-      total_cached_tokens: found("total_cached_tokens") ?? 0,
-      share: found("share")
-    },
-    isSharedPrompts(summary["shared_prompts"]) ? summary["shared_prompts"] : null,
-    resultOf(summary, "number_input_tokens_mean") ?? 0
-  )
+  const remark = CacheText.ofSummary(summary)
   if (remark === null) return ""
   return remark.isWarning ? `<p><b>${escape(remark.text)}</b></p>` : `<p class="note">${escape(remark.text)}</p>`
 }

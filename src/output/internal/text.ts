@@ -44,6 +44,10 @@ export const wrap = (text: string, columns: number): Array<string> => {
   return lines
 }
 
+/** Puts words into lines of at most so many columns, a mark before the first and as much space before the others. */
+export const hanging = (mark: string, text: string, columns: number): Array<string> =>
+  wrap(oneLine(text), columns - mark.length).map((line, index) => (index === 0 ? mark : " ".repeat(mark.length)) + line)
+
 /** Seconds for people: `0.4 s`, `12.4 s`, `3m 05s`, `1h 02m`. */
 export const duration = (seconds: number): string => {
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`
