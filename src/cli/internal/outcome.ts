@@ -1,6 +1,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { type Summary } from "../../domain/Summary.ts"
+import { type ErrorGroup, type Summary } from "../../domain/Summary.ts"
+import type * as AbortOnErrors from "../../engine/AbortOnErrors.ts"
 import { type AgentResult, type LostAgent, type RunResult } from "../../engine/RunResult.ts"
 import * as CacheText from "../../output/CacheText.ts"
 import * as Report from "../../output/Console.ts"
@@ -46,19 +47,34 @@ interface Limit {
   readonly seconds: number | null
 }
 
-/** What request after request failed with. */
-const failureOf = ({ errors, num_failed_requests }: Summary): string => {
-  const [most, ...others] = errors.filter(({ reason }) => reason !== "Cancelled")
-  const kind = most === undefined ? "" : ` (${others.length === 0 ? "" : "mostly "}${kindOf(most)})`
-  return `${num_failed_requests} requests failed${kind}`
-}
-
-const kindOf = ({ code, reason }: Summary["errors"][number]): string => {
+const kindOf = ({ code, reason }: ErrorGroup): string => {
   if (reason === "Connect") return "no connection"
   return typeof code === "number" ? `HTTP ${code}` : `${code ?? reason}`
 }
 
-const stoppedText = ({ notSent, stopped, summary }: RunResult, { flag, seconds }: Limit): string | null => {
+/** What most requests failed with. */
+const mostOf = ({ errors }: Summary): string => {
+  const [most, ...others] = errors.filter(({ reason }) => reason !== "Cancelled")
+  return most === undefined ? "" : ` (${others.length === 0 ? "" : "mostly "}${kindOf(most)})`
+}
+
+const percent = (share: number): string => `${Number((share * 100).toPrecision(3))}%`
+
+/** Which limit of failed requests was reached. */
+const errorLimitText = ({ ended, failed, policy, same }: AbortOnErrors.Reached, summary: Summary): string => {
+  switch (policy._tag) {
+    case "Permanent": {
+      const kind = same === null ? "" : ` with ${same.reason === "Connect" ? "connection refused" : kindOf(same)}`
+      return `Stopped after ${failed} requests in a row failed${kind} and none succeeded (--abort-on-errors, by default ${policy.count} in a row)`
+    }
+    case "InARow":
+      return `Stopped after ${failed} requests in a row failed${mostOf(summary)} (--abort-on-errors ${policy.count})`
+    case "Share":
+      return `Stopped after ${failed} of ${ended} requests failed${mostOf(summary)} (--abort-on-errors ${percent(policy.share)})`
+  }
+}
+
+const stoppedText = ({ errorLimit, notSent, stopped, summary }: RunResult, { flag, seconds }: Limit): string | null => {
   switch (stopped) {
     case null:
       return null
@@ -67,7 +83,9 @@ const stoppedText = ({ notSent, stopped, summary }: RunResult, { flag, seconds }
     case "interrupted":
       return `Interrupted: ${notSent} requests were not sent.`
     case "errors":
-      return `Stopped early: ${failureOf(summary)}; ${notSent} requests were not sent (--abort-on-errors off sends them all the same).`
+      return errorLimit === null
+        ? null
+        : `${errorLimitText(errorLimit, summary)}; ${notSent} were not sent. --abort-on-errors off sends them all.`
     case "full":
       return `Aborted: a request was due while as many were in flight as may be (--max-in-flight, --when-full abort); ${notSent} requests were not sent.`
   }
