@@ -6,7 +6,7 @@
 import type { CorrectnessSummary, Mismatch } from "../domain/CorrectnessResults.ts"
 import type { Summary } from "../domain/Summary.ts"
 import type { Verdict } from "../metrics/Verdict.ts"
-import type { RenderOptions } from "./Console.ts"
+import type { Asked, RenderOptions } from "./Console.ts"
 import { failures, nothingCompleted } from "./internal/failures.ts"
 import { style, type Style } from "./internal/style.ts"
 import * as Text from "./internal/text.ts"
@@ -14,7 +14,7 @@ import * as VerdictText from "./VerdictText.ts"
 
 /**
  * What is shown: a title, what became of the answers, some of those that are not right, the numbers of the run, remarks of
- * the caller, and the files that were written.
+ * the caller, and the files that were written. `asked`: what was asked, for advice on failures to name.
  *
  * @category models
  * @since 0.2.0
@@ -27,6 +27,7 @@ export interface Report {
   readonly remarks?: ReadonlyArray<string> | undefined
   readonly verdict?: Verdict | undefined
   readonly files?: ReadonlyArray<string> | undefined
+  readonly asked?: Asked | undefined
 }
 
 const MAX_MISMATCHES = 20
@@ -51,7 +52,7 @@ export const render = (report: Report, options: RenderOptions): string => {
   }
   sections.push(totals(correctness, summary, columns, marks))
   if (correctness.num_mismatched_requests > 0) sections.push(wrongAnswers(report, columns, marks))
-  if (summary.number_errors > 0) sections.push(failures(summary, columns, marks))
+  if (summary.number_errors > 0) sections.push(failures(summary, columns, marks, report.asked))
   if (verdict !== undefined) sections.push(VerdictText.lines(verdict, { columns, color: options.color }))
   if (files.length > 0) sections.push([marks.bold("Files"), ...files.map((file) => `  ${file}`)])
   return `${sections.map((lines) => lines.join("\n")).join("\n\n")}\n`

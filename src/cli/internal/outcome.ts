@@ -10,6 +10,7 @@ import * as Screen from "../../output/Screen.ts"
 import * as ThresholdReport from "../../output/ThresholdReport.ts"
 import { type LiveStats } from "../../metrics/LiveStats.ts"
 import type * as Threshold from "../../metrics/Threshold.ts"
+import { Provider } from "../../provider/Provider.ts"
 import { PromptError } from "../../workload/Prompt.ts"
 import { TokenizerError } from "../../workload/Tokenizer.ts"
 import { CommandError, usage } from "../CommandError.ts"
@@ -154,6 +155,12 @@ export const whileRunning =
         )
     )
 
+/** What the advice on failures may name. */
+export const asked: Effect.Effect<Report.Asked, never, Provider> = Effect.map(Provider, ({ unsetKey, url }) => ({
+  url: url ?? null,
+  unsetKey: unsetKey ?? null
+}))
+
 interface Shown {
   readonly json: boolean
   readonly quiet: boolean
@@ -202,6 +209,7 @@ interface More {
   readonly calibration?: Report.Report["calibration"]
   readonly thresholds?: ReadonlyArray<Threshold.Checked>
   readonly allowUnknown?: boolean
+  readonly asked?: Report.Asked
 }
 
 /** Shows the result, and ends with the exit code that fits. */
@@ -224,7 +232,9 @@ export const conclude = Effect.fnUntraced(function* (
       result.sharedPrompts,
       result.summary.number_input_tokens.mean ?? 0
     ),
-    calibration: more.calibration,
+    // Beside no numbers it says nothing
+    calibration: result.summary.num_completed_requests === 0 ? undefined : more.calibration,
+    asked: more.asked,
     files: result.files
   }
   const { allowUnknown = false, strict = false, thresholds = [] } = more
