@@ -179,7 +179,8 @@ export const errorGroup: Texts = {
   reason: "The kind of the failure",
   code: "Its error_code",
   count: "How many there were",
-  example: "The message of the first"
+  example: "The message of the first",
+  retry_after_s: "The longest that the server asked to wait, in seconds; only there where it did"
 }
 
 /** What a summary says besides results: values of --metadata may stand in the place of most. */

@@ -86,7 +86,8 @@ export const Frequency = Schema.Record(Schema.String, Schema.Int)
 export type Frequency = typeof Frequency.Type
 
 /**
- * Failures of one kind: how many, and the message of the first.
+ * Failures of one kind: how many, and the message of the first. `retry_after_s`: the longest that the server asked to wait, only there
+ * where it did.
  *
  * @category models
  * @since 0.1.0
@@ -95,7 +96,8 @@ export const ErrorGroup = Schema.Struct({
   reason: Schema.String,
   code: Schema.NullOr(Schema.Union([Schema.Finite, Schema.String])),
   count: Schema.Int,
-  example: Schema.String
+  example: Schema.String,
+  retry_after_s: Schema.optionalKey(Schema.Finite)
 })
 
 /**

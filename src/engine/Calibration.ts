@@ -19,6 +19,7 @@ import { type Schedule } from "../domain/Schedule.ts"
 import * as AddedLatency from "../metrics/AddedLatency.ts"
 import * as Ndjson from "../output/Ndjson.ts"
 import { fromPlatformError, type OutputError } from "../output/OutputError.ts"
+import { type FolderInUse } from "../output/RunLock.ts"
 import * as OpenAi from "../provider/OpenAi.ts"
 import { Provider } from "../provider/Provider.ts"
 import { type Transport } from "../provider/Transport.ts"
@@ -66,6 +67,7 @@ export type CalibrationError =
   | PromptError
   | TokenizerError
   | OutputError
+  | FolderInUse
   | Ndjson.RecordsError
 
 /**

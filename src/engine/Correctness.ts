@@ -22,6 +22,7 @@ import * as Output from "../output/Output.ts"
 import { type OutputError } from "../output/OutputError.ts"
 import * as ResultFiles from "../output/ResultFiles.ts"
 import * as RunDirectory from "../output/RunDirectory.ts"
+import { type FolderInUse } from "../output/RunLock.ts"
 import { type Provider } from "../provider/Provider.ts"
 import * as CorrectnessWorkload from "../workload/CorrectnessWorkload.ts"
 import { type TokenCounter } from "../workload/TokenCounter.ts"
@@ -74,7 +75,7 @@ export const run = Effect.fn("Correctness.run")(function* (
   options: Options
 ): Effect.fn.Return<
   CorrectnessResult,
-  OutputError | Ndjson.RecordsError,
+  OutputError | FolderInUse | Ndjson.RecordsError,
   Provider | Tokenizer | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
   const { config, ofAnswers, outputs = [], ...others } = options

@@ -13,6 +13,7 @@ import type * as Ndjson from "../output/Ndjson.ts"
 import { type OutputError } from "../output/OutputError.ts"
 import * as ResultFiles from "../output/ResultFiles.ts"
 import * as RunDirectory from "../output/RunDirectory.ts"
+import { type FolderInUse } from "../output/RunLock.ts"
 import { type Provider } from "../provider/Provider.ts"
 import { type PromptError } from "../workload/Prompt.ts"
 import { layerInline, type Options as PlanMakerOptions, PlanMaker } from "../workload/PlanMaker.ts"
@@ -69,7 +70,7 @@ export const run = Effect.fn("LoadTest.run")(function* <E = never>(
   options: Options<E>
 ): Effect.fn.Return<
   RunResult,
-  E | PromptError | TokenizerError | OutputError | Ndjson.RecordsError,
+  E | PromptError | TokenizerError | OutputError | FolderInUse | Ndjson.RecordsError,
   Provider | Tokenizer | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
   const { config, planMaker, ...others } = options

@@ -10,6 +10,7 @@ import * as Option from "effect/Option"
 import * as Path from "effect/Path"
 import * as Result from "effect/Result"
 import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { CorrectnessSummary, Mismatch } from "../domain/CorrectnessResults.ts"
 import type { RequestRecord } from "../domain/RequestRecord.ts"
@@ -21,6 +22,7 @@ import * as Ndjson from "../output/Ndjson.ts"
 import type { OutputError } from "../output/OutputError.ts"
 import * as ResultFiles from "../output/ResultFiles.ts"
 import * as RunDirectory from "../output/RunDirectory.ts"
+import * as RunLock from "../output/RunLock.ts"
 import * as RunManifest from "../output/RunManifest.ts"
 import * as VerdictText from "../output/VerdictText.ts"
 import { detailsOf, recoveredAnswers, resultsOf } from "./internal/recoveredAnswers.ts"
@@ -84,7 +86,8 @@ export class RecoveryError extends Schema.TaggedError<RecoveryError>("llmperf/en
  * A last line of records that was cut off is left out. The records themselves are not touched.
  *
  * Fails before anything is written when the run cannot be told (`RecoveryError`), `run.json` or the records cannot be read,
- * or the folder holds the summary of this run already and `force` is not set.
+ * or the folder holds the summary of this run already and `force` is not set; and when the run, or another one, is still writing into the
+ * folder (`FolderInUse`).
  *
  * @category running
  * @since 0.2.0
@@ -93,14 +96,15 @@ export const recover = Effect.fn("Recovery.recover")(function* (
   options: Options
 ): Effect.fn.Return<
   Recovered,
-  RecoveryError | RunManifest.ManifestError | Ndjson.RecordsError | OutputError,
-  FileSystem.FileSystem | Path.Path
+  RecoveryError | RunManifest.ManifestError | Ndjson.RecordsError | OutputError | RunLock.FolderInUse,
+  FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
   const path = yield* Path.Path
   const folder = path.resolve(options.directory)
   const files = RunDirectory.files(path, folder)
   const manifest = yield* readManifest(folder, files.manifest)
   yield* checkRecords(folder, files.records, manifest)
+  yield* RunLock.hold(folder)
 
   const rows = yield* fold(Ndjson.read(files.records))
   const notSent = Math.max(0, (manifest.planned ?? 0) - rows.count)
@@ -154,7 +158,7 @@ export const recover = Effect.fn("Recovery.recover")(function* (
     files: [published.summary, published.individualResponses],
     answers
   }
-})
+}, Effect.scoped)
 
 const readManifest = (folder: string, file: string) =>
   RunManifest.read(file).pipe(

@@ -15,6 +15,7 @@ import type * as Ndjson from "../output/Ndjson.ts"
 import { fromPlatformError, OutputError } from "../output/OutputError.ts"
 import * as ResultFiles from "../output/ResultFiles.ts"
 import * as RunDirectory from "../output/RunDirectory.ts"
+import { type FolderInUse } from "../output/RunLock.ts"
 import { type Provider } from "../provider/Provider.ts"
 import * as VirtualClock from "../simulator/VirtualClock.ts"
 import { type PromptError } from "../workload/Prompt.ts"
@@ -95,7 +96,7 @@ export const run = Effect.fn("Replay.run")(function* <E = never>(
   options: Options<E>
 ): Effect.fn.Return<
   RunResult,
-  E | PromptError | TokenizerError | OutputError | Ndjson.RecordsError,
+  E | PromptError | TokenizerError | OutputError | FolderInUse | Ndjson.RecordsError,
   Provider | PromptMaker | TokenCounter | FileSystem.FileSystem | Path.Path | Scope.Scope
 > {
   const { config, origin, schedule, ...others } = options

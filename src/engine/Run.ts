@@ -144,9 +144,11 @@ export const run = Effect.fnUntraced(function* <E, R>(
   const live = options.live ?? LiveStats.make()
   const stop = yield* StopSignal.make
   const tooManyErrors = Deferred.makeUnsafe<void>()
-  const isToEnd = AbortOnErrors.make(options.abortOnErrors ?? AbortOnErrors.defaultPolicy)
+  const reachedBy = AbortOnErrors.make(options.abortOnErrors ?? AbortOnErrors.defaultPolicy)
+  let errorLimit: AbortOnErrors.Reached | null = null
   const onEnded = (ended: AbortOnErrors.Ended): void => {
-    if (isToEnd(ended)) Deferred.doneUnsafe(tooManyErrors, Exit.void)
+    errorLimit ??= reachedBy(ended)
+    if (errorLimit !== null) Deferred.doneUnsafe(tooManyErrors, Exit.void)
   }
   const sender = yield* (options.sender ?? LocalSender.make)({
     load,
@@ -243,6 +245,7 @@ export const run = Effect.fnUntraced(function* <E, R>(
     summary,
     sharedPrompts: description.sharedPrompts,
     stopped,
+    errorLimit,
     notSent,
     lost,
     agents,

@@ -9,6 +9,7 @@ import { type HealthSummary } from "../metrics/HealthSummary.ts"
 import { type Verdict } from "../metrics/Verdict.ts"
 import type * as ResultFiles from "../output/ResultFiles.ts"
 import { type TokenizerError } from "../workload/Tokenizer.ts"
+import type * as AbortOnErrors from "./AbortOnErrors.ts"
 import { type AgentProfile } from "./LoadAgent.ts"
 import { type StopReason } from "./StopSignal.ts"
 
@@ -54,6 +55,7 @@ export interface AgentResult {
  * - `document`: the summary as it stands in the file, flat
  * - `sharedPrompts`: why prompts begin alike, `null` when each begins with words of its own
  * - `stopped`: why the run ended before all requests were sent and done, or `null`
+ * - `errorLimit`: the limit of failed requests that was reached, `null` when none was
  * - `notSent`: planned requests that were never started
  * - `lost`: agents that were lost, with the requests they took along; the result is then a part of one
  * - `agents`: those on other machines
@@ -70,6 +72,7 @@ export interface RunResult {
   readonly document: ResultFiles.Document
   readonly sharedPrompts: SharedPrompts | null
   readonly stopped: StopReason | null
+  readonly errorLimit: AbortOnErrors.Reached | null
   readonly notSent: number
   readonly lost: ReadonlyArray<LostAgent>
   readonly agents: ReadonlyArray<AgentResult>

@@ -142,7 +142,7 @@ export class SummarySink {
       totals.failed++
       if (record.sampled) totals.measuredFailures++
     }
-    errors.add(record.error_reason ?? "Unknown", record.error_code, record.error_msg)
+    errors.add(record.error_reason ?? "Unknown", record.error_code, record.error_msg, record.retry_after_s)
   }
 
   /**

@@ -9,6 +9,7 @@ import { LATE_SECONDS } from "../metrics/SummarySink.ts"
 import type { CacheRemark } from "./CacheText.ts"
 import { cacheLines } from "./internal/cacheLines.ts"
 import { errorKind } from "./internal/errorKind.ts"
+import type { Asked } from "./internal/failureAdvice.ts"
 import { allFailed, failures, nothingCompleted } from "./internal/failures.ts"
 import * as EmptyAnswers from "./internal/emptyAnswers.ts"
 import { cutShort } from "./internal/finishReasons.ts"
@@ -21,7 +22,8 @@ import * as VerdictText from "./VerdictText.ts"
 
 /**
  * What is shown: a title, the numbers, remarks that the caller has (such as that the run was interrupted), the verdict, what the server
- * had in its cache (`cache`), what the client adds (`calibration`), and the files that were written.
+ * had in its cache (`cache`), what the client adds (`calibration`), and the files that were written. `asked`: what was asked, for advice on
+ * failures to name.
  *
  * @category models
  * @since 0.1.0
@@ -35,7 +37,16 @@ export interface Report {
   readonly cache?: CacheRemark | null | undefined
   readonly calibration?: Said | undefined
   readonly files?: ReadonlyArray<string> | undefined
+  readonly asked?: Asked | undefined
 }
+
+/**
+ * What was asked: the address, and the environment variable that would hold the key, where none is sent because that is not set.
+ *
+ * @category models
+ * @since 0.2.0
+ */
+export type { Asked }
 
 /**
  * An agent on another machine: how many requests it sent, the p99 of its dispatch lag, the time of a question and its answer, its
@@ -114,7 +125,7 @@ export const render = (report: Report, options: RenderOptions): string => {
     sections.push([marks.bold(header ?? ""), ...rows])
   }
   sections.push(totals(summary, columns, marks))
-  if (summary.number_errors > 0) sections.push(failures(summary, columns, marks))
+  if (summary.number_errors > 0) sections.push(failures(summary, columns, marks, report.asked))
   if (report.agents !== undefined && report.agents.length > 0) sections.push(agents(report.agents, columns, marks))
   const warned = warnings(summary)
   if (warned.length > 0) {
@@ -207,15 +218,18 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
   const ok = `${summary.num_completed_requests} ok`
   const failed = `${summary.num_failed_requests} failed`
   const cancelled = summary.num_cancelled_requests > 0 ? `, ${summary.num_cancelled_requests} cancelled` : ""
-  const rows: Array<readonly [label: string, value: string]> = [
+  const rows: Array<Row> = [
     ["requests", `${ok}, ${failed}${cancelled}`],
-    ["completed requests", completed(summary)],
-    ...throughputs(summary),
+    ...(summary.num_completed_requests === 0
+      ? []
+      : [["completed requests", completed(summary)] as const, ...throughputs(summary)]),
     [
       "in flight",
       `${Text.number(summary.mean_requests_in_flight)} on average, ${summary.max_requests_in_flight} at most`
     ],
-    ["tokens", `${inputTokens(summary)}, ${outputTokens(summary)}`],
+    ...(summary.num_completed_requests === 0
+      ? []
+      : [["tokens", `${inputTokens(summary)}, ${outputTokens(summary)}`] as const]),
     ...cachedInput(summary),
     ...dispatch(summary)
   ]
@@ -229,6 +243,8 @@ const totals = (summary: Summary, columns: number, marks: Style): Array<string> 
     )
   )
 }
+
+type Row = readonly [label: string, value: string]
 
 const completed = ({ num_completed_requests_per_min: perMinute }: Summary): string =>
   `${Text.number(perMinute === null ? null : perMinute / 60)} requests/s, ${Text.number(perMinute)} per minute`

@@ -7,7 +7,7 @@ import type { CorrectnessSummary, Mismatch } from "../domain/CorrectnessResults.
 import type { Summary } from "../domain/Summary.ts"
 import type { Verdict } from "../metrics/Verdict.ts"
 import type { CacheRemark } from "./CacheText.ts"
-import type { RenderOptions } from "./Console.ts"
+import type { Asked, RenderOptions } from "./Console.ts"
 import { cacheLines } from "./internal/cacheLines.ts"
 import { failures, nothingCompleted } from "./internal/failures.ts"
 import { style, type Style } from "./internal/style.ts"
@@ -16,7 +16,8 @@ import * as VerdictText from "./VerdictText.ts"
 
 /**
  * What is shown: a title, what became of the answers, some of those that are not right, the numbers of the run, remarks of
- * the caller, what the server had in its cache (`cache`), and the files that were written.
+ * the caller, what the server had in its cache (`cache`), and the files that were written. `asked`: what was asked, for advice on
+ * failures to name.
  *
  * @category models
  * @since 0.2.0
@@ -30,6 +31,7 @@ export interface Report {
   readonly verdict?: Verdict | undefined
   readonly cache?: CacheRemark | null | undefined
   readonly files?: ReadonlyArray<string> | undefined
+  readonly asked?: Asked | undefined
 }
 
 const MAX_MISMATCHES = 20
@@ -54,7 +56,7 @@ export const render = (report: Report, options: RenderOptions): string => {
   }
   sections.push(totals(correctness, summary, columns, marks))
   if (correctness.num_mismatched_requests > 0) sections.push(wrongAnswers(report, columns, marks))
-  if (summary.number_errors > 0) sections.push(failures(summary, columns, marks))
+  if (summary.number_errors > 0) sections.push(failures(summary, columns, marks, report.asked))
   const client = [
     ...(verdict === undefined ? [] : VerdictText.lines(verdict, summary, { columns, color: options.color })),
     ...cacheLines(report.cache ?? null, columns, marks)

@@ -111,13 +111,14 @@ const bodyValue = (body: string): unknown => {
  * @category conversions
  * @since 0.2.0
  */
-export const advice = (error: LlmError): string | null => FailureAdvice.ofError(error)
+export const advice = (error: LlmError, asked?: FailureAdvice.Asked): string | null =>
+  FailureAdvice.ofError(error, asked)
 
 /**
  * @category constructors
  * @since 0.2.0
  */
-export const make = (screen: Screen): ProbeReport => {
+export const make = (screen: Screen, asked?: FailureAdvice.Asked): ProbeReport => {
   const { bold, dim, green, red, yellow } = style(screen.color)
   const requests: Array<{ readonly request: Request; response: Response | null }> = []
   const events: Array<{ readonly [key: string]: unknown }> = []
@@ -267,7 +268,7 @@ export const make = (screen: Screen): ProbeReport => {
           ? ["", `${yellow("The server answered.")} ${emptyLine()}`, ...bodyLines()]
           : ["", `${green("It works:")} ${summaryLine()}`]
       }
-      const help = advice(error)
+      const help = advice(error, asked)
       return [
         "",
         `${red("It failed:")} ${shortened(Text.oneLine(error.message), MAX_BODY)}`,
@@ -329,7 +330,7 @@ export const make = (screen: Screen): ProbeReport => {
                 error_code: failure.errorCode,
                 error_reason: failure.reason._tag,
                 error_msg: failure.message,
-                advice: advice(failure)
+                advice: advice(failure, asked)
               }
       })
   }

@@ -8,8 +8,11 @@ import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Option from "effect/Option"
 import * as Path from "effect/Path"
+import type * as Scope from "effect/Scope"
 import * as Ndjson from "./Ndjson.ts"
 import { fromPlatformError, OutputError } from "./OutputError.ts"
+import * as RunLock from "./RunLock.ts"
+import { type FolderInUse } from "./RunLock.ts"
 import * as RunManifest from "./RunManifest.ts"
 
 /**
@@ -59,14 +62,15 @@ export const files = (path: Path.Path, folder: string): Files => ({
  * Makes the folder with its parents, writes a file to it for a trial, and moves what an earlier run appended to out of the
  * way: `records.ndjson` becomes `records.<run id>.ndjson`, and in the same way `requests_sent.log`, `chunks.arrow` and `run.json`. Where no
  * run id can be found, the time of the last change stands in its place. Nothing is overwritten and nothing is deleted. For
- * the time before the run: a folder that cannot be written to fails here, with `OutputError`.
+ * the time before the run: a folder that cannot be written to fails here, with `OutputError`, and one that another run is writing into with
+ * `FolderInUse`. Until the scope closes no other run is let in.
  *
  * @category constructors
  * @since 0.1.0
  */
 export const open = Effect.fn("RunDirectory.open")(function* (
   directory: string
-): Effect.fn.Return<RunDirectory, OutputError, FileSystem.FileSystem | Path.Path> {
+): Effect.fn.Return<RunDirectory, OutputError | FolderInUse, FileSystem.FileSystem | Path.Path | Scope.Scope> {
   const path = yield* Path.Path
   const folder = path.resolve(directory)
   yield* makeFolder(folder)
@@ -87,7 +91,7 @@ export const openScheduleRun = Effect.fn("RunDirectory.openScheduleRun")(functio
   readonly resultsDir: string
   readonly subdir: boolean
   readonly scheduleStays?: boolean | undefined
-}): Effect.fn.Return<RunDirectory, OutputError, FileSystem.FileSystem | Path.Path> {
+}): Effect.fn.Return<RunDirectory, OutputError | FolderInUse, FileSystem.FileSystem | Path.Path | Scope.Scope> {
   const { resultsDir, scheduleStays = false } = options
   const path = yield* Path.Path
   const parent = path.resolve(resultsDir)
@@ -106,6 +110,7 @@ export const openScheduleRun = Effect.fn("RunDirectory.openScheduleRun")(functio
 const opened = Effect.fnUntraced(function* (folder: string, shown: string, movesSchedule = false) {
   const path = yield* Path.Path
   const there = files(path, folder)
+  yield* RunLock.hold(folder)
   const kept = yield* Effect.mapError(keepEarlier(folder, there, movesSchedule), fromPlatformError(there.records))
   return { path: folder, ...there, shown, kept }
 })

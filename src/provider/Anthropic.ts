@@ -14,6 +14,7 @@ import * as Address from "./internal/address.ts"
 import * as Json from "./internal/json.ts"
 import * as PlainProvider from "./internal/plainProvider.ts"
 import * as RequestParts from "./internal/requestParts.ts"
+import { withUnsetKey } from "./internal/unsetKey.ts"
 import * as Variables from "./internal/variables.ts"
 import { Provider } from "./Provider.ts"
 import { type RequestOptions } from "./RequestOptions.ts"
@@ -126,6 +127,6 @@ export const layerConfig = (
         ["ANTHROPIC_API_KEY"],
         "the key of the API; any word will do for a server that checks none"
       )
-      return yield* make({ ...options, apiBase, apiKey })
+      return withUnsetKey(yield* make({ ...options, apiBase, apiKey }), apiKey, "ANTHROPIC_API_KEY", options)
     })
   )

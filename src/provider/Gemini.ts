@@ -15,6 +15,7 @@ import * as GoogleBody from "./internal/googleBody.ts"
 import * as GoogleError from "./internal/googleError.ts"
 import * as PlainProvider from "./internal/plainProvider.ts"
 import * as RequestParts from "./internal/requestParts.ts"
+import { withUnsetKey } from "./internal/unsetKey.ts"
 import * as Variables from "./internal/variables.ts"
 import { Provider } from "./Provider.ts"
 import { type RequestOptions } from "./RequestOptions.ts"
@@ -103,6 +104,6 @@ export const layerConfig = (
         ["GEMINI_API_KEY", "GOOGLE_API_KEY"],
         "a key of the Gemini API, from https://aistudio.google.com/apikey (or GOOGLE_API_KEY)"
       )
-      return yield* make({ ...options, apiBase, apiKey })
+      return withUnsetKey(yield* make({ ...options, apiBase, apiKey }), apiKey, "GEMINI_API_KEY", options)
     })
   )

@@ -16,6 +16,7 @@ import * as Address from "./internal/address.ts"
 import * as Json from "./internal/json.ts"
 import * as PlainProvider from "./internal/plainProvider.ts"
 import * as RequestParts from "./internal/requestParts.ts"
+import { withUnsetKey } from "./internal/unsetKey.ts"
 import * as Variables from "./internal/variables.ts"
 import * as OpenAi from "./OpenAi.ts"
 import { Provider } from "./Provider.ts"
@@ -176,6 +177,6 @@ export const layerConfig = (
     Effect.gen(function* () {
       const apiBase = yield* Variables.base(options.apiBase, ["HUGGINGFACE_API_BASE"], { fallback: defaultApiBase })
       const apiKey = yield* keyFor(apiBase)
-      return yield* make({ ...options, apiBase, apiKey })
+      return withUnsetKey(yield* make({ ...options, apiBase, apiKey }), apiKey, "HUGGINGFACE_API_KEY", options)
     })
   )

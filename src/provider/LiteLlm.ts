@@ -11,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as LlmError from "../domain/LlmError.ts"
+import { withUnsetKey } from "./internal/unsetKey.ts"
 import * as Variables from "./internal/variables.ts"
 import * as OpenAi from "./OpenAi.ts"
 import { Provider } from "./Provider.ts"
@@ -73,7 +74,7 @@ const compatible =
           ? yield* Variables.keyFor(address, keys, "the key of the API")
           : Option.getOrNull(yield* Variables.secret(keys))
         const provider = yield* OpenAi.make({ ...options, model: modelOf(options.model), apiBase: address, apiKey })
-        return Provider.of({ ...provider, name: "litellm" })
+        return withUnsetKey(Provider.of({ ...provider, name: "litellm" }), apiKey, keys[0], options)
       })
     )
 

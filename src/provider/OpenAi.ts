@@ -15,6 +15,7 @@ import * as Address from "./internal/address.ts"
 import * as Azure from "./internal/azure.ts"
 import * as Variables from "./internal/variables.ts"
 import * as OpenAiApi from "./internal/openAiApi.ts"
+import { withUnsetKey } from "./internal/unsetKey.ts"
 import { Provider } from "./Provider.ts"
 import { type RequestOptions } from "./RequestOptions.ts"
 import { Transport } from "./Transport.ts"
@@ -130,6 +131,7 @@ export const layerConfig = (
         "the key of the API; any word will do for a server that checks none"
       )
       const apiVersion = options.apiVersion ?? Option.getOrUndefined(yield* Variables.text(["OPENAI_API_VERSION"]))
-      return yield* make({ ...options, apiBase, apiKey, apiVersion })
+      const service = yield* make({ ...options, apiBase, apiKey, apiVersion })
+      return withUnsetKey(service, apiKey, "OPENAI_API_KEY", options)
     })
   )

@@ -15,6 +15,8 @@ import { type TokenEvent } from "../domain/TokenEvent.ts"
 /**
  * - `name`: the API, as `--llm-api` spells it
  * - `origin`: scheme, host and port the requests go to, for opening connections ahead; `null` when there is no socket
+ * - `url`: the address that is asked, without secrets, as messages name it; left out where it is not known, or not one alone
+ * - `unsetKey`: the environment variable that would hold the key, where none is sent because that is not set
  * - `stream(plan)`: sends the request when run, and yields its events as they arrive. It ends after `Ended`, or fails
  *   with an `LlmError`; interrupting it closes the connection
  *
@@ -24,6 +26,8 @@ import { type TokenEvent } from "../domain/TokenEvent.ts"
 export interface Service {
   readonly name: string
   readonly origin: string | null
+  readonly url?: string | undefined
+  readonly unsetKey?: string | undefined
   readonly stream: (plan: RequestPlan) => Stream.Stream<TokenEvent, LlmError>
 }
 

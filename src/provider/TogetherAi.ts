@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Redacted from "effect/Redacted"
 import { type LlmError } from "../domain/LlmError.ts"
+import { withUnsetKey } from "./internal/unsetKey.ts"
 import * as Variables from "./internal/variables.ts"
 import * as OpenAi from "./OpenAi.ts"
 import { type Service, Provider } from "./Provider.ts"
@@ -78,6 +79,6 @@ export const layerConfig = (
         ["TOGETHERAI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_AI_TOKEN"],
         "the key of Together AI"
       )
-      return yield* make({ ...options, apiBase, apiKey })
+      return withUnsetKey(yield* make({ ...options, apiBase, apiKey }), apiKey, "TOGETHERAI_API_KEY", options)
     })
   )

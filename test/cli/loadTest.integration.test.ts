@@ -40,7 +40,8 @@ describe.concurrent("llmperf load-test", { timeout: 90_000 }, () => {
       failure: "HTTP 401",
       advice: /does not accept the credentials/
     },
-    { what: "knows no such model", server: { status: 404 }, failure: "HTTP 404", advice: /no such path or model/ }
+    { what: "knows no such model", server: { status: 404 }, failure: "HTTP 404", advice: /no such path or model/ },
+    { what: "answers 400 to all", server: { status: 400 }, failure: "HTTP 400", advice: /rejected the request/ }
   ])("ends early when the server $what, and does not blame the client", ({ advice, failure, server: answer }) =>
     Effect.gen(function* () {
       const server = yield* OpenAiServer.make(() => answer)
@@ -56,9 +57,11 @@ describe.concurrent("llmperf load-test", { timeout: 90_000 }, () => {
       const sent = server.seen.length
       assert.isAtLeast(sent, 50)
       assert.isBelow(sent, 100)
+      // In lines of some width
+      const said = outcome.stdout.replaceAll(/\s+/g, " ")
       assert.match(
-        outcome.stdout,
-        new RegExp(`Stopped early: ${sent} requests failed \\(${failure}\\); ${300 - sent} requests were not sent`)
+        said,
+        new RegExp(`Stopped after 50 requests in a row failed with ${failure} .*; ${300 - sent} were not sent`)
       )
       assert.match(outcome.stdout, advice)
       assert.match(outcome.stdout, /No verdict: no request succeeded/)
@@ -77,7 +80,10 @@ describe.concurrent("llmperf load-test", { timeout: 90_000 }, () => {
       const outcome = yield* against(server, ["--max-num-completed-requests=200", "--abort-on-errors=10%"])
       assert.strictEqual(outcome.exitCode, 1)
       assert.isBelow(server.seen.length, 100)
-      assert.match(outcome.stdout, /Stopped early: \d+ requests failed \(HTTP 500\)/)
+      assert.match(
+        outcome.stdout,
+        /Stopped after \d+ of \d+ requests failed \(HTTP 500\) \(--abort-on-errors 10%\); \d+\s+were\s+not\s+sent/
+      )
       assert.notInclude(outcome.stdout, "No verdict")
     })
   )

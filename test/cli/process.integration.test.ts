@@ -166,7 +166,7 @@ describe.concurrent("a process", { timeout: 90_000 }, () => {
         rows.filter((row) => row["error_reason"] === "Cancelled"),
         4
       )
-      assert.deepStrictEqual(readdirSync(results), ["records.ndjson", "run.json"])
+      assert.deepStrictEqual(readdirSync(results), [".llmperf-run.lock", "records.ndjson", "run.json"])
     })
   )
 
@@ -207,7 +207,7 @@ describe.concurrent("a process", { timeout: 90_000 }, () => {
         []
       )
       assert.strictEqual(kept.size, lines.length)
-      assert.deepStrictEqual(readdirSync(results), ["records.ndjson", "run.json"])
+      assert.deepStrictEqual(readdirSync(results), [".llmperf-run.lock", "records.ndjson", "run.json"])
     })
   )
 })

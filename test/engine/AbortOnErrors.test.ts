@@ -12,7 +12,7 @@ const good = { completed: 1, errors: [] }
 /** After how many of these it is to end; `null` when it goes on. */
 const endsAfter = (policy: AbortOnErrors.Policy, ended: ReadonlyArray<AbortOnErrors.Ended>): number | null => {
   const watch = AbortOnErrors.make(policy)
-  const index = ended.findIndex((each) => watch(each))
+  const index = ended.findIndex((each) => watch(each) !== null)
   return index < 0 ? null : index + 1
 }
 
@@ -38,6 +38,21 @@ describe("by default", () => {
     assert.isNull(ends(...times(100, { completed: 0, errors: [group("HttpStatus", 500)] })))
   })
 
+  it("ends when the server says the same 400, 405 or 422 of all", () => {
+    const invalid = (message: string) => ({ completed: 0, errors: [group("HttpStatus", 400, `HTTP 400: ${message}`)] })
+    assert.strictEqual(ends(...times(60, invalid("Invalid model name passed in model=gpt-4o-2024-08-06"))), 50)
+    assert.strictEqual(
+      ends(...Array.from({ length: 60 }, (_, n) => invalid(`no such key (request 0f8fad5b-d9cb-469f-a165-${n})`))),
+      50
+    )
+    for (const code of [405, 422]) {
+      assert.strictEqual(ends(...times(60, { completed: 0, errors: [group("HttpStatus", code)] })), 50)
+    }
+    assert.isNull(ends(...Array.from({ length: 100 }, (_, n) => invalid(`${2_048 + n} tokens are too many`))))
+    assert.isNull(ends(good, ...times(100, invalid("no such key"))))
+    assert.isNull(ends(...times(100, { completed: 0, errors: [group("RateLimited", 400, "HTTP 400")] })))
+  })
+
   it("begins anew at another reason", () => {
     assert.strictEqual(ends(...times(30, unauthorized()), busy, ...times(60, unauthorized())), 81)
     assert.strictEqual(ends(...times(30, unauthorized()), ...times(60, refused)), 80)
@@ -51,6 +66,26 @@ describe("by default", () => {
 
   it("counts nowhere what was cancelled", () => {
     assert.strictEqual(ends(...times(49, unauthorized()), cancelled, unauthorized()), 51)
+  })
+})
+
+it("gives the limit that was reached", () => {
+  const permanent = AbortOnErrors.make({ _tag: "Permanent", count: 2 })
+  assert.isNull(permanent(busy))
+  assert.isNull(permanent(unauthorized()))
+  assert.deepStrictEqual(permanent(unauthorized()), {
+    policy: { _tag: "Permanent", count: 2 },
+    failed: 2,
+    ended: 3,
+    same: group("HttpStatus", 401, "HTTP 401")
+  })
+  const share = AbortOnErrors.make({ _tag: "Share", share: 0.1, least: 4 })
+  for (const each of [good, good, good]) assert.isNull(share(each))
+  assert.deepStrictEqual(share(busy), {
+    policy: { _tag: "Share", share: 0.1, least: 4 },
+    failed: 1,
+    ended: 4,
+    same: null
   })
 })
 

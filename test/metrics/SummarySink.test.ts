@@ -414,6 +414,14 @@ describe("SummarySink", () => {
     assert.strictEqual(summary.errors[0]?.reason, "(other)")
   })
 
+  it("keeps the longest time that a server asked to wait", () => {
+    const limited = (seconds: number | null) =>
+      outcome({ ...failure(429, "RateLimited", "slow down"), retry_after_s: seconds })
+    assert.deepStrictEqual(summarize([limited(null), limited(20), limited(3)]).errors, [
+      { reason: "RateLimited", code: 429, count: 3, example: "slow down", retry_after_s: 20 }
+    ])
+  })
+
   it("takes any text for a code", () => {
     const summary = summarize([outcome(failure("__proto__", "InStream", "")), outcome(failure("", "InStream", ""))])
     assert.deepStrictEqual(Object.entries(summary.error_code_frequency), [

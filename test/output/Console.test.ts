@@ -358,9 +358,56 @@ describe("Console", () => {
     assert.include(all, "The server does not accept the credentials")
     assert.include(all, "Nothing listens at this address")
     assert.include(all, "llmperf probe with the same flags")
+    assert.notInclude(all, "tok/s")
     const some = Console.render({ title, summary: summaryOf([outcome(unauthorized), outcome(record())], 1) }, plain)
     assert.notInclude(some, "credentials")
     assert.notInclude(some, "llmperf probe")
+  })
+
+  describe("advice", () => {
+    const advice = (rows: ReadonlyArray<ReturnType<typeof failure>>, asked: Partial<Console.Asked> = {}) =>
+      Console.render(
+        {
+          title,
+          summary: summaryOf(
+            rows.map((row) => outcome(row)),
+            1
+          ),
+          asked: { url: null, unsetKey: null, ...asked }
+        },
+        { columns: 1_000, color: false }
+      )
+    const limited = { ...failure(429, "RateLimited", "HTTP 429: 60 per minute"), retry_after_s: 20 }
+
+    it("names the address", () => {
+      const url = "http://127.0.0.1:4000/v1/chat/completions"
+      const missing = failure(404, "HttpStatus", "HTTP 404")
+      assert.include(advice([missing], { url }), `There is no such path or model at ${url}: compare`)
+      assert.include(advice([missing]), "There is no such path or model: compare")
+      const nobody = failure("connect_error", "Connect", "Could not connect: connect ECONNREFUSED 127.0.0.1:9")
+      assert.include(advice([nobody], { url }), `Nothing listens at ${url}`)
+    })
+
+    it("says that no key was sent", () => {
+      const rejected = failure(401, "HttpStatus", "HTTP 401")
+      const text = advice([rejected], { unsetKey: "OPENAI_API_KEY" })
+      assert.include(text, "No key was sent: OPENAI_API_KEY is not set")
+      assert.include(text, "with -H")
+      assert.include(advice([rejected]), "does not accept the credentials")
+    })
+
+    it("repeats what the server says", () => {
+      const text = advice([failure(400, "HttpStatus", "HTTP 400: No connected db.")])
+      assert.include(text, "The server rejected the request (No connected db.): compare")
+      assert.include(advice([limited]), "The server asks to wait 20 s (60 per minute). Lower --request-rate or --num-c")
+    })
+
+    it("is short where other requests succeeded", () => {
+      const text = advice([limited, limited, failure(500, "HttpStatus", "HTTP 500"), record()])
+      assert.include(text, "\n2 of 4 failed with HTTP 429: the server asks to wait 20 s. Lower --request-rate")
+      assert.include(text, "\n1 of 4 failed with HTTP 500: the server, or something in front of it, has failed.")
+      assert.notInclude(text, "llmperf probe")
+    })
   })
 
   it("points out chunks that come in bursts, unless the client may have caused them", () => {

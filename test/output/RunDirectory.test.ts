@@ -25,12 +25,17 @@ const inTemporary = <A, E, R>(
 
 const line = (xRequestId: string | null) => `${JSON.stringify(record({ x_request_id: xRequestId, request_id: 7 }))}\n`
 
+/** As a run that is over at once. */
+const openRun = (directory: string) => Effect.scoped(RunDirectory.open(directory))
+const openScheduleRun = (options: Parameters<typeof RunDirectory.openScheduleRun>[0]) =>
+  Effect.scoped(RunDirectory.openScheduleRun(options))
+
 describe("RunDirectory", () => {
   it.effect("makes the folder with its parents and leaves nothing in it", () =>
     inTemporary(({ join }) =>
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
-        const opened = yield* RunDirectory.open(join("a", "b", "c"))
+        const opened = yield* openRun(join("a", "b", "c"))
         assert.deepStrictEqual(opened, {
           path: join("a", "b", "c"),
           shown: join("a", "b", "c"),
@@ -51,7 +56,7 @@ describe("RunDirectory", () => {
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         yield* fs.writeFileString(join("mine.txt"), "mine")
-        yield* RunDirectory.open(root)
+        yield* openRun(root)
         assert.deepStrictEqual(yield* fs.readDirectory(root), ["mine.txt"])
       })
     )
@@ -62,7 +67,7 @@ describe("RunDirectory", () => {
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         yield* fs.writeFileString(join("results"), "")
-        const error = yield* Effect.flip(RunDirectory.open(join("results")))
+        const error = yield* Effect.flip(openRun(join("results")))
         assert.strictEqual(error._tag, "OutputError")
         assert.strictEqual(Runtime.getErrorExitCode(error), 3)
         assert.strictEqual(
@@ -79,7 +84,7 @@ describe("RunDirectory", () => {
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         yield* fs.writeFileString(join("file"), "")
-        const error = yield* Effect.flip(RunDirectory.open(join("file", "results")))
+        const error = yield* Effect.flip(openRun(join("file", "results")))
         assert.include(error.message, "a file is in the way of a folder")
         assert.strictEqual(Runtime.getErrorExitCode(error), 3)
       })
@@ -111,7 +116,7 @@ describe("RunDirectory", () => {
     it.effect(`refuses a folder that ${what}`, () =>
       inTemporary(({ join }) =>
         Effect.gen(function* () {
-          const error = yield* Effect.flip(RunDirectory.open(join("results")))
+          const error = yield* Effect.flip(openRun(join("results")))
           assert.include(error.message, says)
           assert.include(error.message, "--results-dir")
         }).pipe(Effect.provide(layerChanged(() => failure)))
@@ -125,7 +130,7 @@ describe("RunDirectory", () => {
         const fs = yield* FileSystem.FileSystem
         const earlier = line("4f2a-11-7") + line("4f2a-11-8")
         yield* fs.writeFileString(join("records.ndjson"), earlier)
-        const opened = yield* RunDirectory.open(root)
+        const opened = yield* openRun(root)
         assert.strictEqual(opened.kept, join("records.4f2a-11.ndjson"))
         assert.strictEqual(yield* fs.readFileString(join("records.4f2a-11.ndjson")), earlier)
         assert.isFalse(yield* fs.exists(join("records.ndjson")))
@@ -140,7 +145,7 @@ describe("RunDirectory", () => {
         for (const text of ["", "torn {", line(null), line("no end"), line("../../escape-7"), line("-7")]) {
           yield* fs.writeFileString(join("records.ndjson"), text)
           yield* fs.utimes(join("records.ndjson"), 1_700_000_000, 1_700_000_000)
-          const opened = yield* RunDirectory.open(root)
+          const opened = yield* openRun(root)
           assert.strictEqual(opened.kept?.startsWith(join("records.2023-11-14T22-13-20-000Z")), true, text)
           assert.strictEqual(yield* fs.readFileString(opened.kept ?? ""), text)
         }
@@ -155,7 +160,7 @@ describe("RunDirectory", () => {
         const fs = yield* FileSystem.FileSystem
         for (let i = 0; i < 3; i++) {
           yield* fs.writeFileString(join("records.ndjson"), line("same-7") + `"${i}"\n`)
-          yield* RunDirectory.open(root)
+          yield* openRun(root)
         }
         assert.deepStrictEqual((yield* fs.readDirectory(root)).toSorted(), [
           "records.same.2.ndjson",
@@ -178,7 +183,7 @@ describe("RunDirectory", () => {
         yield* fs.writeFileString(join("chunks.arrow"), "chunks")
         yield* fs.writeFileString(join("run.json"), "manifest")
         yield* fs.writeFileString(join("schedule.csv"), "schedule")
-        const opened = yield* RunDirectory.open(root)
+        const opened = yield* openRun(root)
         assert.strictEqual(opened.kept, join("records.run-1.2.ndjson"))
         assert.deepStrictEqual((yield* fs.readDirectory(root)).toSorted(), [
           "chunks.run-1.2.arrow",
@@ -212,10 +217,10 @@ describe("RunDirectory", () => {
         }
         yield* fs.writeFileString(join("records.ndjson"), "")
         yield* RunManifest.write(join("run.json"), { ...manifest, runId: "night" })
-        assert.strictEqual((yield* RunDirectory.open(root)).kept, join("records.night.ndjson"))
+        assert.strictEqual((yield* openRun(root)).kept, join("records.night.ndjson"))
         yield* RunManifest.write(join("run.json"), { ...manifest, runId: "../night" })
         yield* fs.utimes(join("run.json"), 1_700_000_000, 1_700_000_000)
-        assert.isNull((yield* RunDirectory.open(root)).kept)
+        assert.isNull((yield* openRun(root)).kept)
         assert.deepStrictEqual((yield* fs.readDirectory(root)).toSorted(), [
           "records.night.ndjson",
           "run.2023-11-14T22-13-20-000Z.json",
@@ -234,7 +239,7 @@ describe("RunDirectory.openScheduleRun", () => {
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         yield* TestClock.setTime(morning)
-        const opened = yield* RunDirectory.openScheduleRun({ resultsDir: join("a", "b"), subdir: true })
+        const opened = yield* openScheduleRun({ resultsDir: join("a", "b"), subdir: true })
         const folder = join("a", "b", "2026-11-24T09-30-07_schedule_run")
         assert.strictEqual(opened.path, folder)
         assert.strictEqual(opened.records, `${folder}/records.ndjson`)
@@ -253,10 +258,10 @@ describe("RunDirectory.openScheduleRun", () => {
       const path = yield* Path.Path
       const made = path.relative(".", yield* fs.makeTempDirectoryScoped())
       yield* TestClock.setTime(morning)
-      const opened = yield* RunDirectory.openScheduleRun({ resultsDir: made, subdir: true })
+      const opened = yield* openScheduleRun({ resultsDir: made, subdir: true })
       assert.strictEqual(opened.shown, `${made}/2026-11-24T09-30-07_schedule_run`)
       assert.strictEqual(opened.path, path.resolve(opened.shown))
-      assert.strictEqual((yield* RunDirectory.openScheduleRun({ resultsDir: made, subdir: false })).shown, made)
+      assert.strictEqual((yield* openScheduleRun({ resultsDir: made, subdir: false })).shown, made)
     }).pipe(Effect.scoped, Effect.provide(NodeServices.layer))
   )
 
@@ -268,7 +273,7 @@ describe("RunDirectory.openScheduleRun", () => {
         // Something else of that name is in the way as well
         yield* fs.writeFileString(join("2026-11-24T09-30-07_schedule_run-2"), "mine")
         const opened = yield* Effect.all(
-          Array.from({ length: 5 }, () => RunDirectory.openScheduleRun({ resultsDir: root, subdir: true })),
+          Array.from({ length: 5 }, () => openScheduleRun({ resultsDir: root, subdir: true })),
           { concurrency: "unbounded" }
         )
         const name = join("2026-11-24T09-30-07_schedule_run")
@@ -291,7 +296,7 @@ describe("RunDirectory.openScheduleRun", () => {
         yield* fs.writeFileString(join("records.ndjson"), line("one-7"))
         yield* fs.writeFileString(join("requests_sent.log"), "sent")
         yield* fs.writeFileString(join("chunks.arrow"), "chunks")
-        const opened = yield* RunDirectory.openScheduleRun({ resultsDir: root, subdir: false })
+        const opened = yield* openScheduleRun({ resultsDir: root, subdir: false })
         assert.strictEqual(opened.path, root)
         assert.strictEqual(opened.kept, join("records.one.ndjson"))
         assert.deepStrictEqual((yield* fs.readDirectory(root)).toSorted(), [
@@ -308,7 +313,7 @@ describe("RunDirectory.openScheduleRun", () => {
       Effect.gen(function* () {
         const fs = yield* FileSystem.FileSystem
         yield* fs.writeFileString(join("results"), "")
-        const error = yield* Effect.flip(RunDirectory.openScheduleRun({ resultsDir: join("results"), subdir: true }))
+        const error = yield* Effect.flip(openScheduleRun({ resultsDir: join("results"), subdir: true }))
         assert.include(error.message, "it is not a folder")
         assert.strictEqual(Runtime.getErrorExitCode(error), 3)
       })
@@ -336,7 +341,7 @@ describe("RunDirectory.openScheduleRun", () => {
       inTemporary(({ join }) =>
         Effect.gen(function* () {
           yield* TestClock.setTime(morning)
-          const opening = RunDirectory.openScheduleRun({ resultsDir: join("results"), subdir: true })
+          const opening = openScheduleRun({ resultsDir: join("results"), subdir: true })
           const error = yield* Effect.flip(opening)
           assert.include(error.message, says)
           assert.include(error.message, "2026-11-24T09-30-07_schedule_run")

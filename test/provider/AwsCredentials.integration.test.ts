@@ -97,7 +97,10 @@ describe("AwsCredentials.fromEnvironment", () => {
     Effect.gen(function* () {
       const file = new URL("../fixtures/provider/aws-credentials", import.meta.url).pathname
       const error = yield* Effect.flip(fromEnvironment({ AWS_SHARED_CREDENTIALS_FILE: file, AWS_PROFILE: "missing" }))
-      assert.match(error.message, /^AWS_PROFILE must be set: .*none named missing$/)
+      assert.match(
+        error.message,
+        /^AWS_PROFILE must be set: .*none named missing \(profiles in .* and .*aws-credentials: default, bench\)$/
+      )
     })
   )
 

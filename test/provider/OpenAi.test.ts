@@ -538,6 +538,24 @@ describe("OpenAi.layerConfig", () => {
     })
   )
 
+  it.effect("says which address is asked, and which variable holds no key", () =>
+    Effect.gen(function* () {
+      const apiBase = "http://127.0.0.1:4000/v1?api_key=secret"
+      const service = (variables: { readonly [name: string]: string }, headers = {}) =>
+        Effect.provide(
+          Effect.service(Provider),
+          OpenAi.layerConfig({ model: "m", apiBase, headers }).pipe(
+            Layer.provide([recording().layer, environment(variables)])
+          )
+        )
+      const { unsetKey, url } = yield* service({})
+      assert.strictEqual(url, "http://127.0.0.1:4000/v1/chat/completions?api_key=<6 characters>")
+      assert.strictEqual(unsetKey, "OPENAI_API_KEY")
+      assert.isUndefined((yield* service({ OPENAI_API_KEY: "k" })).unsetKey)
+      assert.isUndefined((yield* service({}, { "X-Api-Key": "k" })).unsetKey)
+    })
+  )
+
   it.effect("takes base and key from the environment, and the caller's base over it", () =>
     Effect.gen(function* () {
       const variables = { OPENAI_API_BASE: "http://env:1/v1", OPENAI_API_KEY: "secret" }

@@ -4,6 +4,7 @@ import { type Command } from "effect/cli"
 import { type CorrectnessConfig } from "../../domain/RunConfig.ts"
 import * as Correctness from "../../engine/Correctness.ts"
 import * as Threshold from "../../metrics/Threshold.ts"
+import { type Asked } from "../../output/Console.ts"
 import * as Report from "../../output/CorrectnessConsole.ts"
 import * as CorrectnessFiles from "../../output/CorrectnessFiles.ts"
 import * as ThresholdReport from "../../output/ThresholdReport.ts"
@@ -68,7 +69,7 @@ const runTest = Effect.fnUntraced(function* (
     abortOnErrors: input.abortOnErrors,
     quiet: input.quiet
   })
-  return yield* Correctness.run({
+  const result = yield* Correctness.run({
     ...hooks,
     userStop: stop,
     config,
@@ -77,6 +78,7 @@ const runTest = Effect.fnUntraced(function* (
         ? {}
         : { thresholds: ThresholdReport.document(Threshold.check(thresholds, { ...run, correctness })) }
   })
+  return { ...result, asked: yield* Outcome.asked }
 }, Effect.scoped)
 
 /** Why the test has failed, if it has one of the conditions for that. */
@@ -96,7 +98,7 @@ const titleOf = ({ llmApi, model, numConcurrentRequests, runId, seed }: Correctn
 const conclude = Effect.fnUntraced(function* (
   input: Input,
   config: CorrectnessConfig,
-  result: Correctness.CorrectnessResult,
+  result: Correctness.CorrectnessResult & { readonly asked: Asked },
   thresholds: ReadonlyArray<Threshold.Threshold>
 ) {
   const remarks = Outcome.remarks(result, { flag: "--timeout", seconds: config.timeoutSeconds })

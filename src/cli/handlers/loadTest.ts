@@ -45,7 +45,7 @@ import {
 } from "../internal/load.ts"
 import * as LiveMetrics from "../internal/liveMetrics.ts"
 import { newRunId } from "../internal/newRunId.ts"
-import { checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
+import { asked, checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
 import type * as Network from "../internal/network.ts"
 import { type OtlpCollector } from "../../output/OtlpCollector.ts"
 import * as Providers from "../internal/providers.ts"
@@ -263,7 +263,7 @@ export const handle = Effect.fn("loadTest")(
         idleSeconds: input.idleTimeout
       })
     )
-    const { calibration, load, result, senders } = yield* Effect.gen(function* () {
+    const { calibration, load, result, senders, target } = yield* Effect.gen(function* () {
       const load = yield* resolve(input, config)
       yield* checkMetadata(config.metadata, load)
       yield* warnOfEnd(input, load)
@@ -280,7 +280,7 @@ export const handle = Effect.fn("loadTest")(
         ...(thresholds.length === 0 ? {} : { thresholds: ThresholdReport.document(Threshold.check(thresholds, run)) })
       })
       const result = yield* runLoad(input, load, senders, network, told, stop, ofRun)
-      return { calibration: calibration?.(result.summary).said, load, senders, result }
+      return { calibration: calibration?.(result.summary).said, load, senders, result, target: yield* asked }
     }).pipe(Effect.provide(layer))
     if (!input.quiet) yield* Effect.forEach(result.untold, (remark) => Console.error(remark), { discard: true })
     const report = input.report ? yield* writeReport(result) : []
@@ -294,6 +294,7 @@ export const handle = Effect.fn("loadTest")(
         strict: input.strict,
         allowUnknown: input.allowUnknown,
         calibration,
+        asked: target,
         thresholds: Threshold.check(thresholds, result)
       }
     )

@@ -22,6 +22,7 @@ import { Ended, ExitCode } from "../ExitCode.ts"
 import { newRunId } from "../internal/newRunId.ts"
 import { type probeFlags } from "../internal/probeFlags.ts"
 import { FIXED_SEED } from "../internal/seed.ts"
+import * as Outcome from "../internal/outcome.ts"
 import * as Surroundings from "../internal/surroundings.ts"
 import * as Providers from "../internal/providers.ts"
 
@@ -128,7 +129,7 @@ const probe = Effect.fnUntraced(function* (input: Input, asked: Asked) {
     outputTokens: input.maxTokens,
     sampled: true
   }
-  const report = ProbeReport.make(yield* Screen.detect("stdout"))
+  const report = ProbeReport.make(yield* Screen.detect("stdout"), yield* Outcome.asked)
   const print = (lines: ReadonlyArray<string>) =>
     input.json || lines.length === 0 ? Effect.void : Console.log(lines.join("\n"))
   const seen = yield* watch(plan, input.requestTimeout)

@@ -1,6 +1,7 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { type Summary } from "../../domain/Summary.ts"
+import { type ErrorGroup, type Summary } from "../../domain/Summary.ts"
+import type * as AbortOnErrors from "../../engine/AbortOnErrors.ts"
 import { type AgentResult, type LostAgent, type RunResult } from "../../engine/RunResult.ts"
 import * as CacheText from "../../output/CacheText.ts"
 import * as Report from "../../output/Console.ts"
@@ -9,6 +10,7 @@ import * as Screen from "../../output/Screen.ts"
 import * as ThresholdReport from "../../output/ThresholdReport.ts"
 import { type LiveStats } from "../../metrics/LiveStats.ts"
 import type * as Threshold from "../../metrics/Threshold.ts"
+import { Provider } from "../../provider/Provider.ts"
 import { PromptError } from "../../workload/Prompt.ts"
 import { TokenizerError } from "../../workload/Tokenizer.ts"
 import { CommandError, usage } from "../CommandError.ts"
@@ -46,18 +48,33 @@ interface Limit {
   readonly seconds: number | null
 }
 
-/** What request after request failed with. */
-const failureOf = ({ errors, num_failed_requests }: Summary): string => {
-  const [most, ...others] = errors.filter(({ reason }) => reason !== "Cancelled")
-  const kind = most === undefined ? "" : ` (${others.length === 0 ? "" : "mostly "}${kindOf(most)})`
-  return `${num_failed_requests} requests failed${kind}`
-}
-
 /** In the middle of a sentence. */
-const kindOf = ({ code, reason }: Summary["errors"][number]): string =>
+const kindOf = ({ code, reason }: ErrorGroup): string =>
   Report.errorKind(reason, code).replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase())
 
-const stoppedText = ({ notSent, stopped, summary }: RunResult, { flag, seconds }: Limit): string | null => {
+/** What most requests failed with. */
+const mostOf = ({ errors }: Summary): string => {
+  const [most, ...others] = errors.filter(({ reason }) => reason !== "Cancelled")
+  return most === undefined ? "" : ` (${others.length === 0 ? "" : "mostly "}${kindOf(most)})`
+}
+
+const percent = (share: number): string => `${Number((share * 100).toPrecision(3))}%`
+
+/** Which limit of failed requests was reached. */
+const errorLimitText = ({ ended, failed, policy, same }: AbortOnErrors.Reached, summary: Summary): string => {
+  switch (policy._tag) {
+    case "Permanent": {
+      const kind = same === null ? "" : ` with ${same.reason === "Connect" ? "connection refused" : kindOf(same)}`
+      return `Stopped after ${failed} requests in a row failed${kind} and none succeeded (--abort-on-errors, by default ${policy.count} in a row)`
+    }
+    case "InARow":
+      return `Stopped after ${failed} requests in a row failed${mostOf(summary)} (--abort-on-errors ${policy.count})`
+    case "Share":
+      return `Stopped after ${failed} of ${ended} requests failed${mostOf(summary)} (--abort-on-errors ${percent(policy.share)})`
+  }
+}
+
+const stoppedText = ({ errorLimit, notSent, stopped, summary }: RunResult, { flag, seconds }: Limit): string | null => {
   switch (stopped) {
     case null:
       return null
@@ -66,7 +83,9 @@ const stoppedText = ({ notSent, stopped, summary }: RunResult, { flag, seconds }
     case "interrupted":
       return `Interrupted: ${notSent} requests were not sent.`
     case "errors":
-      return `Stopped early: ${failureOf(summary)}; ${notSent} requests were not sent (--abort-on-errors off sends them all the same).`
+      return errorLimit === null
+        ? null
+        : `${errorLimitText(errorLimit, summary)}; ${notSent} were not sent. --abort-on-errors off sends them all.`
     case "full":
       return `Aborted: a request was due while as many were in flight as may be (--max-in-flight, --when-full abort); ${notSent} requests were not sent.`
   }
@@ -138,6 +157,11 @@ export const whileRunning =
 /** What is to be said of the server's cache. */
 export const cacheOf = ({ document }: Pick<RunResult, "document">): CacheText.CacheRemark | null =>
   CacheText.ofSummary(Object.fromEntries(document))
+/** What the advice on failures may name. */
+export const asked: Effect.Effect<Report.Asked, never, Provider> = Effect.map(Provider, ({ unsetKey, url }) => ({
+  url: url ?? null,
+  unsetKey: unsetKey ?? null
+}))
 
 interface Shown {
   readonly json: boolean
@@ -204,6 +228,7 @@ interface More {
   readonly calibration?: Report.Report["calibration"]
   readonly thresholds?: ReadonlyArray<Threshold.Checked>
   readonly allowUnknown?: boolean
+  readonly asked?: Report.Asked
 }
 
 /** Shows the result, and ends with the exit code that fits. */
@@ -222,7 +247,9 @@ export const conclude = Effect.fnUntraced(function* (
     agents: result.agents.map(lineOf),
     verdict: result.verdict,
     cache: cacheOf(result),
-    calibration: more.calibration,
+    // Beside no numbers it says nothing
+    calibration: result.summary.num_completed_requests === 0 ? undefined : more.calibration,
+    asked: more.asked,
     files: result.files
   }
   const { allowUnknown = false, strict = false, thresholds = [] } = more

@@ -14,20 +14,32 @@ export const OTHER = "(other)"
 export class ErrorTally {
   readonly #groups = new Map<string, Summary.ErrorGroup>()
 
-  add(reason: string, code: number | string | null, message: string, count = 1): void {
+  add(reason: string, code: number | string | null, message: string, retryAfter: number | null = null): void {
+    this.#add({
+      reason,
+      code,
+      count: 1,
+      example: message,
+      ...(retryAfter === null ? {} : { retry_after_s: retryAfter })
+    })
+  }
+
+  #add(group: Summary.ErrorGroup): void {
+    const { code, count, example, reason, retry_after_s: retryAfter } = group
     const key = JSON.stringify([reason, code])
-    const group = this.#groups.get(key)
-    if (group !== undefined) {
-      this.#groups.set(key, { ...group, count: group.count + count })
+    const known = this.#groups.get(key)
+    if (known !== undefined) {
+      const longest = retryAfter === undefined ? {} : { retry_after_s: Math.max(known.retry_after_s ?? 0, retryAfter) }
+      this.#groups.set(key, { ...known, count: known.count + count, ...longest })
     } else if (this.#groups.size < MAX_KINDS || reason === OTHER) {
-      this.#groups.set(key, { reason, code, count, example: message.slice(0, MAX_EXAMPLE_CHARACTERS) })
+      this.#groups.set(key, { ...group, example: example.slice(0, MAX_EXAMPLE_CHARACTERS) })
     } else {
-      this.add(OTHER, OTHER, message, count)
+      this.#add({ ...group, reason: OTHER, code: OTHER })
     }
   }
 
   append(that: ErrorTally): void {
-    for (const group of that.groups()) this.add(group.reason, group.code, group.example, group.count)
+    for (const group of that.groups()) this.#add(group)
   }
 
   /** How many failures there were. */
@@ -53,7 +65,7 @@ export class ErrorTally {
   read(reader: ByteReader): void {
     const groups = decodeGroups(new TextDecoder().decode(reader.bytes()))
     if (Option.isNone(groups)) return reader.fail("the errors make no sense")
-    for (const group of groups.value) this.add(group.reason, group.code, group.example, group.count)
+    for (const group of groups.value) this.#add(group)
   }
 
   byCode(): Summary.Frequency {

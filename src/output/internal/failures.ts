@@ -10,12 +10,19 @@ const MAX_ERROR_KINDS = 10
 const MAX_LINES = 3
 /** Places of a stack that are shown. */
 const MAX_PLACES = 3
+/** Of so many kinds it is said what to try where other requests succeeded. */
+const MAX_ADVICE = 3
 
 /**
- * Lines about the requests that did not complete: how many, then each kind with the message of its first. When none completed, with
- * what to try.
+ * Lines about the requests that did not complete: how many, then each kind with the message of its first, and what to try. `asked`: what
+ * the advice may name.
  */
-export const failures = (summary: Summary, columns: number, marks: Style): Array<string> => {
+export const failures = (
+  summary: Summary,
+  columns: number,
+  marks: Style,
+  asked: FailureAdvice.Asked = FailureAdvice.nothingKnown
+): Array<string> => {
   const share = `${summary.number_errors} of ${summary.num_requests_started} requests (${Text.percent(summary.error_rate)})`
   const lines = Text.wrap(`Not completed: ${share}`, columns).map(marks.bold)
   const shown = summary.errors.slice(0, MAX_ERROR_KINDS)
@@ -31,8 +38,13 @@ export const failures = (summary: Summary, columns: number, marks: Style): Array
   }
   const more = summary.errors.length - shown.length
   if (more > 0) lines.push(Text.truncate(`  and ${more} more kinds, see the summary file`, columns))
-  if (summary.num_completed_requests > 0) return lines
-  const advice = new Set(shown.flatMap((group) => FailureAdvice.ofGroup(group) ?? []))
+  if (summary.num_completed_requests > 0) {
+    const brief = shown
+      .slice(0, MAX_ADVICE)
+      .flatMap((group) => FailureAdvice.ofSome(group, summary.num_requests_started) ?? [])
+    return [...lines, ...brief.flatMap((text) => Text.wrap(text, columns))]
+  }
+  const advice = new Set(shown.flatMap((group) => FailureAdvice.ofGroup(group, asked) ?? []))
   for (const text of advice) lines.push(...Text.wrap(text, columns))
   if (summary.num_failed_requests > 0) {
     lines.push(...Text.wrap("llmperf probe with the same flags sends one request and shows all of it.", columns))

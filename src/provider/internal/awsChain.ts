@@ -28,9 +28,10 @@ export const makeChain = (
   return (forceRefresh) => provide({ forceRefresh })
 }
 
-/** A profile of AWS's files: which one is used, whether it is there, and the region in it. */
+/** A profile of AWS's files: which one is used, whether it is there, the region in it, and the names of all there are. */
 export interface Profile {
   readonly name: string
+  readonly names: ReadonlyArray<string>
   readonly found: boolean
   readonly region: string | undefined
 }
@@ -38,9 +39,11 @@ export interface Profile {
 /** The profile that `AWS_PROFILE` names, or `default`. */
 export const readProfile = (): Promise<Profile> => {
   const name = getProfileName({})
-  return parseKnownFiles({}).then(({ [name]: profile }) => ({
+  return parseKnownFiles({}).then((profiles) => ({
     name,
-    found: profile !== undefined,
-    region: profile?.["region"]
+    // Sections of other kinds are named `sso-session.…` and `services.…`
+    names: Object.keys(profiles).filter((each) => !/^(sso-session|services)\./.test(each)),
+    found: profiles[name] !== undefined,
+    region: profiles[name]?.["region"]
   }))
 }

@@ -10,6 +10,7 @@ import * as ResponsesEvent from "../wire/ResponsesEvent.ts"
 import * as Address from "./address.ts"
 import * as Json from "./json.ts"
 import * as RequestParts from "./requestParts.ts"
+import * as Secrets from "./secrets.ts"
 
 /** Which of OpenAI's ways to ask for text is used. */
 export type Endpoint = "chat" | "completions" | "responses"
@@ -173,6 +174,7 @@ export const make = (
   return Provider.of({
     name,
     origin: to.origin,
+    url: Secrets.shownUrl(to),
     stream: (plan) =>
       settled ? transport.stream(() => request(plan, wishes), format) : Stream.suspend(() => negotiate(plan, wishes))
   })

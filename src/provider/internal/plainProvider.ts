@@ -4,6 +4,7 @@ import { type RequestPlan } from "../../domain/RequestPlan.ts"
 import { Provider, type Service } from "../Provider.ts"
 import { type Format, type HttpRequest, Transport } from "../Transport.ts"
 import { type Target } from "./address.ts"
+import { shownUrl } from "./secrets.ts"
 
 /**
  * What is the same for all requests of an API, and what each is made of. `sign` proves who sends a request before the transport has
@@ -31,5 +32,5 @@ export const make = ({ body, format, headers, name, sign, to }: Options): Effect
       sign === undefined
         ? (plan) => transport.stream(() => request(plan), format)
         : (plan) => Stream.suspend(() => sign(request(plan), (signed) => transport.stream(() => signed, format)))
-    return Provider.of({ name, origin: to.origin, stream })
+    return Provider.of({ name, origin: to.origin, url: shownUrl(to), stream })
   })

@@ -139,3 +139,7 @@ export const shownPath = (path: string): string =>
   path.replaceAll(/([?&])([^=&]+)=([^&]*)/g, (whole, before: string, name: string, value: string) =>
     isSecretName(name) ? `${before}${name}=<${value.length} characters>` : whole
   )
+
+/** An address that may be shown. */
+export const shownUrl = ({ origin, path }: { readonly origin: string; readonly path: string }): string =>
+  origin + shownPath(path)
