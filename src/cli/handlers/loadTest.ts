@@ -44,7 +44,7 @@ import {
 } from "../internal/load.ts"
 import * as LiveMetrics from "../internal/liveMetrics.ts"
 import { newRunId } from "../internal/newRunId.ts"
-import { asked, checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
+import { asked, checkMetadata, conclude, recoverable, whileRunning } from "../internal/outcome.ts"
 import type * as Network from "../internal/network.ts"
 import { type OtlpCollector } from "../../output/OtlpCollector.ts"
 import * as Providers from "../internal/providers.ts"
@@ -147,7 +147,8 @@ const calibrationOf = Effect.fnUntraced(function* (
   tokenizer: string | undefined
 ) {
   if (senders._tag === "Agents" && calibrate) {
-    return yield* usage("--calibrate measures this machine, and others send: run llmperf calibrate on each of them")
+    const command = ["llmperf calibrate", quoted(loadFlags(yield* Arguments))].join(" ").trimEnd()
+    return yield* usage(`--calibrate measures this machine, and others send. Run on each of them: ${command}`)
   }
   if (senders._tag !== "Here") {
     return calibrate ? yield* usage("--calibrate measures one thread that sends: it goes with --workers 1") : null
@@ -205,7 +206,9 @@ const runLoad = Effect.fnUntraced(function* (
   const hooks = { ...watched, userStop, chunkTimes: input.chunkTimes, replaced }
   const fleet = yield* sharingOf(agents, load, requests)
   const spans = collector === null ? null : yield* Spans.start(input, collector, load.config)
+  const recovery = recoverable()
   const outputs = [
+    recovery.output,
     ...(liveRun === null ? [] : [liveRun.output]),
     Output.make("calibration and thresholds", { fields: ({ summary }) => Effect.sync(() => ofSummary(summary)) }),
     ...(spans === null ? [] : [spans.output])
@@ -223,7 +226,10 @@ const runLoad = Effect.fnUntraced(function* (
           origin: load.origin,
           fleet
         }).pipe(Effect.provide(openLayer(load, tokenizer, isHere)))
-  const result = yield* whileRunning(hooks.live)(run).pipe(Effect.provide(counterLayer(tokenizer, isHere)))
+  const result = yield* whileRunning(hooks.live)(run).pipe(
+    recovery.told,
+    Effect.provide(counterLayer(tokenizer, isHere))
+  )
   const clock = yield* Clock.Clock
   const snapshot = LiveStats.snapshot(hooks.live, Number(clock.monotonicTimeNanosUnsafe()))
   const untold = liveRun === null ? null : yield* liveRun.finish(snapshot, result.verdict.grade)
