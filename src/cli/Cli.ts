@@ -55,9 +55,18 @@ const root = Command.make("llmperf").pipe(
 
 const plain = CliOutput.defaultFormatter({ colors: false })
 
+/** That a flag was given more often than it may be, which the parser tells as a value. */
+const givenTwice = ({ expected, option, value }: CliError.InvalidValue): string | null => {
+  const count = /^(\d+) occurrences$/.exec(value)?.[1]
+  return count !== undefined && expected === "at most 1 value"
+    ? `--${option} is given ${count} times: give it once.`
+    : null
+}
+
 /** Words that no flag takes are often the rest of a value without quotes, such as a key in a header: only names are repeated. */
 const told = (error: CliError.CliError, help: HelpDoc.HelpDoc): string => {
   if (error._tag === "UnrecognizedOption") return unknownFlag(error, help)
+  if (error._tag === "InvalidValue") return givenTwice(error) ?? plain.formatCliError(error)
   if (error._tag !== "UnexpectedArgument") return plain.formatCliError(error)
   const words = error.arguments.map((word) => (/^[a-z][a-z-]{0,15}$/.test(word) ? word : "…"))
   return `No flag takes: ${words.join(" ")}. A value with spaces needs quotes around it.`

@@ -52,4 +52,29 @@ export const parseSeconds = (text: string): number | undefined => {
   return within(milliseconds / 1_000)
 }
 
+const wholeUnits = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000]
+] as const
+
+/**
+ * A duration as a flag takes it, in the largest units that fit: `10m`, `1m30s`, `250ms`.
+ *
+ * @category rendering
+ * @since 0.2.0
+ */
+export const fromSeconds = (seconds: number): string => {
+  let rest = seconds * 1_000
+  let text = ""
+  for (const [name, size] of wholeUnits) {
+    const amount = Math.floor(rest / size)
+    if (amount > 0) text += `${amount}${name}`
+    rest -= amount * size
+  }
+  const last = rest < 1_000 && text === "" ? ([rest, "ms"] as const) : ([rest / 1_000, "s"] as const)
+  const amount = Number(last[0].toPrecision(9))
+  return text !== "" && amount === 0 ? text : `${text}${amount}${last[1]}`
+}
+
 const within = (seconds: number): number | undefined => (seconds <= MOST_SECONDS ? seconds : undefined)

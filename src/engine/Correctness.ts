@@ -131,7 +131,8 @@ export const run = Effect.fn("Correctness.run")(function* (
     rows: {
       keys: Object.keys(CorrectnessRecord.fields),
       of: judged,
-      response: CorrectnessFiles.response(config, CorrectnessWorkload.prompt)
+      responses: (rows) =>
+        CorrectnessFiles.responses(rows, CorrectnessFiles.response(config, CorrectnessWorkload.prompt))
     }
   })
   return { ...result, correctness: answers.summary(), mismatches: answers.mismatches }

@@ -17,6 +17,7 @@ import type { RequestRecord } from "../domain/RequestRecord.ts"
 import type { Summary } from "../domain/Summary.ts"
 import { SummarySink } from "../metrics/SummarySink.ts"
 import * as Verdict from "../metrics/Verdict.ts"
+import * as CorrectnessFiles from "../output/CorrectnessFiles.ts"
 import * as InputFile from "../output/InputFile.ts"
 import * as Ndjson from "../output/Ndjson.ts"
 import type { OutputError } from "../output/OutputError.ts"
@@ -147,7 +148,9 @@ export const recover = Effect.fn("Recovery.recover")(function* (
     names: manifest.files,
     summary: (parts) => (document = describe(parts)),
     records:
-      answers === null ? Ndjson.readJson(files.records) : Stream.map(Ndjson.readJson(files.records), answers.response)
+      answers === null
+        ? Ndjson.readJson(files.records)
+        : CorrectnessFiles.responses(Ndjson.readJson(files.records), answers.response)
   })
   return {
     manifest,

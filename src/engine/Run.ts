@@ -99,12 +99,12 @@ export interface Description {
  * What a test adds to the rows.
  *
  * - `keys`, `of`: the row of a request as it is written, with its keys in order
- * - `response`: such a row, read back, as it stands among the individual responses
+ * - `responses`: such rows, read back, as they stand among the individual responses
  */
 export interface Rows {
   readonly keys: ReadonlyArray<string>
   readonly of: (record: RequestRecord, measurement: Measurement) => RequestRecord
-  readonly response: (row: unknown) => unknown
+  readonly responses: <E>(rows: Stream.Stream<unknown, E>) => Stream.Stream<unknown, E>
 }
 
 /**
@@ -265,7 +265,7 @@ export const run = Effect.fnUntraced(function* <E, R>(
     directory: directory.path,
     names: description.files,
     summary: (parts) => (document = describe(parts)),
-    records: rows === undefined ? records.stream : Stream.map(records.stream, rows.response)
+    records: rows === undefined ? records.stream : rows.responses(records.stream)
   })
   return {
     ...result,

@@ -104,7 +104,7 @@ const totals = (
 
 /** The request, what was expected, and the answer in one line. */
 const wrongAnswers = ({ correctness, mismatches }: Report, columns: number, marks: Style): Array<string> => {
-  const shown = mismatches.slice(0, MAX_MISMATCHES)
+  const shown = mismatches.toSorted((a, b) => a.requestId - b.requestId).slice(0, MAX_MISMATCHES)
   const idWidth = Math.max(0, ...shown.map(({ requestId }) => String(requestId).length))
   const numberWidth = Math.max(0, ...shown.map(({ expected }) => String(expected).length))
   const lines = shown.map(({ expected, requestId, text }) => {

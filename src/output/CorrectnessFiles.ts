@@ -4,6 +4,8 @@
  *
  * @since 0.2.0
  */
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import { CorrectnessSummary } from "../domain/CorrectnessResults.ts"
 import { type CorrectnessConfig } from "../domain/RunConfig.ts"
 import * as ResultFiles from "./ResultFiles.ts"
@@ -106,6 +108,28 @@ export const response = (
       verdict
     }
   }
+}
+
+/**
+ * The individual responses of rows of `records.ndjson`, in the order of the questions: two runs of the same questions can be compared line
+ * by line. Takes memory for all of them.
+ *
+ * @category constructors
+ * @since 0.2.0
+ */
+export const responses = <E, R>(
+  rows: Stream.Stream<unknown, E, R>,
+  response: (row: unknown) => unknown
+): Stream.Stream<unknown, E, R> =>
+  Stream.unwrap(
+    Effect.map(Stream.runCollect(rows), (all) =>
+      Stream.fromIterable(all.toSorted((a, b) => idOf(a) - idOf(b)).map(response))
+    )
+  )
+
+const idOf = (row: unknown): number => {
+  const id = isFields(row) ? row["request_id"] : undefined
+  return typeof id === "number" ? id : Infinity
 }
 
 const isFields = (value: unknown): value is { readonly [key: string]: unknown } =>

@@ -43,7 +43,7 @@ export interface Request {
  * - `response`: status and headers, shown with the event that says that the answer began
  * - `body`: the beginning of an answer as it came, shown when nothing came of it
  * - `over`: with the failure, or `null`
- * - `tokenizer`: what a tokenizer and the server count of the same texts; of none where the server cannot be asked
+ * - `tokenizer`: what a tokenizer and the server count of the same texts, or why the server cannot be asked
  * - `json()`: all of it as one JSON document
  *
  * @category models
@@ -59,7 +59,7 @@ export interface ProbeReport {
   readonly body: (text: string) => void
   readonly event: (event: TokenEvent) => ReadonlyArray<string>
   readonly over: (error: LlmError | null) => ReadonlyArray<string>
-  readonly tokenizer: (name: string, counted: ReadonlyArray<TokenizerCheck.Counted>) => ReadonlyArray<string>
+  readonly tokenizer: (name: string, counted: ReadonlyArray<TokenizerCheck.Counted> | string) => ReadonlyArray<string>
   readonly json: () => string
 }
 
@@ -278,7 +278,7 @@ export const make = (screen: Screen, asked?: FailureAdvice.Asked): ProbeReport =
       ]
     },
     tokenizer: (name, counted) => {
-      if (counted.length === 0) return []
+      if (typeof counted === "string") return ["", `Tokenizer not checked: ${counted}.`]
       tokenizer = { name, texts: counted }
       return ["", ...TokenizerCheck.lines(name, counted)]
     },

@@ -11,8 +11,7 @@ import * as Path from "effect/Path"
 import * as Runtime from "effect/Runtime"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import { open } from "node:fs/promises"
-import { clearInterval, setInterval } from "node:timers"
+import { clearTimeout, setTimeout } from "node:timers"
 import { fromPlatformError, type OutputError } from "./OutputError.ts"
 import * as ProcessIdentity from "./ProcessIdentity.ts"
 
@@ -67,15 +66,11 @@ export class FolderInUse extends Schema.TaggedError<FolderInUse>("llmperf/output
   }
 }
 
-/** Shows others, on machines that cannot see this process, that it still runs. The content stays as it is. */
-const touch = async (file: string): Promise<void> => {
-  const handle = await open(file, "r+")
-  try {
-    await handle.write("{", 0)
-  } finally {
-    await handle.close()
-  }
-}
+/** In real time, whatever the clock of the run: it is about other processes. */
+const pause = Effect.callback<void>((resume) => {
+  const timer = setTimeout(() => resume(Effect.void), TOUCH_MILLIS).unref()
+  return Effect.sync(() => clearTimeout(timer))
+})
 
 /**
  * Marks the folder, which exists, as one that this process writes into, until the scope closes. Fails with `FolderInUse` when another run
@@ -135,6 +130,11 @@ export const hold = Effect.fn("RunLock.hold")(function* (
       yield* fs.remove(aside)
     }).pipe(Effect.ignore)
 
+  /** Shows others, on machines that cannot see this process, that it still runs. The content stays as it is. */
+  const touch = Effect.scoped(
+    Effect.flatMap(fs.open(file, { flag: "r+" }), (handle) => handle.write(new TextEncoder().encode("{")))
+  )
+
   const taking = Effect.gen(function* () {
     const temporary = yield* fs.makeTempFileScoped({ directory: folder, prefix: ".llmperf-" })
     const text = encode({
@@ -162,10 +162,7 @@ export const hold = Effect.fn("RunLock.hold")(function* (
   yield* Effect.acquireRelease(taking, (text) =>
     Effect.ignore(Effect.flatMap(read(file), (now) => (now === text ? fs.remove(file) : Effect.void)))
   )
-  yield* Effect.acquireRelease(
-    Effect.sync(() => setInterval(() => void touch(file).catch(() => {}), TOUCH_MILLIS).unref()),
-    (timer) => Effect.sync(() => clearInterval(timer))
-  )
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(pause, Effect.ignore(touch))))
 })
 
 const inUse = (

@@ -240,7 +240,7 @@ const whatFailed = ({ message, reason }: PlatformError): string => {
     case "PermissionDenied":
       return "permission denied"
     case "BadResource":
-      return "it is not a file"
+      return "it is no regular file"
     default:
       return message
   }

@@ -105,7 +105,7 @@ describe("a closed loop", () => {
         return lines
       })
       const [line, ...others] = yield* said("--timeout=10m")
-      assert.match(line ?? "", /^The test ends after 10 requests, .* or after --timeout 600s, whichever comes first\. /)
+      assert.match(line ?? "", /^The test ends after 10 requests, .* or after --timeout 10m, whichever comes first\. /)
       assert.deepStrictEqual(others, [])
       assert.deepStrictEqual(yield* said("--timeout=10m", "--quiet"), [])
       assert.deepStrictEqual(yield* said("--timeout=10m", "--max-num-completed-requests=10"), [])

@@ -304,7 +304,7 @@ describe.concurrent("llmperf load-test", { timeout: 90_000 }, () => {
         "--no-warmup"
       ])
       assert.strictEqual(outcome.exitCode, 0)
-      assert.match(outcome.stdout, /6 were not sent \(--timeout 0\.3s\)/)
+      assert.match(outcome.stdout, /6 were not sent \(--timeout 300ms\)/)
       assert.match(outcome.stdout, /1 ok, 0 failed, 1 cancelled/)
       assert.lengthOf(server.seen, 2)
     })

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { get } from "node:http"
 import { join } from "node:path"
-import { folder } from "./invocation.ts"
+import { folder, llmperf } from "./invocation.ts"
 import * as OpenAiServer from "./openAiServer.ts"
 import { type Fields, json, rowsIn, start, until } from "./processes.ts"
 
@@ -166,7 +166,8 @@ describe.concurrent("a process", { timeout: 90_000 }, () => {
         rows.filter((row) => row["error_reason"] === "Cancelled"),
         4
       )
-      assert.deepStrictEqual(readdirSync(results), [".llmperf-run.lock", "records.ndjson", "run.json"])
+      assert.deepStrictEqual(readdirSync(results), ["records.ndjson", "run.json"])
+      assert.match(running.stderr(), new RegExp(`llmperf recover ${results}\n$`))
     })
   )
 
@@ -207,7 +208,10 @@ describe.concurrent("a process", { timeout: 90_000 }, () => {
         []
       )
       assert.strictEqual(kept.size, lines.length)
-      assert.deepStrictEqual(readdirSync(results), [".llmperf-run.lock", "records.ndjson", "run.json"])
+      assert.deepStrictEqual(readdirSync(results).toSorted(), [".llmperf-run.lock", "records.ndjson", "run.json"])
+      // The lock of a process that is gone is no obstacle
+      assert.strictEqual((yield* llmperf(["recover", results, "--quiet"])).exitCode, 0)
+      assert.notInclude(readdirSync(results), ".llmperf-run.lock")
     })
   )
 })

@@ -193,7 +193,7 @@ describe.concurrent("llmperf load-test --schedule-file", { timeout: 90_000 }, ()
         "--timeout=90"
       ])
       assert.strictEqual(outcome.exitCode, 0)
-      assert.match(outcome.stdout, /2 were not sent \(--schedule-timeout 0\.8s\)/)
+      assert.match(outcome.stdout, /2 were not sent \(--schedule-timeout 800ms\)/)
       assert.match(outcome.stdout, /1 ok, 0 failed/)
       assert.match(outcome.stdout, /0 dropped, 2 unsent/)
       assert.match(

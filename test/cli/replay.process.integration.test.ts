@@ -132,7 +132,7 @@ describe.concurrent("a process that replays a schedule", { timeout: 90_000 }, ()
         )
       }
       assert.deepInclude(json(text("run.json")), { run_id: "run", planned: 5, open_loop: true })
-      assert.deepStrictEqual(names(), [...kept, "run.json", "schedule.csv"])
+      assert.deepStrictEqual(names(), [".llmperf-run.lock", ...kept, "run.json", "schedule.csv"])
     })
   )
 

@@ -48,7 +48,11 @@ const cases: ReadonlyArray<Case> = [
   { name: "no model", args: ["load-test"], told: [/--model/, /Try: llmperf load-test --help/] },
   { name: "an empty model", args: ["load-test", "--model", ""], told: [/--model/] },
   { name: "a flag without its value", args: load("--seed"), told: [/--seed/, /value/] },
-  { name: "a flag given twice", args: load("--seed", "1", "--seed", "2"), told: [/--seed/] },
+  {
+    name: "a flag given twice",
+    args: load("--seed", "1", "--seed", "2"),
+    told: [/^--seed is given 2 times: give it once\.$/m]
+  },
   {
     name: "something that is no flag",
     args: load("extra"),

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { parseSeconds } from "../../src/domain/DurationText.ts"
+import { fromSeconds, parseSeconds } from "../../src/domain/DurationText.ts"
 
 describe("DurationText", () => {
   it.each([
@@ -32,5 +32,19 @@ describe("DurationText", () => {
     "1constructor"
   ])("refuses %j", (text) => {
     assert.isUndefined(parseSeconds(text))
+  })
+
+  it.each([
+    [600, "10m"],
+    [90, "1m30s"],
+    [0.3, "300ms"],
+    [1.5, "1.5s"],
+    [3_600, "1h"],
+    [90_061, "1d1h1m1s"],
+    [60.25, "1m0.25s"],
+    [0, "0ms"]
+  ])("writes %d as %s, and reads it again", (seconds, text) => {
+    assert.strictEqual(fromSeconds(seconds), text)
+    assert.strictEqual(parseSeconds(text), seconds)
   })
 })

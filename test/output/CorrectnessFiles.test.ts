@@ -1,4 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
 import * as CorrectnessFiles from "../../src/output/CorrectnessFiles.ts"
 import * as ResultFiles from "../../src/output/ResultFiles.ts"
 import { readFileSync } from "node:fs"
@@ -61,6 +63,16 @@ describe("response", () => {
     const response = CorrectnessFiles.response(config, String)
     for (const value of [1, null, "x", [1]]) assert.strictEqual(response(value), value)
   })
+})
+
+describe("responses", () => {
+  it.effect("are in the order of the questions", () =>
+    Effect.gen(function* () {
+      const rows = Stream.fromIterable([{ request_id: 3 }, "no row", { request_id: 1 }, { request_id: 2 }])
+      const sorted = yield* Stream.runCollect(CorrectnessFiles.responses(rows, (row) => row))
+      assert.deepStrictEqual(sorted, [{ request_id: 1 }, { request_id: 2 }, { request_id: 3 }, "no row"])
+    })
+  )
 })
 
 describe("reservedMetadata", () => {

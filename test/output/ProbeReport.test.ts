@@ -115,7 +115,10 @@ describe("ProbeReport", () => {
 
   it("how far the tokenizer is off from the server's", () => {
     const report = ProbeReport.make(plain)
-    assert.deepStrictEqual(report.tokenizer("llama", []), [])
+    assert.deepStrictEqual(report.tokenizer("llama", "this server has no /tokenize"), [
+      "",
+      "Tokenizer not checked: this server has no /tokenize."
+    ])
     assert.isNull(JSON.parse(report.json()).tokenizer)
     const lines = report.tokenizer("llama", [
       { name: "English", tokenizer: 50, server: 49 },

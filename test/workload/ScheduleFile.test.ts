@@ -292,6 +292,13 @@ describe("what is refused", () => {
     })
   )
 
+  it.effect("a line that is too long for a row", () =>
+    Effect.gen(function* () {
+      const { problems } = yield* problemsOf("\0".repeat(1_100_000))
+      assert.deepStrictEqual(problems, [problem(1, null, null, "CSV with rows of at most 1048576 characters")])
+    })
+  )
+
   it.effect("shows only the beginning of a long value", () =>
     Effect.gen(function* () {
       const { problems } = yield* problemsOf(`${HEADER}\n${"9".repeat(1_000)}x,1,1\n`)
@@ -307,7 +314,8 @@ describe("what is refused", () => {
         Effect.map(Effect.flip(ScheduleFile.read(path)), ({ message }) => message.replace(folder, ""))
       yield* fs.writeFile(`${folder}/cut.csv.gz`, gzipSync(plain).subarray(0, 40))
       assert.strictEqual(yield* describe(`${folder}/none.csv`), "/none.csv: cannot be read: there is no such file")
-      assert.strictEqual(yield* describe(folder), ": cannot be read: it is not a file")
+      assert.strictEqual(yield* describe(folder), ": cannot be read: it is no regular file")
+      assert.strictEqual(yield* describe("/dev/zero"), "/dev/zero: cannot be read: it is no regular file")
       assert.match(yield* describe(`${folder}/cut.csv.gz`), /^\/cut\.csv\.gz: cannot be read: it is not whole gzip: /)
     }).pipe(Effect.scoped, Effect.provide(NodeFileSystem.layer))
   )

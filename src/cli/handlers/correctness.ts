@@ -69,8 +69,10 @@ const runTest = Effect.fnUntraced(function* (
     abortOnErrors: input.abortOnErrors,
     quiet: input.quiet
   })
-  const result = yield* Correctness.run({
+  const recovery = Outcome.recoverable()
+  const running = Correctness.run({
     ...hooks,
+    outputs: [recovery.output],
     userStop: stop,
     config,
     ofAnswers: (run, correctness) =>
@@ -78,7 +80,7 @@ const runTest = Effect.fnUntraced(function* (
         ? {}
         : { thresholds: ThresholdReport.document(Threshold.check(thresholds, { ...run, correctness })) }
   })
-  return { ...result, asked: yield* Outcome.asked }
+  return { ...(yield* recovery.told(running)), asked: yield* Outcome.asked }
 }, Effect.scoped)
 
 /** Why the test has failed, if it has one of the conditions for that. */

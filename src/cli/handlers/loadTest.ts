@@ -45,7 +45,7 @@ import {
 } from "../internal/load.ts"
 import * as LiveMetrics from "../internal/liveMetrics.ts"
 import { newRunId } from "../internal/newRunId.ts"
-import { asked, checkMetadata, conclude, whileRunning } from "../internal/outcome.ts"
+import { asked, checkMetadata, conclude, recoverable, whileRunning } from "../internal/outcome.ts"
 import type * as Network from "../internal/network.ts"
 import { type OtlpCollector } from "../../output/OtlpCollector.ts"
 import * as Providers from "../internal/providers.ts"
@@ -148,7 +148,8 @@ const calibrationOf = Effect.fnUntraced(function* (
   tokenizer: string | undefined
 ) {
   if (senders._tag === "Agents" && calibrate) {
-    return yield* usage("--calibrate measures this machine, and others send: run llmperf calibrate on each of them")
+    const command = ["llmperf calibrate", quoted(loadFlags(yield* Arguments))].join(" ").trimEnd()
+    return yield* usage(`--calibrate measures this machine, and others send. Run on each of them: ${command}`)
   }
   if (senders._tag !== "Here") {
     return calibrate ? yield* usage("--calibrate measures one thread that sends: it goes with --workers 1") : null
@@ -207,7 +208,9 @@ const runLoad = Effect.fnUntraced(function* (
   const fleet = yield* sharingOf(agents, load, requests)
   const sender = fleet === undefined ? undefined : FleetSender.make(fleet)
   const spans = collector === null ? null : yield* Spans.start(input, collector, load.config)
+  const recovery = recoverable()
   const outputs = [
+    recovery.output,
     ...(liveRun === null ? [] : [liveRun.output]),
     Output.make("calibration and thresholds", { fields: (run) => Effect.sync(() => ofRun(run)) }),
     ...(spans === null ? [] : [spans.output])
@@ -225,7 +228,10 @@ const runLoad = Effect.fnUntraced(function* (
           origin: load.origin,
           sender
         }).pipe(Effect.provide(openLayer(load, tokenizer, isHere)))
-  const result = yield* whileRunning(hooks.live)(run).pipe(Effect.provide(counterLayer(tokenizer, isHere)))
+  const result = yield* whileRunning(hooks.live)(run).pipe(
+    recovery.told,
+    Effect.provide(counterLayer(tokenizer, isHere))
+  )
   const clock = yield* Clock.Clock
   const snapshot = LiveStats.snapshot(hooks.live, Number(clock.monotonicTimeNanosUnsafe()))
   const untold = liveRun === null ? null : yield* liveRun.finish(snapshot, result.verdict.grade)

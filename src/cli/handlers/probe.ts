@@ -101,21 +101,21 @@ interface Asked {
   request: Transport.HttpRequest | null
 }
 
-/** Some texts, as the tokenizer and the server count them; none where the server does not say. */
+/** Some texts, as the tokenizer and the server count them; why not, where the server does not say. */
 const counted = Effect.fnUntraced(
   function* ({ model }: Input, { request }: Asked, tokenizer: Tokenizer.Tokenizer["Service"]) {
-    if (request === null || TokenizeEndpoint.pathFor(request.path) === null) return []
+    if (request === null || TokenizeEndpoint.pathFor(request.path) === null) return "this API has no /tokenize"
     const all: Array<TokenizerCheck.Counted> = []
     for (const { name, text } of TokenizerCheck.texts) {
       const server = yield* TokenizeEndpoint.count(request, model, text)
-      if (server === null) return []
+      if (server === null) return "this server has no /tokenize"
       all.push({ name, tokenizer: tokenizer.count(text), server })
     }
     return all
   },
   // The request itself has worked: that this is not to be had is no failure of it
-  Effect.catchTag("LlmError", () => Effect.succeed([])),
-  Effect.timeoutOrElse({ duration: TOKENIZE_MS, orElse: () => Effect.succeed([]) })
+  Effect.catchTag("LlmError", ({ errorCode }) => Effect.succeed(`the server refused /tokenize (${errorCode})`)),
+  Effect.timeoutOrElse({ duration: TOKENIZE_MS, orElse: () => Effect.succeed("the server did not answer /tokenize") })
 )
 
 const probe = Effect.fnUntraced(function* (input: Input, asked: Asked) {

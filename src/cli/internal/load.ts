@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { type Command } from "effect/cli"
 import { type LoadTestConfig, type ReplayConfig, type RunConfig } from "../../domain/RunConfig.ts"
+import * as DurationText from "../../domain/DurationText.ts"
 import { type CountTokens } from "../../domain/TokenSource.ts"
 import { type Schedule } from "../../domain/Schedule.ts"
 import type * as Replay from "../../engine/Replay.ts"
@@ -254,7 +255,7 @@ export const warnOfEnd = ({ maxNumCompletedRequests, quiet, timeout }: WorkloadI
     ? Effect.void
     : Console.error(
         `The test ends after ${maxNumCompletedRequests.value} requests, the default of --max-num-completed-requests, or after ` +
-          `--timeout ${timeout.value}s, whichever comes first. To send for that long, give a larger --max-num-completed-requests.`
+          `--timeout ${DurationText.fromSeconds(timeout.value)}, whichever comes first. To send for that long, give a larger --max-num-completed-requests.`
       )
 
 /** By so much of itself, or one token, the mean may become another one without a word, and the deviation by so much of itself. */

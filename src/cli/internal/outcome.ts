@@ -1,10 +1,12 @@
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as DurationText from "../../domain/DurationText.ts"
 import { type ErrorGroup, type Summary } from "../../domain/Summary.ts"
 import type * as AbortOnErrors from "../../engine/AbortOnErrors.ts"
 import { type AgentResult, type LostAgent, type RunResult } from "../../engine/RunResult.ts"
 import * as CacheText from "../../output/CacheText.ts"
 import * as Report from "../../output/Console.ts"
+import * as Output from "../../output/Output.ts"
 import * as ResultFiles from "../../output/ResultFiles.ts"
 import * as Screen from "../../output/Screen.ts"
 import * as ThresholdReport from "../../output/ThresholdReport.ts"
@@ -15,6 +17,7 @@ import { PromptError } from "../../workload/Prompt.ts"
 import { TokenizerError } from "../../workload/Tokenizer.ts"
 import { CommandError, usage } from "../CommandError.ts"
 import { Ended, ExitCode } from "../ExitCode.ts"
+import { quoted } from "./calibrationWords.ts"
 import { type Load, type OpenLoad } from "./load.ts"
 import { endBy } from "./thresholdFlags.ts"
 
@@ -79,7 +82,7 @@ const stoppedText = ({ errorLimit, notSent, stopped, summary }: RunResult, { fla
     case null:
       return null
     case "timeout":
-      return `Test timed out before all requests could be completed: ${notSent} were not sent (${flag} ${seconds}s).`
+      return `Test timed out before all requests could be completed: ${notSent} were not sent (${flag} ${seconds === null ? "none" : DurationText.fromSeconds(seconds)}).`
     case "interrupted":
       return `Interrupted: ${notSent} requests were not sent.`
     case "errors":
@@ -162,6 +165,28 @@ export const asked: Effect.Effect<Report.Asked, never, Provider> = Effect.map(Pr
   url: url ?? null,
   unsetKey: unsetKey ?? null
 }))
+
+/**
+ * Says how to get the results of a run that is stopped at once, when the second Ctrl-C comes: `output` is to be one of the run, and
+ * `told` goes around it.
+ */
+export const recoverable = () => {
+  let folder: string | null = null
+  const output: Output.Output = {
+    name: "recovery",
+    open: (run) => {
+      folder = run.directory
+      return Output.make("recovery", {}).open(run)
+    }
+  }
+  const told = <A, E, R>(run: Effect.Effect<A, E, R>) =>
+    Effect.onInterrupt(run, () =>
+      folder === null
+        ? Effect.void
+        : Console.error(`Stopped at once. For the results of what had ended: llmperf recover ${quoted([folder])}`)
+    )
+  return { output, told }
+}
 
 interface Shown {
   readonly json: boolean

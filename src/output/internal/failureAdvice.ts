@@ -34,6 +34,13 @@ interface Failure {
 
 const LOWER = "Lower --request-rate or --num-concurrent-requests."
 
+/** What the operating system says where this machine has run out of something. */
+const ownLimit = /^(EMFILE|ENFILE|EADDRNOTAVAIL|ENOBUFS|ENOMEM)$/
+const RAISE =
+  "this machine has run out of files, ports or memory. Raise its limits (ulimit -n), or have fewer requests in flight."
+
+const systemOf = (example: string): string | null => /\b(?:PROXY_[A-Z_]+|E[A-Z_]{4,})\b/.exec(example)?.[0] ?? null
+
 const limited = (retryAfterSeconds: number | null): string =>
   retryAfterSeconds === null
     ? "the server limits how often it may be asked"
@@ -49,6 +56,7 @@ const advice = (
   switch (reason) {
     case "Connect":
       if (system?.startsWith("PROXY_") === true) return null
+      if (ownLimit.test(system ?? "")) return capital(RAISE)
       if (system === "ECONNREFUSED") {
         return `Nothing listens at ${url ?? "this address"}: is the server running, and are host and port right?`
       }
@@ -125,7 +133,7 @@ export const ofGroup = ({ code, example, reason, retry_after_s }: ErrorGroup, as
     {
       reason,
       code,
-      system: /\b(?:PROXY_[A-Z_]+|E[A-Z_]{4,})\b/.exec(example)?.[0] ?? null,
+      system: systemOf(example),
       retryAfterSeconds: retry_after_s ?? null,
       said: saidIn(example),
       remedy: LOWER
@@ -140,6 +148,7 @@ const someFailed = ({ code, example, reason, retry_after_s }: ErrorGroup): strin
       return `${limited(retry_after_s ?? null)}. ${LOWER}`
     case "Connect":
     case "ConnectionLost":
+      if (ownLimit.test(systemOf(example) ?? "")) return RAISE
       return "the server, or something in front of it, was down for a time or takes no more connections. See its logs."
     case "Truncated":
       return "something in between may cut long answers, such as a proxy with a time limit, or the server has failed. See its logs."

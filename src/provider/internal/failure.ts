@@ -9,8 +9,11 @@ export type Stage = "opening" | "before-answer" | "in-answer"
 
 const text = (error: unknown): string => {
   if (error instanceof AggregateError && error.errors.length > 0) return error.errors.map(text).join("; ")
-  return error instanceof Error && error.message.trim() !== "" ? error.message.trim() : String(error)
+  return error instanceof Error && error.message.trim() !== "" ? withoutLocal(error.message.trim()) : String(error)
 }
+
+/** Node.js names the address on this side too, where there is none yet. */
+const withoutLocal = (message: string): string => message.replace(/ - Local \(undefined:undefined\)$/, "")
 
 const codeOf = (error: unknown): string | null => {
   if (error instanceof AggregateError) {

@@ -28,6 +28,9 @@ export const checkColumns = (
   return missing.length === 0
 }
 
+// Such a row is none of a schedule, and must not fill the memory.
+const LONGEST_ROW = 1_024 * 1_024
+
 const lineEnds = /\r\n|\r|\n/g
 
 const lineEndsIn = (record: Csv.Row): number => {
@@ -83,7 +86,7 @@ export const read = Effect.fnUntraced(function* (parts: Parts, target: Target) {
       quotes ||= part.includes('"')
       return part
     }),
-    Stream.pipeThroughChannel(Csv.decodeString()),
+    Stream.pipeThroughChannel(Csv.decodeString({ maxRecordSize: LONGEST_ROW })),
     Stream.mapArray((records) => {
       take(records)
       return [wrongHeader] as const
@@ -91,7 +94,14 @@ export const read = Effect.fnUntraced(function* (parts: Parts, target: Target) {
     Stream.takeUntil((wrong) => wrong),
     Stream.runDrain,
     Effect.catchTag("CsvError", (error) =>
-      Effect.sync(() => problems.add(error.line, null, undefined, `CSV: ${error.message}`))
+      Effect.sync(() =>
+        problems.add(
+          error.line,
+          null,
+          undefined,
+          error.kind === "RecordSize" ? `CSV with rows of at most ${LONGEST_ROW} characters` : `CSV: ${error.message}`
+        )
+      )
     )
   )
   return rows

@@ -58,12 +58,14 @@ export interface Text {
   readonly parts: Parts
 }
 
+const notRead: ReadonlySet<string> = new Set(["FIFO", "CharacterDevice", "BlockDevice", "Socket"])
+
 /** Opens a file of UTF-8, packed with gzip or not; a byte order mark is left out. The file is read once, front to back. */
 export const open = Effect.fnUntraced(function* (path: string) {
   const fs = yield* FileSystem.FileSystem
   const found = yield* Effect.option(fs.stat(path))
-  // A pipe can be read only once, and from its front
-  if (Option.isSome(found) && found.value.type === "FIFO") {
+  // A pipe can be read only once, and from its front; a device has no end
+  if (Option.isSome(found) && notRead.has(found.value.type)) {
     return yield* PlatformError.systemError({
       _tag: "BadResource",
       module: "FileSystem",

@@ -9,6 +9,14 @@ const withCode = (message: string, code: string) => Object.assign(new Error(mess
 const refused = (address: string) => withCode(`connect ECONNREFUSED ${address}`, "ECONNREFUSED")
 
 describe("failure.fromSocket", () => {
+  it("leaves out an address on this side that there is not", () => {
+    const error = withCode("connect EMFILE 127.0.0.1:80 - Local (undefined:undefined)", "EMFILE")
+    assert.strictEqual(
+      failure.fromSocket(error, "opening", limits).message,
+      "Could not connect: connect EMFILE 127.0.0.1:80"
+    )
+  })
+
   it.each([
     ["connect", new NetError("connect-timeout", "too late"), 10],
     ["headers", new NetError("headers-timeout", "too late"), 180],
