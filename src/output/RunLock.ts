@@ -68,14 +68,8 @@ export class FolderInUse extends Schema.TaggedError<FolderInUse>("llmperf/output
 }
 
 /** Shows others, on machines that cannot see this process, that it still runs. The content stays as it is. */
-const touch = async (file: string): Promise<void> => {
-  const handle = await open(file, "r+")
-  try {
-    await handle.write("{", 0)
-  } finally {
-    await handle.close()
-  }
-}
+const touch = (file: string): Promise<unknown> =>
+  open(file, "r+").then((handle) => handle.write("{", 0).finally(() => handle.close()))
 
 /**
  * Marks the folder, which exists, as one that this process writes into, until the scope closes. Fails with `FolderInUse` when another run
