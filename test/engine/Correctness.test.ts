@@ -255,8 +255,9 @@ describe("Correctness.run", () => {
 
         const responses = yield* Runs.readRows(folder, "org-demo-7b_correctness_individual_responses.json")
         assert.lengthOf(responses, 20)
+        const inOrder = records.toSorted((a, b) => Number(a["request_id"]) - Number(b["request_id"]))
         for (const [i, response] of responses.entries()) {
-          const record = records[i] ?? {}
+          const record = inOrder[i] ?? {}
           const { expected, generated_text, verdict, ...metrics } = record
           assert.deepStrictEqual(
             Object.keys(metrics),
