@@ -8,7 +8,7 @@ import { type Grade, templateTokensOf, type Verdict } from "../metrics/Verdict.t
 import { LATE_SECONDS } from "../metrics/SummarySink.ts"
 import type { CacheRemark } from "./CacheText.ts"
 import { cacheLines } from "./internal/cacheLines.ts"
-import { errorKind } from "./internal/errorKind.ts"
+import { errorKindInside } from "./internal/errorKind.ts"
 import type { Asked } from "./internal/failureAdvice.ts"
 import { allFailed, failures, nothingCompleted } from "./internal/failures.ts"
 import * as EmptyAnswers from "./internal/emptyAnswers.ts"
@@ -93,12 +93,12 @@ export {
    */
   allFailed,
   /**
-   * A kind of failure in words, such as `HTTP 401` or `Could not connect`.
+   * A kind of failure in the middle of a sentence, such as `HTTP 401` or `could not connect`.
    *
    * @category rendering
    * @since 0.2.0
    */
-  errorKind
+  errorKindInside
 }
 
 /**

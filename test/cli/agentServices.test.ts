@@ -27,7 +27,7 @@ const spec = (args: ReadonlyArray<string>, origin: string): AgentSpec => ({
   timeoutSeconds: null,
   graceSeconds: 1,
   countTokens: "tokenizer",
-  slots: 1,
+  loop: { _tag: "Closed", concurrency: 1 },
   saves: false,
   logsSent: false,
   chunkTimes: false,

@@ -24,7 +24,7 @@ describe.concurrent("llmperf calibrate", { timeout: 90_000 }, () => {
     Effect.gen(function* () {
       const cache = yield* folder
       const flags = ["--num-concurrent-requests=3", "--mean-output-tokens=10", "--stddev-output-tokens=0"]
-      const outcome = yield* calibrate(cache, "--seconds=0.6", "--json", ...flags)
+      const outcome = yield* calibrate(cache, "--seconds=1", "--json", ...flags)
       assert.strictEqual(outcome.exitCode, 0)
       assert.strictEqual(outcome.unreported, "")
       const load = loadIn(outcome.stdout)

@@ -405,13 +405,16 @@ describe("Console", () => {
     it("does not blame the server for what this machine has run out of", () => {
       const noFiles = failure("connect_error", "Connect", "Could not connect: connect EMFILE 127.0.0.1:80")
       assert.include(advice([noFiles]), "This machine has run out of files, ports or memory. Raise its limits")
-      assert.include(advice([noFiles, record()]), "1 of 2 failed with Connect: this machine has run out of files")
+      assert.include(
+        advice([noFiles, record()]),
+        "1 of 2 failed (could not connect): this machine has run out of files"
+      )
     })
 
     it("is short where other requests succeeded", () => {
       const text = advice([limited, limited, failure(500, "HttpStatus", "HTTP 500"), record()])
-      assert.include(text, "\n2 of 4 failed with HTTP 429: the server asks to wait 20 s. Lower --request-rate")
-      assert.include(text, "\n1 of 4 failed with HTTP 500: the server, or something in front of it, has failed.")
+      assert.include(text, "\n2 of 4 failed (HTTP 429): the server asks to wait 20 s. Lower --request-rate")
+      assert.include(text, "\n1 of 4 failed (HTTP 500): the server, or something in front of it, has failed.")
       assert.notInclude(text, "llmperf probe")
     })
   })

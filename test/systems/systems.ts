@@ -4,6 +4,7 @@
  */
 export const systems: ReadonlyArray<string> = [
   "test/access/*.integration.test.ts",
+  "test/cli/calibrate.integration.test.ts",
   "test/cli/correctness.integration.test.ts",
   "test/cli/fleet.integration.test.ts",
   "test/cli/output.integration.test.ts",

@@ -51,9 +51,7 @@ interface Limit {
   readonly seconds: number | null
 }
 
-/** In the middle of a sentence. */
-const kindOf = ({ code, reason }: ErrorGroup): string =>
-  Report.errorKind(reason, code).replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase())
+const kindOf = ({ code, reason }: ErrorGroup): string => Report.errorKindInside(reason, code)
 
 /** What most requests failed with. */
 const mostOf = ({ errors }: Summary): string => {

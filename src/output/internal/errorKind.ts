@@ -34,6 +34,10 @@ export const errorKind = (reason: string, code: Code): string => {
   return typeof kind === "string" ? kind : kind(code)
 }
 
+/** The same in the middle of a sentence: `HTTP 401`, `could not connect`. */
+export const errorKindInside = (reason: string, code: Code): string =>
+  errorKind(reason, code).replace(/^[A-Z](?=[a-z])/, (letter) => letter.toLowerCase())
+
 /** A failure with its message, its kind said once. */
 export const errorText = (reason: string, code: Code, message: string): string => {
   const kind = errorKind(reason, code)

@@ -1,6 +1,6 @@
 import { type LlmError } from "../../domain/LlmError.ts"
 import { type ErrorGroup } from "../../domain/Summary.ts"
-import { errorKind } from "./errorKind.ts"
+import { errorKindInside } from "./errorKind.ts"
 import { withoutJson } from "./plainWords.ts"
 import * as Text from "./text.ts"
 
@@ -172,6 +172,6 @@ const someFailed = ({ code, example, reason, retry_after_s }: ErrorGroup): strin
 export const ofSome = (group: ErrorGroup, started: number): string | null => {
   const text = someFailed(group)
   const { code, count, reason } = group
-  const kind = typeof code === "number" ? `HTTP ${code}` : errorKind(reason, code)
-  return text === null ? null : `${count} of ${started} failed with ${Text.oneLine(kind)}: ${text}`
+  const kind = typeof code === "number" ? `HTTP ${code}` : errorKindInside(reason, code)
+  return text === null ? null : `${count} of ${started} failed (${Text.oneLine(kind)}): ${text}`
 }
