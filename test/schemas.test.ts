@@ -12,6 +12,7 @@ import * as Analysis from "../src/engine/Analysis.ts"
 import * as Correctness from "../src/engine/Correctness.ts"
 import { type WarmUpReport } from "../src/engine/WarmUp.ts"
 import * as LiveStats from "../src/metrics/LiveStats.ts"
+import * as HealthSummary from "../src/metrics/HealthSummary.ts"
 import { SummarySink } from "../src/metrics/SummarySink.ts"
 import * as Threshold from "../src/metrics/Threshold.ts"
 import * as Verdict from "../src/metrics/Verdict.ts"
@@ -203,8 +204,7 @@ describe("docs/schemas", () => {
         ...CalibrationFields.fields(load),
         ...VerdictText.fields({
           verdict: { grade: "VALID", reasons: [], slices: [], sampled: true },
-          health: null,
-          dispatch: { ...new Verdict.DispatchTally().report(), own_errors: { EMFILE: 2 } },
+          health: HealthSummary.make(null, { ...new Verdict.DispatchTally().report(), own_errors: { EMFILE: 2 } }),
           limits: { ...Verdict.defaultLimits, steal: { degraded: 0.5, invalid: null } }
         }),
         thresholds: ThresholdReport.document(Threshold.check(thresholds, { summary }))

@@ -15,6 +15,7 @@ import * as Stream from "effect/Stream"
 import type { CorrectnessSummary, Mismatch } from "../domain/CorrectnessResults.ts"
 import type { RequestRecord } from "../domain/RequestRecord.ts"
 import type { Summary } from "../domain/Summary.ts"
+import * as HealthSummary from "../metrics/HealthSummary.ts"
 import { SummarySink } from "../metrics/SummarySink.ts"
 import * as Verdict from "../metrics/Verdict.ts"
 import * as CorrectnessFiles from "../output/CorrectnessFiles.ts"
@@ -136,7 +137,7 @@ export const recover = Effect.fn("Recovery.recover")(function* (
         stopped: "recovered",
         ...detailsOf(answers),
         warmup,
-        ...VerdictText.fields({ ...evidence, verdict })
+        ...VerdictText.fields({ verdict, health: HealthSummary.make(null, rows.dispatch) })
       },
       metadata: manifest.metadata
     })

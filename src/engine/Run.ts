@@ -235,7 +235,7 @@ export const run = Effect.fnUntraced(function* <E, R>(
           stopped,
           ...known.details,
           warmup: warmUp,
-          ...VerdictText.fields({ ...evidence, verdict })
+          ...VerdictText.fields({ health, verdict, limits: options.limits })
         },
         ...ofOutputs
       ),

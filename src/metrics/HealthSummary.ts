@@ -6,6 +6,7 @@
 import * as Schema from "effect/Schema"
 import * as HealthReport from "./HealthReport.ts"
 import * as Histogram from "./Histogram.ts"
+import * as Quantile from "./Quantile.ts"
 import * as Verdict from "./Verdict.ts"
 
 const Num = Schema.NullOr(Schema.Finite)
@@ -130,17 +131,16 @@ const dispatchFields = (report: Verdict.DispatchReport): Pick<HealthSummary, key
   }
 }
 
-const distribution = (histogram: Histogram.Histogram): typeof Distribution.Type => ({
-  quantiles: {
-    p50: Histogram.quantile(histogram, 0.5),
-    p90: Histogram.quantile(histogram, 0.9),
-    p99: Histogram.quantile(histogram, 0.99),
-    p999: Histogram.quantile(histogram, 0.999)
-  },
-  mean: Histogram.mean(histogram),
-  max: Histogram.max(histogram),
-  count: Histogram.count(histogram)
-})
+const distribution = (histogram: Histogram.Histogram): typeof Distribution.Type => {
+  const values = Histogram.ranked(histogram)
+  const quantile = (q: number): number | null => Quantile.quantileOfRanked(values, 0, q)
+  return {
+    quantiles: { p50: quantile(0.5), p90: quantile(0.9), p99: quantile(0.99), p999: quantile(0.999) },
+    mean: Histogram.mean(histogram),
+    max: Histogram.max(histogram),
+    count: Histogram.count(histogram)
+  }
+}
 
 type Read = (slice: HealthReport.HealthSlice) => number | null
 

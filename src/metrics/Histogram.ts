@@ -182,12 +182,13 @@ export const standardDeviation = (self: Histogram): number | null =>
  * @since 0.2.0
  */
 export const ranked = (self: Histogram): Quantile.Ranked => {
+  const [lowest, highest] = used(self)
   // How many values are in a bucket and in those before it
-  const upTo = new Float64Array(BUCKETS)
+  const upTo = new Float64Array(Math.max(0, highest - lowest + 1))
   let seen = 0
-  for (let bucket = 0; bucket < BUCKETS; bucket++) {
-    seen += self.buckets[bucket]!
-    upTo[bucket] = seen
+  for (let i = 0; i < upTo.length; i++) {
+    seen += self.buckets[lowest + i]!
+    upTo[i] = seen
   }
   const total = count(self)
   return {
@@ -196,13 +197,13 @@ export const ranked = (self: Histogram): Quantile.Ranked => {
       if (rank <= 0) return self.moments[MIN]!
       if (rank >= total - 1) return self.moments[MAX]!
       let first = 0
-      let last = BUCKETS - 1
+      let last = upTo.length - 1
       while (first < last) {
         const middle = (first + last) >>> 1
         if (upTo[middle]! > rank) last = middle
         else first = middle + 1
       }
-      return valueOf(self, first)
+      return valueOf(self, lowest + first)
     }
   }
 }

@@ -7,6 +7,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { RateLimited } from "../../src/domain/LlmError.ts"
 import { type RequestOutcome } from "../../src/domain/RequestRecord.ts"
 import * as Recovery from "../../src/engine/Recovery.ts"
+import * as HealthSummary from "../../src/metrics/HealthSummary.ts"
 import { SummarySink } from "../../src/metrics/SummarySink.ts"
 import * as Verdict from "../../src/metrics/Verdict.ts"
 import * as VerdictText from "../../src/output/VerdictText.ts"
@@ -117,7 +118,7 @@ const finished = Effect.fnUntraced(function* (folder: string) {
           start_time: START,
           stopped: "timeout",
           warmup,
-          ...VerdictText.fields({ ...evidence, verdict })
+          ...VerdictText.fields({ verdict, health: HealthSummary.make(null, evidence.dispatch) })
         },
         metadata: manifest.metadata
       }),

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as CliOutput from "effect/cli/CliOutput"
+import * as HealthSummary from "../../src/metrics/HealthSummary.ts"
 import * as Verdict from "../../src/metrics/Verdict.ts"
 import * as ResultFiles from "../../src/output/ResultFiles.ts"
 import * as VerdictText from "../../src/output/VerdictText.ts"
@@ -20,7 +21,11 @@ const documentOf = (given: Verdict.Evidence) => {
     parameters: {},
     results: summary,
     resultsPrefix: "results_",
-    details: VerdictText.fields({ verdict: Verdict.judge(given), health: report, dispatch, limits }),
+    details: VerdictText.fields({
+      verdict: Verdict.judge(given),
+      health: HealthSummary.make(report, dispatch),
+      limits
+    }),
     metadata: {},
     timestamp: 0
   })

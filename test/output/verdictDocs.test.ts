@@ -3,6 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import * as Effect from "effect/Effect"
 import * as FileSystem from "effect/FileSystem"
 import * as Path from "effect/Path"
+import * as HealthSummary from "../../src/metrics/HealthSummary.ts"
 import * as Verdict from "../../src/metrics/Verdict.ts"
 import * as ResultFiles from "../../src/output/ResultFiles.ts"
 import * as VerdictText from "../../src/output/VerdictText.ts"
@@ -46,7 +47,7 @@ describe("docs/verdict.md", () => {
         parameters: {},
         results: summary,
         resultsPrefix: "results_",
-        details: VerdictText.fields({ verdict, health, dispatch }),
+        details: VerdictText.fields({ verdict, health: HealthSummary.make(health, dispatch) }),
         metadata: {},
         timestamp: 0
       })

@@ -1,5 +1,4 @@
 import * as Schema from "effect/Schema"
-import type * as HealthReport from "../../metrics/HealthReport.ts"
 import * as HealthSummary from "../../metrics/HealthSummary.ts"
 import * as Verdict from "../../metrics/Verdict.ts"
 
@@ -47,8 +46,7 @@ export const VerdictFields = Schema.Struct({
  */
 export const fields = (options: {
   readonly verdict: Verdict.Verdict
-  readonly health: HealthReport.HealthReport | null
-  readonly dispatch: Verdict.DispatchReport
+  readonly health: HealthSummary.HealthSummary
   readonly limits?: Verdict.Limits | undefined
 }): typeof VerdictFields.Type => ({
   verdict: options.verdict.grade,
@@ -70,7 +68,7 @@ export const fields = (options: {
     checks
   })),
   verdict_limits: changed(options.limits ?? Verdict.defaultLimits),
-  health: HealthSummary.make(options.health, options.dispatch)
+  health: options.health
 })
 
 /** Neighbours of the same verdict, for the same reasons, as one. */
