@@ -477,8 +477,8 @@ describe("llmperf load-test --agents", { timeout: 120_000 }, () => {
         )
         assert.match(yield* refused([...agents, "--workers=2"]), /^--workers are threads of this machine: leave it out/)
         assert.match(
-          yield* refused([...agents, "--request-rate=9", "--duration=9s", "--max-in-flight=4"]),
-          /^3 agents: --max-in-flight counts the requests of all agents/
+          yield* refused([...agents, "--request-rate=9", "--duration=9s", "--max-in-flight=2"]),
+          /^3 agents: only 2 requests are in flight at a time \(--max-in-flight\)/
         )
         assert.match(
           yield* refused([...agents, ...closedFlags(2, 30)]),
