@@ -7,7 +7,7 @@ import { type ErrorGroup } from "../domain/Summary.ts"
 
 /**
  * - `Permanent`: so many requests in a row have failed for the same reason that does not pass by itself (401, 403, 404, connection
- *   refused; 400, 405 or 422 with the same message), and none has succeeded
+ *   refused, an answer that is none of the API asked; 400, 405 or 422 with the same message), and none has succeeded
  * - `InARow`: so many in a row have failed, for whatever reason
  * - `Share`: more than this share of all requests has failed, once `least` have ended
  * - `Never`: whatever happens, all requests are sent
@@ -76,6 +76,7 @@ const idOfRequest = /\b(?=[\w-]*\d)[\w-]{16,}/g
 /** The same for failures that will go on alike; `null` for those that may pass. */
 const permanentKey = ({ code, example, reason }: ErrorGroup): string | null => {
   if (reason === "Connect") return /\bECONNREFUSED\b/.test(example) ? reason : null
+  if (reason === "Protocol") return reason
   if (reason !== "HttpStatus") return null
   if (permanentStatuses.has(code)) return `${code}`
   return statusesOfRequests.has(code) ? `${code} ${example.replaceAll(idOfRequest, "")}` : null

@@ -38,6 +38,13 @@ describe("by default", () => {
     assert.isNull(ends(...times(100, { completed: 0, errors: [group("HttpStatus", 500)] })))
   })
 
+  it("ends when no answer is of the API that was asked", () => {
+    const foreign = { completed: 0, errors: [group("Protocol", 200, "200 without any event of the Responses API")] }
+    assert.isNull(ends(...times(49, foreign)))
+    assert.isNotNull(ends(...times(50, foreign)))
+    assert.isNull(ends({ completed: 1, errors: [] }, ...times(100, foreign)))
+  })
+
   it("ends when the server says the same 400, 405 or 422 of all", () => {
     const invalid = (message: string) => ({ completed: 0, errors: [group("HttpStatus", 400, `HTTP 400: ${message}`)] })
     assert.strictEqual(ends(...times(60, invalid("Invalid model name passed in model=gpt-4o-2024-08-06"))), 50)

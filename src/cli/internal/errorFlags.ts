@@ -25,6 +25,6 @@ export const errors = {
     policy,
     AbortOnErrors.defaultPolicy,
     `Stop after N failed requests in a row, or when more than this share has failed (of at least ${AbortOnErrors.USUAL_COUNT}); off never stops`,
-    `${AbortOnErrors.USUAL_COUNT} in a row with 401, 403, 404 or connection refused, or with 400, 405 or 422 and the same message, while none has succeeded`
+    `${AbortOnErrors.USUAL_COUNT} in a row with 401, 403, 404, connection refused or an answer of another API, or with 400, 405 or 422 and the same message, while none has succeeded`
   )
 }
