@@ -10,9 +10,9 @@ import { join } from "node:path"
 import { gunzipSync } from "node:zlib"
 import packageJson from "../../package.json" with { type: "json" }
 import { type RequestPlan } from "../../src/domain/RequestPlan.ts"
-import { type AgentSpec } from "../../src/engine/LoadAgent.ts"
 import * as AgentAddress from "../../src/fleet/AgentAddress.ts"
 import * as Sockets from "../../src/fleet/Sockets.ts"
+import * as Fleets from "../engine/fleets.ts"
 import * as Agents from "../fleet/agents.ts"
 import * as Certificates from "../fleet/certificates.ts"
 import { way } from "../fleet/sockets.ts"
@@ -37,30 +37,20 @@ const agentProcess = Effect.gen(function* () {
   return { running, rows, address: Option.getOrThrow(AgentAddress.parse(text)) }
 })
 
-const specOf = (session: string, url: string): AgentSpec => ({
-  session,
-  job: {
-    args: ["load-test", "--model=m", `--api-base=${url}`, "--no-warmup"],
-    variables: {},
-    origin: new URL(url).origin,
-    simulator: null,
-    isOpen: false
-  },
-  agent: "a",
-  keepsRows: true,
-  silenceSeconds: 2,
-  runId: "run",
-  requestIdHeader: "x-request-id",
-  requestTimeoutSeconds: null,
-  timeoutSeconds: null,
-  graceSeconds: 1,
-  countTokens: "tokenizer",
-  loop: { _tag: "Closed", concurrency: 2 },
-  saves: true,
-  logsSent: false,
-  chunkTimes: false,
-  warmUp: null
-})
+const specOf = (session: string, url: string) =>
+  Fleets.spec(session, {
+    job: {
+      ...Fleets.job,
+      args: ["load-test", "--model=m", `--api-base=${url}`, "--no-warmup"],
+      origin: new URL(url).origin
+    },
+    agent: "a",
+    keepsRows: true,
+    silenceSeconds: 2,
+    runId: "run",
+    timeoutSeconds: null,
+    graceSeconds: 1
+  })
 
 const planned = (count: number): ReadonlyArray<RequestPlan> =>
   Array.from({ length: count }, (_, index) => ({

@@ -5,34 +5,21 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as RpcTest from "effect/rpc/RpcTest"
 import * as AgentServices from "../../src/cli/internal/agentServices.ts"
-import { type AgentSpec, LoadAgentRpcs } from "../../src/engine/LoadAgent.ts"
+import { LoadAgentRpcs } from "../../src/engine/LoadAgent.ts"
 import * as LoadAgentHandlers from "../../src/engine/LoadAgentHandlers.ts"
+import * as Fleets from "../engine/fleets.ts"
 import * as OpenAiServer from "./openAiServer.ts"
 
-const spec = (args: ReadonlyArray<string>, origin: string): AgentSpec => ({
-  session: "s-1",
-  job: {
-    args: ["load-test", "--model=m", "--no-warmup", ...args],
-    variables: {},
-    origin,
-    simulator: null,
-    isOpen: false
-  },
-  agent: "a",
-  keepsRows: false,
-  silenceSeconds: null,
-  runId: "run",
-  requestIdHeader: "x-request-id",
-  requestTimeoutSeconds: null,
-  timeoutSeconds: null,
-  graceSeconds: 1,
-  countTokens: "tokenizer",
-  loop: { _tag: "Closed", concurrency: 1 },
-  saves: false,
-  logsSent: false,
-  chunkTimes: false,
-  warmUp: null
-})
+const spec = (args: ReadonlyArray<string>, origin: string) =>
+  Fleets.spec("s-1", {
+    job: { ...Fleets.job, args: ["load-test", "--model=m", "--no-warmup", ...args], origin },
+    agent: "a",
+    runId: "run",
+    timeoutSeconds: null,
+    graceSeconds: 1,
+    loop: { _tag: "Closed", concurrency: 1 },
+    saves: false
+  })
 
 /** Prepares an agent whose environment has these variables and no others. */
 const prepare = (

@@ -21,7 +21,7 @@ import {
   writeFileSync
 } from "node:fs"
 import { join } from "node:path"
-import { type AgentSpec, LoadAgentRpcs } from "../../src/engine/LoadAgent.ts"
+import { LoadAgentRpcs } from "../../src/engine/LoadAgent.ts"
 import * as LoadAgentHandlers from "../../src/engine/LoadAgentHandlers.ts"
 import { Provider } from "../../src/provider/Provider.ts"
 import * as Transport from "../../src/provider/Transport.ts"
@@ -29,24 +29,7 @@ import * as Fleets from "./fleets.ts"
 import * as Runs from "./runs.ts"
 import * as Scripted from "./scriptedProvider.ts"
 
-const spec = (session: string): AgentSpec => ({
-  session,
-  job: Fleets.job,
-  agent: "agent:7070",
-  keepsRows: true,
-  silenceSeconds: null,
-  runId: "run1",
-  requestIdHeader: "x-request-id",
-  requestTimeoutSeconds: null,
-  timeoutSeconds: 90,
-  graceSeconds: 30,
-  countTokens: "tokenizer",
-  loop: { _tag: "Closed", concurrency: 2 },
-  saves: true,
-  logsSent: false,
-  chunkTimes: false,
-  warmUp: null
-})
+const spec = (session: string) => Fleets.spec(session, { agent: "agent:7070", keepsRows: true })
 
 /** An agent of this process that keeps its rows in `folder`. */
 const agentIn = Effect.fnUntraced(function* (folder: string) {

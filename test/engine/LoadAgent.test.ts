@@ -9,7 +9,7 @@ import * as TestClock from "effect/testing/TestClock"
 import { gunzipSync } from "node:zlib"
 import * as LlmError from "../../src/domain/LlmError.ts"
 import { type RequestPlan } from "../../src/domain/RequestPlan.ts"
-import { type AgentSpec, LoadAgentRpcs, type Log, PROTOCOL, type Report } from "../../src/engine/LoadAgent.ts"
+import { LoadAgentRpcs, type Log, PROTOCOL, type Report } from "../../src/engine/LoadAgent.ts"
 import * as LoadAgentHandlers from "../../src/engine/LoadAgentHandlers.ts"
 import * as LiveStats from "../../src/metrics/LiveStats.ts"
 import * as SummarySink from "../../src/metrics/SummarySink.ts"
@@ -21,24 +21,7 @@ import * as Scripted from "./scriptedProvider.ts"
 
 const session = "run1-a"
 
-const spec: AgentSpec = {
-  session,
-  job: Fleets.job,
-  agent: null,
-  keepsRows: false,
-  silenceSeconds: null,
-  runId: "run1",
-  requestIdHeader: "x-request-id",
-  requestTimeoutSeconds: null,
-  timeoutSeconds: 90,
-  graceSeconds: 30,
-  countTokens: "tokenizer",
-  loop: { _tag: "Closed", concurrency: 2 },
-  saves: true,
-  logsSent: false,
-  chunkTimes: false,
-  warmUp: null
-}
+const spec = Fleets.spec(session)
 
 /** An agent, and what it has been asked to send. */
 const agent = Effect.fnUntraced(function* (script: (plan: RequestPlan) => ReadonlyArray<Scripted.Step> = Runs.usual) {
@@ -164,7 +147,7 @@ const farAgent = Effect.fnUntraced(function* (
   return { client: yield* Effect.provideContext(RpcTest.makeClient(LoadAgentRpcs), handlers), log }
 })
 
-const farSpec: AgentSpec = { ...spec, agent: "far:7070", keepsRows: true, silenceSeconds: 5 }
+const farSpec = Fleets.spec(session, { agent: "far:7070", keepsRows: true, silenceSeconds: 5 })
 
 const caller = { protocol: PROTOCOL, version: Fleets.profile.version }
 

@@ -10,7 +10,7 @@ import { type RequestPlan } from "../../src/domain/RequestPlan.ts"
 import { type LoadTestConfig } from "../../src/domain/RunConfig.ts"
 import * as Fleet from "../../src/engine/Fleet.ts"
 import * as FleetSender from "../../src/engine/FleetSender.ts"
-import { type AgentProfile, LoadAgentRpcs, PROTOCOL } from "../../src/engine/LoadAgent.ts"
+import { type AgentProfile, type AgentSpec, LoadAgentRpcs, PROTOCOL } from "../../src/engine/LoadAgent.ts"
 import * as LoadAgentHandlers from "../../src/engine/LoadAgentHandlers.ts"
 import * as LoadTest from "../../src/engine/LoadTest.ts"
 import * as Replay from "../../src/engine/Replay.ts"
@@ -33,6 +33,27 @@ export interface Options {
 
 /** Agents of tests are given what they send with. */
 export const job = { args: [], variables: {}, origin: null, simulator: null, isOpen: false }
+
+/** What an agent of this process is told of a closed loop with two requests in flight, whose rows are wanted; `more` for another. */
+export const spec = (session: string, more: Partial<AgentSpec> = {}): AgentSpec => ({
+  session,
+  job,
+  agent: null,
+  keepsRows: false,
+  silenceSeconds: null,
+  runId: "run1",
+  requestIdHeader: "x-request-id",
+  requestTimeoutSeconds: null,
+  timeoutSeconds: 90,
+  graceSeconds: 30,
+  countTokens: "tokenizer",
+  loop: { _tag: "Closed", concurrency: 2 },
+  saves: true,
+  logsSent: false,
+  chunkTimes: false,
+  warmUp: null,
+  ...more
+})
 
 export const counting = (counter: TokenCounter["Service"] | undefined) =>
   Layer.provideMerge(counter === undefined ? layerInline : Layer.succeed(TokenCounter, counter), Tokenizer.layerLlama)

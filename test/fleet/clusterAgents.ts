@@ -13,12 +13,13 @@ import { connect, createServer, type Socket } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import type * as Fleet from "../../src/engine/Fleet.ts"
-import { type AgentSpec, type Report } from "../../src/engine/LoadAgent.ts"
+import { type Report } from "../../src/engine/LoadAgent.ts"
 import type * as AgentAddress from "../../src/fleet/AgentAddress.ts"
 import * as Cluster from "../../src/fleet/Cluster.ts"
 import * as ClusterAddress from "../../src/fleet/ClusterAddress.ts"
 import * as ClusterAgent from "../../src/fleet/ClusterAgent.ts"
 import type * as Tls from "../../src/fleet/Tls.ts"
+import * as Fleets from "../engine/fleets.ts"
 import { until } from "../cli/processes.ts"
 import * as Scripted from "../engine/scriptedProvider.ts"
 import * as Kubernetes from "../support/kubernetes.ts"
@@ -126,24 +127,14 @@ export const start = Effect.fnUntraced(function* (options: {
 })
 
 /** What an agent is asked to get ready for: a closed loop with two requests in flight. */
-export const spec: AgentSpec = {
-  session: "run1-1",
-  job: { args: [], variables: {}, origin: null, simulator: null, isOpen: false },
+export const spec = Fleets.spec("run1-1", {
   agent: "agent",
   keepsRows: true,
   silenceSeconds: 5,
-  runId: "run1",
   requestIdHeader: null,
-  requestTimeoutSeconds: null,
   timeoutSeconds: null,
-  graceSeconds: 5,
-  countTokens: "tokenizer",
-  loop: { _tag: "Closed", concurrency: 2 },
-  saves: true,
-  logsSent: false,
-  chunkTimes: false,
-  warmUp: null
-}
+  graceSeconds: 5
+})
 
 /** The plans with numbers `from` to `to`. */
 export const plans = (from: number, to: number) => Scripted.plans(to).slice(from - 1)
