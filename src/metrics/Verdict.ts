@@ -31,6 +31,7 @@ export {
   EXCEPTION,
   lagOf,
   mergeDispatch,
+  exhaustedIn,
   ownErrorOf,
   VERY_LATE_SECONDS
 } from "./internal/verdictDispatch.ts"

@@ -96,8 +96,14 @@ export const DispatchReport = Schema.Struct({
  */
 export interface DispatchReport extends Schema.Schema.Type<typeof DispatchReport> {}
 
-/** What the operating system of the client says when the client, not the server, has run out of something. */
-const ownCodes = /\b(EMFILE|ENFILE|EADDRNOTAVAIL|ENOBUFS|ENOMEM)\b/
+/**
+ * What this machine has run out of, files, ports, buffers or memory, as the operating system calls it in a message; `null` when it has not.
+ *
+ * @category reading
+ * @since 0.2.0
+ */
+export const exhaustedIn = (message: string): string | null =>
+  /\b(?:EMFILE|ENFILE|EADDRNOTAVAIL|ENOBUFS|ENOMEM)\b/.exec(message)?.[0] ?? null
 
 /**
  * The code of exceptions in the provider among the failures of the client's own.
@@ -119,7 +125,7 @@ export const ownErrorOf = (record: RequestRecord): string | null => {
     case "Connect":
     case "ConnectionLost":
     case "Truncated":
-      return ownCodes.exec(record.error_msg)?.[1] ?? null
+      return exhaustedIn(record.error_msg)
     case "Internal":
       return EXCEPTION
     default:

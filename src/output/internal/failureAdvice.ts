@@ -1,5 +1,6 @@
 import { type LlmError } from "../../domain/LlmError.ts"
 import { type ErrorGroup } from "../../domain/Summary.ts"
+import { exhaustedIn } from "../../metrics/Verdict.ts"
 import { errorKindInside } from "./errorKind.ts"
 import { withoutJson } from "./plainWords.ts"
 import * as Text from "./text.ts"
@@ -34,8 +35,6 @@ interface Failure {
 
 const LOWER = "Lower --request-rate or --num-concurrent-requests."
 
-/** What the operating system says where this machine has run out of something. */
-const ownLimit = /^(EMFILE|ENFILE|EADDRNOTAVAIL|ENOBUFS|ENOMEM)$/
 const RAISE =
   "this machine has run out of files, ports or memory. Raise its limits (ulimit -n), or have fewer requests in flight."
 
@@ -56,7 +55,7 @@ const advice = (
   switch (reason) {
     case "Connect":
       if (system?.startsWith("PROXY_") === true) return null
-      if (ownLimit.test(system ?? "")) return capital(RAISE)
+      if (exhaustedIn(system ?? "") !== null) return capital(RAISE)
       if (system === "ECONNREFUSED") {
         return `Nothing listens at ${url ?? "this address"}: is the server running, and are host and port right?`
       }
@@ -148,7 +147,7 @@ const someFailed = ({ code, example, reason, retry_after_s }: ErrorGroup): strin
       return `${limited(retry_after_s ?? null)}. ${LOWER}`
     case "Connect":
     case "ConnectionLost":
-      if (ownLimit.test(systemOf(example) ?? "")) return RAISE
+      if (exhaustedIn(example) !== null) return RAISE
       return "the server, or something in front of it, was down for a time or takes no more connections. See its logs."
     case "Truncated":
       return "something in between may cut long answers, such as a proxy with a time limit, or the server has failed. See its logs."
