@@ -245,7 +245,11 @@ describe("sessions of an agent", () => {
             })
           )
         )
-        yield* pass(12_000)
+        // The coordinator says that it is there, however long writing takes meanwhile
+        for (let second = 0; second < 12; second++) {
+          yield* pass(1_000)
+          yield* client.Clock({ session })
+        }
         yield* Fiber.join(running)
         assert.deepStrictEqual(
           ended.toSorted((a, b) => a - b),
